@@ -1,0 +1,52 @@
+"""MetaSegment: paint a structure on a few slices, get it on all of them.
+
+    from MetaSegmentLib import segment, Settings
+    result = segment(image, painted, spacing=(3.0, 0.8, 0.8), settings=Settings(method="maml"))
+
+Importing this package loads neither torch nor monai nor Qt: the names that need them are resolved on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    Cancelled,
+    DependencyError,
+    InputError,
+    MetaSegmentError,
+    OutputError,
+    SettingsError,
+    WeightsError,
+)
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .engine import Adapted, adapt, segment
+    from .settings import Result, Settings
+
+_LAZY = {"segment": "engine", "adapt": "engine", "Adapted": "engine", "Settings": "settings", "Result": "settings"}
+
+__all__ = [
+    "Adapted",
+    "Cancelled",
+    "DependencyError",
+    "InputError",
+    "MetaSegmentError",
+    "OutputError",
+    "Result",
+    "Settings",
+    "SettingsError",
+    "WeightsError",
+    "__version__",
+    "adapt",
+    "segment",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,55 @@
+"""What a caller chooses and what a caller gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_METHOD = "fusion"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to segment.
+
+    Args:
+        method: a name of ``metasegment methods``; the default is the most accurate one.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
+        seed: the same input, seed and device give the same output.
+    """
+
+    method: str = DEFAULT_METHOD
+    device: str = "auto"
+    seed: int = 0
+
+
+class SuggestedSlice(TypedDict):
+    """A slice worth painting next; ``score`` in [0, 1], higher is more worth it."""
+
+    axis: int
+    index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A segmented volume, in the shape and axis order of the input.
+
+    Attributes:
+        labels: (K, J, I) uint8 or uint16; painted slices exactly as painted.
+        probabilities: (C, K, J, I) float16 in [0, 1], background first, then the labels in ascending order.
+        uncertainty: (K, J, I) float16 in [0, 1], entropy of the probabilities over log C; 0 on painted slices.
+        estimated_dice: expected Dice of each label over the slices that were not painted; None with one painted slice.
+        suggested_slices: best first.
+        report: what the run did, as JSON-ready values without names or paths of the input.
+    """
+
+    labels: NDArray[np.unsignedinteger[Any]]
+    probabilities: NDArray[np.float16]
+    uncertainty: NDArray[np.float16]
+    estimated_dice: dict[int, float | None]
+    suggested_slices: list[SuggestedSlice]
+    report: dict[str, Any] = field(default_factory=dict)
