@@ -1,0 +1,55 @@
+"""Slicer's own tools give here what they give in the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MetaSegmentLib.evaluation import peers, protocol
+from scipy.ndimage import gaussian_filter
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+
+
+def with_image(masks):
+    """(mask, image): structures a little brighter than their surroundings, with noise."""
+    for mask in masks:
+        random = np.random.default_rng(len(mask))
+        image = gaussian_filter(mask.astype(np.float32), 1.0) * 300 + 40 * random.standard_normal(mask.shape)
+        yield mask, image.astype(np.float32)
+
+
+def test_same_results_as_the_reference(reference, blobs, real_structures):
+    theirs = reference("peers")
+    spacing = (3.0, 0.9, 1.1)
+    compared = 0
+    eligible = [mask for mask in blobs[:8] if protocol.eligible(mask, 3)]
+    for mask, image in with_image([*eligible, *real_structures[:4]]):
+        painted = protocol.painted_slices(mask, 3)
+        for ours, expected in (
+            (peers.fill_between_slices(mask, painted), theirs.fill_between_slices(mask, painted)),
+            (
+                peers.grow_from_seeds(image, mask, painted, spacing),
+                theirs.grow_from_seeds(image, mask, painted, spacing),
+            ),
+            (peers.signed_distance_interpolation(mask, painted), theirs.signed_distance_interpolation(mask, painted)),
+        ):
+            assert ours.dtype == bool and np.array_equal(ours, expected)
+            compared += 1
+    assert compared >= 12
+
+
+@pytest.mark.parametrize("tool", ["fill", "grow", "distance"])
+def test_every_tool_rebuilds_a_ball_and_sees_painted_slices_only(tool):
+    grid = np.indices((30, 40, 40)) - np.array([15, 20, 20]).reshape(3, 1, 1, 1)
+    ball = (grid**2).sum(axis=0) < 12**2
+    image = ball * np.float32(100)
+    painted = protocol.painted_slices(ball, 5)
+    seen = protocol.paint(ball, painted).astype(bool)
+    run = {
+        "fill": lambda mask: peers.fill_between_slices(mask, painted),
+        "grow": lambda mask: peers.grow_from_seeds(image, mask, painted, (1, 1, 1)),
+        "distance": lambda mask: peers.signed_distance_interpolation(mask, painted),
+    }[tool]
+    result = run(ball)
+    assert protocol.query_dice(result, ball, painted) > 0.85
+    assert np.array_equal(run(seen), result)
