@@ -33,7 +33,12 @@ def occupied_slices(mask: Mask, axis: int = 0) -> NDArray[np.intp]:
 
 def eligible(mask: Mask, k: int, axis: int = 0) -> bool:
     """Whether the structure has 200 voxels or more and, with ``k`` slices painted, at least as many left to find."""
-    return bool(mask.sum() >= MINIMUM_VOXELS and len(occupied_slices(mask, axis)) >= 2 * k)
+    return enough(int(mask.sum()), len(occupied_slices(mask, axis)), k)
+
+
+def enough(voxels: int, occupied: int, k: int) -> bool:
+    """:func:`eligible` for a structure of so many voxels on so many slices."""
+    return voxels >= MINIMUM_VOXELS and occupied >= 2 * k
 
 
 def painted_slices(mask: Mask, k: int, placement: Placement = "inside", axis: int = 0) -> list[int]:
