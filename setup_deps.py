@@ -93,7 +93,7 @@ def read_arguments(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]
     build = parser.add_mutually_exclusive_group()
     build.add_argument("--gpu", dest="build", action="store_const", const="gpu", help="PyTorch with CUDA")
     build.add_argument("--cpu", dest="build", action="store_const", const="cpu", help="PyTorch without CUDA (smaller)")
-    parser.add_argument("--python", metavar="PYTHON", help="the Python to make it with, 3.11 or 3.12 (default: this one)")
+    parser.add_argument("--python", metavar="PYTHON", help="the Python to make it with (default: this one)")
     parser.add_argument("--index-url", metavar="URL", help="package index to use instead of PyPI")
     parser.add_argument("--torch-index-url", metavar="URL", help="where to look for PyTorch as well")
     parser.add_argument(
@@ -150,9 +150,9 @@ class Environment:
 
     def tidy(self) -> None:
         """Remove what a failed or killed run left behind; never what somebody else made."""
-        if self.folder.is_dir() and not self.contents():
-            if self.stamp.exists() or not any(self.folder.iterdir()):
-                remove(self.folder)
+        unfinished = self.folder.is_dir() and not self.contents()
+        if unfinished and (self.stamp.exists() or not any(self.folder.iterdir())):
+            remove(self.folder)
         if self.aside.exists():
             if self.folder.exists():
                 remove(self.aside)
