@@ -1,0 +1,1 @@
+"""Images, painted segments and reports as files: read, checked, and written all together or not at all."""

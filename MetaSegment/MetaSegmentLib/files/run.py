@@ -1,0 +1,174 @@
+"""From files to files: read the image and the paint, segment, write everything or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, OutputError
+from ..progress import CancelCallback, ProgressCallback
+from ..settings import Result, Settings
+from .atomic import Staging
+from .grids import Grid
+from .images import read_image, write_image
+from .reports import Report, merge_reports, write_report
+from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to segment.
+
+    Args:
+        image: any volume SimpleITK reads, or a DICOM series folder.
+        support: label map or ``.seg.nrrd`` with the painted slices.
+        output: ``.seg.nrrd`` or any label-map format.
+        support_image: what ``support`` was painted on, when that is not ``image``.
+        segments: names or label values to segment; all by default.
+        slices: which slices are support; every slice with paint by default.
+        axis: slice axis in array order; found from the paint by default.
+        probabilities: file for (C, K, J, I) probabilities, background first.
+        uncertainty: file for (K, J, I) entropy in [0, 1].
+        report: JSON file.
+    """
+
+    image: Path
+    support: Path
+    output: Path
+    support_image: Path | None = None
+    segments: tuple[str, ...] = ()
+    slices: tuple[int, ...] | None = None
+    axis: int | None = None
+    settings: Settings = field(default_factory=Settings)
+    probabilities: Path | None = None
+    uncertainty: Path | None = None
+    report: Path | None = None
+
+
+def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
+    """Do the job and return its report.
+
+    Raises:
+        MetaSegmentError: it could not be done; no file was written or changed.
+    """
+    seconds: dict[str, float] = {}
+    _check_outputs(job)
+    with _timed(seconds, "read"):
+        image, grid = read_image(job.image)
+        on, on_grid = (image, grid) if job.support_image is None else read_image(job.support_image, "support image")
+        painted = read_painted(job.support, on_grid)
+        if job.segments:
+            painted = painted.only(job.segments)
+    if len(painted.layers) > 1 and not is_segmentation_file(job.output):
+        raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
+    with Staging() as rehearsal:
+        _rehearse(job, grid, rehearsal)
+
+    other = None if job.support_image is None else (image, grid.array_spacing)
+    results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
+    report = merge_reports([result.report for result in results])
+    report["seconds"] = seconds | report["seconds"]
+
+    with Staging() as staging:
+        with _timed(report["seconds"], "write"):
+            if job.probabilities:
+                write_image(staging.path(job.probabilities), _probabilities(results), grid)
+            if job.uncertainty:
+                highest = np.max([result.uncertainty for result in results], axis=0)
+                write_image(staging.path(job.uncertainty), highest, grid)
+            labels = [result.labels for result in results]
+            write_segmentation(staging.path(job.output), labels, painted.segments, grid)
+        if job.report:
+            write_report(staging.path(job.report), report)
+        staging.commit()
+    return report
+
+
+def _segment_layers(
+    image: NDArray[Any],
+    grid: Grid,
+    painted: Painted,
+    other: tuple[NDArray[Any], tuple[float, float, float]] | None,
+    job: Job,
+    progress: ProgressCallback | None,
+    cancel: CancelCallback | None,
+) -> list[Result]:
+    """One result a layer. Segments of one layer compete for voxels, those of different layers may share them."""
+    from ..engine import adapt, segment
+    from ..support import find_support
+
+    slices: tuple[int, ...] | None = job.slices
+    axis = job.axis
+    layers = painted.layers
+    if len(layers) > 1:
+        # A slice with paint in any layer is complete in all of them.
+        anywhere = np.logical_or.reduce([layer > 0 for layer in layers])
+        support = find_support(anywhere, image.shape, slices, axis)
+        slices, axis = support.slices, support.axis
+    results = []
+    for number, layer in enumerate(layers):
+        names = {one.value: one.name for one in painted.in_layer(number)}
+        given: dict[str, Any] = {"spacing": grid.array_spacing, "slices": slices, "axis": axis, "names": names}
+        given |= {"settings": job.settings, "progress": progress, "cancel": cancel}
+        if other is None:
+            results.append(segment(image, layer, **given))
+        else:
+            target, spacing = other
+            results.append(adapt(image, layer, **given).predict(target, spacing=spacing))
+    return results
+
+
+def _probabilities(results: list[Result]) -> NDArray[np.float16]:
+    """(C, K, J, I), background first: the chance of no segment at all, layers taken for independent of each other."""
+    if len(results) == 1:
+        return results[0].probabilities
+    background = np.prod([result.probabilities[0] for result in results], axis=0, dtype=np.float32)
+    foreground = [result.probabilities[1:] for result in results]
+    return np.concatenate([background[np.newaxis].astype(np.float16), *foreground])
+
+
+def _outputs(job: Job) -> list[Path]:
+    return [path for path in (job.output, job.probabilities, job.uncertainty, job.report) if path is not None]
+
+
+def _check_outputs(job: Job) -> None:
+    inputs = [path for path in (job.image, job.support, job.support_image) if path is not None]
+    outputs = _outputs(job)
+    if any(_same(output, given) for output in outputs for given in inputs):
+        raise OutputError("An output would overwrite an input; give the output another name.")
+    if any(_same(first, second) for n, first in enumerate(outputs) for second in outputs[:n]):
+        raise OutputError("Two outputs have the same name; give each its own.")
+
+
+def _same(first: Path, second: Path) -> bool:
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
+
+
+def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:
+    """Write a tiny volume under each name first: better to hear of a bad folder or format before the long work."""
+    tiny = Grid((2, 2, 2), grid.origin, grid.spacing, grid.direction)
+    labels = np.zeros((2, 2, 2), np.uint8)
+    for path in _outputs(job):
+        place = staging.path(path)
+        if path == job.output:
+            write_segmentation(place, [labels], [plain_segment(1)], tiny)
+        elif path == job.probabilities:
+            write_image(place, np.zeros((2, 2, 2, 2), np.float32), tiny)
+        elif path == job.uncertainty:
+            write_image(place, labels.astype(np.float32), tiny)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    seconds[stage] = round(time.monotonic() - start, 3)
