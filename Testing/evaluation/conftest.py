@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -61,3 +62,35 @@ def _real_masks() -> Iterator[np.ndarray]:
                 mask = labels == value
                 box = tuple(slice(max(c.min() - 3, 0), c.max() + 4) for c in np.nonzero(mask))
                 yield mask[box]
+
+
+@pytest.fixture
+def a_data_set(tmp_path: Path) -> Path:
+    """Two volumes of 24 × 40 × 44 with an ellipsoid (1) and a slanted tube (2), brighter than the noise around."""
+    folder = tmp_path / "phantoms"
+    for number in (1, 2):
+        labels = _phantom(number)
+        noise = np.random.default_rng(number).normal(0, 20, labels.shape)
+        image = gaussian_filter(np.choose(labels, (0.0, 200.0, 350.0)), 0.7) + noise
+        _write(folder / "images" / f"patient_{number}.nii.gz", image.astype(np.int16))
+        _write(folder / "labels" / f"patient_{number}.nii.gz", labels)
+    about = {"labels": {"1": "ellipsoid", "2": "tube"}, "slice_axis": 0}
+    (folder / "dataset.json").write_text(json.dumps(about))
+    return folder
+
+
+def _phantom(number: int) -> np.ndarray:
+    k, j, i = np.indices((24, 40, 44))
+    labels = np.zeros(k.shape, np.uint8)
+    labels[((k - 11) / 9) ** 2 + ((j - 14) / (6 + number)) ** 2 + ((i - 14) / 8) ** 2 < 1] = 1
+    labels[((j - 30 + k / 6) ** 2 + (i - 32 + k / 4) ** 2 < 16) & (k > 2) & (k < 22)] = 2
+    return labels
+
+
+def _write(file: Path, array: np.ndarray) -> None:
+    import SimpleITK
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing((1.0, 1.2, 2.5))
+    SimpleITK.WriteImage(image, str(file))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MetaSegmentLib.evaluation import peers, protocol
 from scipy.ndimage import gaussian_filter
+
+from MetaSegmentLib.evaluation import peers, protocol
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MetaSegmentLib.errors import SettingsError
 from MetaSegmentLib.evaluation import protocol
+
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_same_slices_and_same_dice_as_the_reference(axis, reference, blobs, real_structures):

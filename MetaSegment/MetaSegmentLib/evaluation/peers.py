@@ -23,9 +23,26 @@ INSIDE, OUTSIDE = 1, 2
 GREY_VALUES = 2000
 
 
+def require_slicer() -> Any:
+    """Slicer's package.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    # ITK's default pool of threads may crash the interpreter at exit after the contour interpolator.
+    os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
+    try:
+        import slicer
+    except ImportError as error:
+        raise DependencyError(
+            "Slicer's own tools need Slicer or the package slicer-core; install it with 'pip install slicer-core'."
+        ) from error
+    return slicer
+
+
 def fill_between_slices(mask: Mask, painted: Sequence[int]) -> Mask:
     """Slicer's *Fill between slices* (``vtkITKMorphologicalContourInterpolator``); (K, J, I)."""
-    slicer = _slicer()
+    slicer = require_slicer()
     contours = np.zeros(mask.shape, np.int16)
     contours[painted] = mask[painted]
     interpolator = slicer.vtkITKMorphologicalContourInterpolator()
@@ -53,7 +70,7 @@ def grow_from_seeds(
         spacing: mm, in array order.
         margin: voxels in the plane, around all painted contours, to which the work is confined.
     """
-    slicer = _slicer()
+    slicer = require_slicer()
     seeds = np.zeros(mask.shape, np.int16)
     seeds[painted] = np.where(mask[painted], INSIDE, OUTSIDE)
     past = max(2, int(np.ceil(np.diff(painted).mean() / 2))) if len(painted) > 1 else 3
@@ -95,23 +112,11 @@ def _with_margin(indices: NDArray[np.intp], margin: int) -> slice:
     return slice(max(int(indices.min()) - margin, 0), int(indices.max()) + margin + 1)
 
 
-def _slicer() -> Any:
-    # ITK's default pool of threads may crash the interpreter at exit after the contour interpolator.
-    os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
-    try:
-        import slicer
-    except ImportError as error:
-        raise DependencyError(
-            "Slicer's own tools need Slicer or the package slicer-core; install it with 'pip install slicer-core'."
-        ) from error
-    return slicer
-
-
 def _to_vtk(array: NDArray[np.int16], spacing: Sequence[float] = (1.0, 1.0, 1.0)) -> Any:
     import vtk
     from vtk.util.numpy_support import vtk_to_numpy
 
-    image = _slicer().vtkOrientedImageData()
+    image = require_slicer().vtkOrientedImageData()
     image.SetDimensions(array.shape[::-1])
     image.SetSpacing([float(step) for step in spacing[::-1]])
     image.AllocateScalars(vtk.VTK_SHORT, 1)

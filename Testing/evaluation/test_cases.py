@@ -1,0 +1,94 @@
+"""Which structures of a folder become cases, and which of them are chosen."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MetaSegmentLib.errors import InputError
+from MetaSegmentLib.evaluation.cases import Case, LabelledVolume, choose, find_cases, load, spread
+from MetaSegmentLib.evaluation.protocol import eligible
+
+
+@pytest.fixture
+def many_cases() -> list[Case]:
+    """40 structures in each of 6 volumes, from 250 to 100 000 voxels, some on few slices."""
+    random = np.random.default_rng(0)
+    volumes = [LabelledVolume("many", n, Path(f"i{n}"), Path(f"l{n}"), n) for n in range(1, 7)]
+    return [
+        Case(volume, value, f"label {value}", 0, int(10 ** random.uniform(2.4, 5)), int(random.integers(4, 40)))
+        for volume in volumes
+        for value in range(1, 41)
+    ]
+
+
+def test_every_structure_of_every_volume_is_found(a_data_set):
+    cases = find_cases(a_data_set)
+    assert [(case.volume.number, case.value, case.name) for case in cases] == [
+        (1, 1, "ellipsoid"),
+        (1, 2, "tube"),
+        (2, 1, "ellipsoid"),
+        (2, 2, "tube"),
+    ]
+    for case in cases:
+        _, spacing, labels = load(case.volume)
+        mask = labels == case.value
+        assert spacing == pytest.approx((2.5, 1.2, 1.0))
+        assert case.voxels == mask.sum()
+        assert [case.eligible(k) for k in range(1, 15)] == [eligible(mask, k, case.axis) for k in range(1, 15)]
+
+
+@pytest.mark.parametrize(("asked", "described", "expected"), [(None, True, 0), (2, True, 2), (None, False, 0)])
+def test_the_axis_is_the_one_asked_for_then_the_data_sets_then_the_coarsest(a_data_set, asked, described, expected):
+    if not described:
+        (a_data_set / "dataset.json").unlink()
+    assert {case.axis for case in find_cases(a_data_set, asked)} == {expected}
+
+
+def test_without_a_description_labels_have_numbers(a_data_set):
+    (a_data_set / "dataset.json").unlink()
+    assert {case.name for case in find_cases(a_data_set)} == {"label 1", "label 2"}
+
+
+def test_bad_folders_are_told(a_data_set, tmp_path):
+    with pytest.raises(InputError, match="images and labels"):
+        find_cases(tmp_path)
+    (a_data_set / "dataset.json").write_text("{")
+    with pytest.raises(InputError, match="JSON"):
+        find_cases(a_data_set)
+    (a_data_set / "dataset.json").unlink()
+    (a_data_set / "labels" / "patient_2.nii.gz").write_bytes(b"no image")
+    with pytest.raises(InputError, match="Volume 2") as caught:
+        find_cases(a_data_set)
+    assert "patient_2" not in str(caught.value)
+    shutil.rmtree(a_data_set / "images")
+    (a_data_set / "images").mkdir()
+    with pytest.raises(InputError, match="same file name"):
+        find_cases(a_data_set)
+
+
+def test_a_limited_choice_is_spread_and_repeatable(many_cases):
+    chosen = choose(many_cases, (3, 5), 24, seed=1)
+    assert [len(cases) for cases in chosen.values()] == [24, 24]
+    for k, cases in chosen.items():
+        assert all(case.eligible(k) for case in cases)
+        per_volume = np.bincount([case.volume.number for case in cases], minlength=7)[1:]
+        assert per_volume.min() >= 2 and per_volume.max() <= 6
+        assert len({case.value for case in cases}) >= 18
+        assert len({int(np.log10(case.voxels)) for case in cases}) >= 3
+    assert chosen == choose(many_cases, (3, 5), 24, seed=1)
+    assert chosen != choose(many_cases, (3, 5), 24, seed=2)
+
+
+def test_the_choices_for_different_k_overlap(many_cases):
+    chosen = choose(many_cases, (3, 5), 24)
+    for case in chosen[3]:
+        assert case in chosen[5] or not case.eligible(5)
+
+
+def test_without_a_limit_every_eligible_case_is_taken(many_cases):
+    assert choose(many_cases, (8,), None)[8] == [case for case in many_cases if case.eligible(8)]
+    assert sorted(map(repr, spread(many_cases))) == sorted(map(repr, many_cases))
