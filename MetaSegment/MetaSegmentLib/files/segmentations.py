@@ -62,15 +62,15 @@ class Painted:
         Raises:
             InputError: there is no such segment.
         """
-        chosen = set()
+        chosen: set[int] = set()
         for word in wanted:
-            found = {segment for segment in self.segments if word in (segment.name, str(segment.value))}
+            found = {segment.value for segment in self.segments if word in (segment.name, str(segment.value))}
             if not found:
                 there = ", ".join(f"{segment.name} ({segment.value})" for segment in self.segments) or "none"
                 raise InputError(f"The support has no segment '{word}'; it has: {there}.")
-            chosen |= {segment.value for segment in found}
+            chosen |= found
         kept = tuple(segment for segment in self.segments if segment.value in chosen)
-        return _compact([_keep(layer, chosen) for layer in self.layers], kept)
+        return compact([_keep(layer, chosen) for layer in self.layers], kept)
 
 
 def is_segmentation_file(path: Path) -> bool:
@@ -127,6 +127,22 @@ def write_segmentation(path: Path, layers: Sequence[Labels], segments: Iterable[
         _slicerio().write_segmentation(str(path), content, compression_level=COMPRESSION_LEVEL)
     except OSError as error:
         raise output_error(error, path.parent) from error
+
+
+def compact(layers: Sequence[Labels], segments: Sequence[Segment]) -> Painted:
+    """One layer when no two segments overlap, else those with any paint; a segment without paint goes to the first.
+
+    Args:
+        layers: (K, J, I) each; no label value occurs in two of them.
+        segments: with their layers as indices into ``layers``.
+    """
+    used = [n for n, layer in enumerate(layers) if layer.any()] or [0]
+    overlap = any((sum((layers[n][k] > 0).astype(int) for n in used) > 1).any() for k in range(len(layers[0])))
+    if not overlap:
+        return Painted((np.maximum.reduce(layers),), tuple(replace(segment, layer=0) for segment in segments))
+    places = {n: place for place, n in enumerate(used)}
+    kept = tuple(replace(segment, layer=places.get(segment.layer, 0)) for segment in segments)
+    return Painted(tuple(layers[n] for n in used), kept)
 
 
 def plain_segment(value: int, name: str | None = None) -> Segment:
@@ -197,18 +213,7 @@ def _one_value_each(layers: Sequence[Labels], listed: Sequence[Segment]) -> Pain
     numbered = [np.zeros(layer.shape, kind) for layer in layers]
     for number, segment in enumerate(listed, start=1):
         numbered[segment.layer][layers[segment.layer] == segment.value] = number
-    return _compact(numbered, [replace(segment, value=number) for number, segment in enumerate(listed, start=1)])
-
-
-def _compact(layers: Sequence[Labels], segments: Sequence[Segment]) -> Painted:
-    """One layer when no two segments overlap, else those with any paint; a segment without paint goes to the first."""
-    used = [n for n, layer in enumerate(layers) if layer.any()] or [0]
-    overlap = any((sum((layers[n][k] > 0).astype(int) for n in used) > 1).any() for k in range(len(layers[0])))
-    if not overlap:
-        return Painted((np.maximum.reduce(layers),), tuple(replace(segment, layer=0) for segment in segments))
-    places = {n: place for place, n in enumerate(used)}
-    kept = tuple(replace(segment, layer=places.get(segment.layer, 0)) for segment in segments)
-    return Painted(tuple(layers[n] for n in used), kept)
+    return compact(numbered, [replace(segment, value=number) for number, segment in enumerate(listed, start=1)])
 
 
 def _keep(labels: NDArray[Any], values: set[int]) -> NDArray[Any]:

@@ -1,0 +1,62 @@
+"""Outputs appear together or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from MetaSegmentLib import OutputError
+from MetaSegmentLib.files.atomic import Staging, output_error
+
+
+def test_committed_files_appear_and_replace_older_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with Staging() as staging:
+        for name in ("a.txt", "b.txt"):
+            staging.path(tmp_path / name).write_text("new")
+        assert (tmp_path / "a.txt").read_text() == "old"
+        staging.commit()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_nothing_is_left_when_the_block_is_left_early(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), Staging() as staging:
+        staging.path(tmp_path / "a.txt").write_text("half")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_and_so_the_format_is_kept_while_waiting(tmp_path: Path) -> None:
+    with Staging() as staging:
+        assert staging.path(tmp_path / "a.seg.nrrd").name == "a.seg.nrrd"
+
+
+def test_a_relative_name_is_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Staging() as staging:
+        staging.path(Path("a.txt")).write_text("here")
+        staging.commit()
+    assert (tmp_path / "a.txt").read_text() == "here"
+
+
+def test_missing_folder_and_a_folder_as_output_are_told(tmp_path: Path) -> None:
+    with Staging() as staging:
+        with pytest.raises(OutputError, match="does not exist"):
+            staging.path(tmp_path / "missing" / "a.txt")
+        with pytest.raises(OutputError, match="name of a folder"):
+            staging.path(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "cannot be written to"), (errno.EACCES, "cannot be written to")],
+)
+def test_system_errors_become_sentences_without_paths(tmp_path: Path, number: int, words: str) -> None:
+    sentence = str(output_error(OSError(number, os.strerror(number), str(tmp_path)), tmp_path))
+    assert words in sentence
+    assert str(tmp_path) not in sentence

@@ -1,0 +1,144 @@
+"""Volumes read and written: every format, damaged files, DICOM folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MetaSegmentLib import InputError, OutputError
+from MetaSegmentLib.files.grids import Grid
+from MetaSegmentLib.files.images import read_image, write_image
+
+OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
+FORMATS = ["nrrd", "nhdr", "nii", "nii.gz", "mha", "mhd", "hdr", "gipl", "gipl.gz", "vtk"]
+# Formats that know no directions.
+UPRIGHT_ONLY = ["gipl", "gipl.gz", "vtk"]
+
+
+def a_grid(direction: tuple[float, ...] = OBLIQUE) -> Grid:
+    return Grid((30, 20, 10), (10.0, -20.0, 30.0), (0.5, 0.75, 3.0), direction)
+
+
+def upright() -> Grid:
+    return a_grid(tuple(np.eye(3).ravel()))
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (10, 20, 30)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_what_is_written_is_read_again_with_its_geometry(tmp_path: Path, noise: np.ndarray, ending: str) -> None:
+    grid = upright() if ending in UPRIGHT_ONLY else a_grid()
+    write_image(tmp_path / f"a.{ending}", noise, grid)
+    array, found = read_image(tmp_path / f"a.{ending}")
+    assert np.array_equal(array, noise)
+    assert found.size == grid.size
+    assert np.allclose(found.matrix, grid.matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", UPRIGHT_ONLY)
+def test_formats_that_would_lose_the_orientation_are_refused(tmp_path: Path, noise: np.ndarray, ending: str) -> None:
+    with pytest.raises(OutputError, match="orientation"):
+        write_image(tmp_path / f"a.{ending}", noise, a_grid())
+
+
+@pytest.mark.parametrize("ending", ["png", "xyz", "txt", "jpg"])
+def test_formats_that_hold_no_volume_are_refused(tmp_path: Path, noise: np.ndarray, ending: str) -> None:
+    with pytest.raises(OutputError):
+        write_image(tmp_path / f"a.{ending}", noise, upright())
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii", "nii.gz", "mha", "gipl", "gipl.gz"])
+@pytest.mark.parametrize("kept", [0.0, 0.02, 0.6, 0.99])
+def test_a_file_that_was_cut_short_is_refused(
+    tmp_path: Path, noise: np.ndarray, capfd: pytest.CaptureFixture[str], ending: str, kept: float
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    write_image(path, noise, upright())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(path)
+    assert capfd.readouterr().err == "", "the libraries' own complaints must not be seen"
+
+
+def test_probabilities_become_a_4d_file(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((2, 10, 20, 30)).astype(np.float16)
+    write_image(tmp_path / "p.nrrd", array, a_grid())
+    image = sitk.ReadImage(str(tmp_path / "p.nrrd"))
+    assert image.GetDimension() == 4
+    assert np.array_equal(sitk.GetArrayFromImage(image), array.astype(np.float32))
+    assert np.allclose(image[..., 1].GetDirection(), OBLIQUE)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (sitk.Image(8, 8, sitk.sitkUInt8), "2 dimensions"),
+        (sitk.Image([8, 8, 8, 3], sitk.sitkInt16), "4 dimensions"),
+        (sitk.Image([8, 8, 8], sitk.sitkVectorUInt8, 3), "several numbers a voxel"),
+        (sitk.Image([8, 8, 8], sitk.sitkComplexFloat32), "several numbers a voxel"),
+    ],
+    ids=["2D", "4D", "colour", "complex"],
+)
+def test_what_is_no_scalar_volume_is_refused(tmp_path: Path, image: sitk.Image, words: str) -> None:
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    with pytest.raises(InputError, match=words):
+        read_image(tmp_path / "a.nrrd")
+
+
+def test_a_fourth_dimension_of_one_is_no_fourth_dimension(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.Image([8, 7, 6, 1], sitk.sitkInt16), str(tmp_path / "a.nrrd"))
+    assert read_image(tmp_path / "a.nrrd")[0].shape == (6, 7, 8)
+
+
+def write_dicom_slice(folder: Path, plane: np.ndarray, number: int, place: float, series: str = "1.2.3.4") -> None:
+    image = sitk.GetImageFromArray(plane.astype(np.int16))
+    image.SetSpacing((0.5, 0.5))
+    tags = {
+        "0008|0060": "CT",
+        "0010|0010": "Somebody^Private",
+        "0020|000d": "1.2.3",
+        "0020|000e": series,
+        "0008|0018": f"{series}.{number}",
+        "0020|0013": str(number),
+        "0020|0032": f"0\\0\\{place}",
+        "0020|0037": "1\\0\\0\\0\\1\\0",
+    }
+    for key, value in tags.items():
+        image.SetMetaData(key, value)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    writer.SetFileName(str(folder / f"{series}_{99 - number}.dcm"))
+    writer.Execute(image)
+
+
+def test_a_dicom_series_is_read_in_the_order_of_its_slices(tmp_path: Path, noise: np.ndarray) -> None:
+    for number, plane in enumerate(noise):
+        write_dicom_slice(tmp_path, plane, number, 2.0 * number)
+    array, grid = read_image(tmp_path)
+    assert np.array_equal(array, noise)
+    assert np.allclose(grid.spacing, (0.5, 0.5, 2.0))
+
+
+def test_a_dicom_series_without_one_of_its_slices_is_refused(tmp_path: Path, noise: np.ndarray) -> None:
+    for number, plane in enumerate(noise):
+        if number != 4:
+            write_dicom_slice(tmp_path, plane, number, 2.0 * number)
+    with pytest.raises(InputError, match="evenly spaced"):
+        read_image(tmp_path)
+
+
+def test_two_dicom_series_or_none_are_refused(tmp_path: Path, noise: np.ndarray) -> None:
+    with pytest.raises(InputError, match="no DICOM"):
+        read_image(tmp_path)
+    for series in ("1.2.3.4", "1.2.3.5"):
+        for number, plane in enumerate(noise):
+            write_dicom_slice(tmp_path, plane, number, 2.0 * number, series)
+    with pytest.raises(InputError, match="2 DICOM series"):
+        read_image(tmp_path)
