@@ -1,0 +1,109 @@
+"""Which slices of a segment the user painted and which were filled in, remembered in the segment itself.
+
+After a run a segment holds both. A second run must learn from the painted ones only, so each slice is remembered
+with a fingerprint of its voxels: a filled slice that no longer matches was corrected by the user and counts as
+painted. The record is one segment tag, so it is undone, copied, saved and loaded together with the segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import vtk
+from numpy.typing import NDArray
+
+TAG = "MetaSegment.Slices"
+_EMPTY = "-"
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """The slices of one segment as a run left them.
+
+    Attributes:
+        axis: the slice axis, numpy order.
+        shape: (K, J, I) of the volume.
+        support: fingerprints of the painted slices and of those named as empty, by index.
+        filled: fingerprints of the slices that the run filled, by index.
+    """
+
+    axis: int
+    shape: tuple[int, ...]
+    support: dict[int, str]
+    filled: dict[int, str]
+
+    @classmethod
+    def take(
+        cls, mask: NDArray[np.bool_], axis: int, support: Collection[int], ignore: Collection[int] = ()
+    ) -> SliceRecord:
+        """Remember a (K, J, I) mask; slices in ``ignore`` are left out, so that any paint on them is the user's."""
+        prints = _fingerprints(mask, axis)
+        return cls(
+            axis,
+            mask.shape,
+            {i: prints[i] for i in sorted(support) if i not in ignore},
+            {i: p for i, p in enumerate(prints) if p != _EMPTY and i not in support and i not in ignore},
+        )
+
+    def painted_now(self, mask: NDArray[np.bool_]) -> list[int] | None:
+        """Slices that are the user's by now: painted before the run, painted since, or corrected since (an emptied
+        slice says that the structure is absent there). None if nothing is left of what was remembered."""
+        if mask.shape != self.shape:
+            return None
+        prints = _fingerprints(mask, self.axis)
+        known = self.support | self.filled
+        if not any(prints[i] == p != _EMPTY for i, p in known.items()):
+            return None
+        corrected = {i for i, p in self.filled.items() if prints[i] != p}
+        new = {i for i, p in enumerate(prints) if p != _EMPTY and i not in known}
+        return sorted(corrected | new | set(self.support))
+
+    def carried_over(self, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> SliceRecord:
+        """The record after another segment's result took voxels of this one: that is no correction by the user."""
+        if before.shape != self.shape:
+            return self
+        old, new = _fingerprints(before, self.axis), _fingerprints(after, self.axis)
+
+        def renewed(prints: dict[int, str]) -> dict[int, str]:
+            return {i: new[i] if old[i] == p else p for i, p in prints.items()}
+
+        return SliceRecord(self.axis, self.shape, renewed(self.support), renewed(self.filled))
+
+    def to_text(self) -> str:
+        """One line without ``:``, ``|`` and ``~``, which separate tags in a segmentation file."""
+        parts = [f"axis={self.axis}", "shape=" + ",".join(str(n) for n in self.shape)]
+        for name, prints in (("painted", self.support), ("filled", self.filled)):
+            parts.append(f"{name}=" + ",".join(f"{i}.{p}" for i, p in prints.items()))
+        return ";".join(parts)
+
+    @classmethod
+    def from_text(cls, text: str) -> SliceRecord | None:
+        """None for a text that is not a record, such as one of a later version."""
+        try:
+            parts = dict(part.split("=", 1) for part in text.split(";"))
+            shape = tuple(int(n) for n in parts["shape"].split(","))
+            axis = int(parts["axis"])
+            support, filled = (_parse(parts[name]) for name in ("painted", "filled"))
+            inside = all(0 <= i < shape[axis] for i in support | filled)
+        except (ValueError, KeyError, IndexError):
+            return None
+        return cls(axis, shape, support, filled) if inside and axis in (0, 1, 2) else None
+
+
+def record_of(segment: Any) -> SliceRecord | None:
+    """The record of a vtkSegment, if it carries a readable one."""
+    text = vtk.reference("")
+    return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
+
+
+def _parse(text: str) -> dict[int, str]:
+    return {int(i): p for i, p in (item.split(".") for item in text.split(",") if item)}
+
+
+def _fingerprints(mask: NDArray[np.bool_], axis: int) -> list[str]:
+    planes = np.moveaxis(mask, axis, 0)
+    return [blake2b(np.packbits(p).tobytes(), digest_size=6).hexdigest() if p.any() else _EMPTY for p in planes]
