@@ -77,14 +77,14 @@ class Episode:
         self.region = region
         self._check = check
         self._shape = ShapeInterpolation(region)
-        self._propagation = ContourPropagation(region, before._propagation if before else None)
+        self._propagation = ContourPropagation(region, before._propagation if before else None, check)
         self._grow = GrowFromSeeds(region)
-        self._pixels = PixelClassifier(region, seed, before._pixels if before else None)
+        self._pixels = PixelClassifier(region, seed, before._pixels if before else None, check)
         self._kept: dict[tuple[int, ...], Evidence] = {}
 
-    def queries(self) -> Evidence:
-        """Evidence for all unpainted slices of the region, from all painted ones."""
-        return self._evidence(self.region.support, self.region.queries)
+    def queries(self, slices: tuple[int, ...] | None = None) -> Evidence:
+        """Evidence for unpainted slices of the region (all of them by default), from all painted ones."""
+        return self._evidence(self.region.support, self.region.queries if slices is None else slices)
 
     def left_out(self) -> Evidence:
         """Evidence for each painted slice, from the other painted ones; empty with fewer than two filled slices."""
@@ -100,6 +100,17 @@ class Episode:
         """Evidence for each painted slice from all painted ones, itself included."""
         return self._evidence(self.region.support, self.region.support)
 
+    def expert_logits(self, name: str, targets: tuple[int, ...]) -> Stack:
+        """(T, GRID, GRID): what one expert of EXPERTS alone says of unpainted slices."""
+        support = self.region.support
+        if name == "shape":
+            return self._shape.predict(support, targets) / 2
+        if name == "propagation":
+            return self._propagation.predict(support, targets) / 2
+        if name == "grow":
+            return 6 * self._grow.predict(support, targets) - 3
+        return self._pixels.predict(support, targets)
+
     def _evidence(self, support: tuple[int, ...], targets: tuple[int, ...]) -> Evidence:
         key = (len(support), *support, *targets)
         if key not in self._kept:
@@ -111,11 +122,7 @@ class Episode:
             return _join([])
         self._check()
         shape = self._shape.predict(support, targets)
-        carried = []
-        for target in targets:
-            self._check()
-            carried.append(self._propagation.predict(support, (target,))[0])
-        propagation = np.stack(carried)
+        propagation = self._propagation.predict(support, targets)
         around = sorted({min(max(t + d, 0), self.region.depth - 1) for t in targets for d in (-1, 0, 1)})
         grown = dict(zip(around, self._grow.predict(support, around), strict=True))
         self._check()

@@ -6,7 +6,7 @@ position. Trees do not extrapolate, which is what makes position safe as a featu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, sobel
@@ -27,8 +27,15 @@ class PixelClassifier:
 
     name = "pixels"
 
-    def __init__(self, region: Region, seed: int = 0, before: PixelClassifier | None = None) -> None:
+    def __init__(
+        self,
+        region: Region,
+        seed: int = 0,
+        before: PixelClassifier | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._region = region
+        self._check = check
         self._seed = seed
         self._features: dict[int, Stack] = {}
         if before is not None and before._region.window == region.window and before._region.low == region.low:
@@ -52,6 +59,7 @@ class PixelClassifier:
         trees.fit(rows, truth)
         logits = np.empty((len(targets), GRID, GRID), np.float32)
         for place, target in enumerate(targets):
+            self._check()
             score = trees.decision_function(self._rows(target)).reshape(GRID, GRID)
             logits[place] = gaussian_filter(np.clip(score, -_LOGIT_LIMIT, _LOGIT_LIMIT), 1.0)
         return logits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,11 @@ class ContourPropagation:
 
     name = "propagation"
 
-    def __init__(self, region: Region, before: ContourPropagation | None = None) -> None:
+    def __init__(
+        self, region: Region, before: ContourPropagation | None = None, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._region = region
+        self._check = check
         self._coarse: dict[int, Any] = {}
         self._steps: dict[tuple[int, int], Field] = {}
         self._chains: dict[tuple[int, int], Field] = {}
@@ -47,6 +50,7 @@ class ContourPropagation:
         return np.stack([self._slice(sorted(support), target) for target in targets])
 
     def _slice(self, support: Sequence[int], target: int) -> Stack:
+        self._check()
         below = max((i for i in support if i <= target), default=None)
         above = min((i for i in support if i >= target), default=None)
         if below == above and below is not None:

@@ -1,0 +1,148 @@
+"""The methods one can choose, train and compare.
+
+A method is one class with ``adapt(episode, tools) → adapted`` and ``adapted.predict(slices) → logits``. Entering it
+in METHODS makes it appear on the command line, in the panel, in the evaluation and in the tests that hold for all.
+Reading the table loads neither torch nor any method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from ..episode import Episode
+    from ..region import Stack
+    from ..runtime import Tools
+
+
+class AdaptedMethod(Protocol):
+    """A method that has seen the painted slices."""
+
+    def predict(self, slices: tuple[int, ...]) -> Stack:
+        """(N, GRID, GRID) logits of the structure on unpainted slices of the region."""
+
+    def left_out(self) -> Stack | None:
+        """(S, GRID, GRID) logits of each slice that ``episode.left_out`` holds, predicted without its own paint;
+        None where that would cost too much."""
+
+
+class Method(Protocol):
+    def adapt(self, episode: Episode, tools: Tools) -> AdaptedMethod:
+        """Learn from the painted slices of an episode."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """An entry of the registry.
+
+    Attributes:
+        name: what a user types.
+        title: what a user reads in a list.
+        summary: one sentence for help pages.
+        weights: names of the shipped weights it uses.
+    """
+
+    name: str
+    title: str
+    summary: str
+    weights: tuple[str, ...]
+    _maker: tuple[str, str, tuple[str, ...]]
+
+    def make(self) -> Method:
+        """The method itself; loads what it needs."""
+        module, function, arguments = self._maker
+        maker: Callable[..., Method] = getattr(import_module(f".{module}", __name__), function)
+        return maker(*arguments)
+
+
+_ALL = (
+    MethodInfo(
+        "fusion",
+        "Most accurate",
+        "MAML and all experts together, weighted by how well each predicts the painted slices from one another.",
+        ("maml",),
+        ("fused", "Fused", ()),
+    ),
+    MethodInfo(
+        "maml",
+        "MAML",
+        "A few gradient steps on the painted slices from meta-learned weights (Finn et al. 2017).",
+        ("maml",),
+        ("maml", "Maml", ()),
+    ),
+    MethodInfo(
+        "protonet",
+        "ProtoNet",
+        "Compares every pixel with prototypes of the painted classes, Euclidean distance (Snell et al. 2017); instant.",
+        ("base",),
+        ("protonet", "ProtoNet", ("euclidean",)),
+    ),
+    MethodInfo(
+        "protonet-cosine",
+        "ProtoNet, cosine",
+        "ProtoNet with the cosine as distance (Wang et al. 2019).",
+        ("base",),
+        ("protonet", "ProtoNet", ("cosine",)),
+    ),
+    MethodInfo(
+        "network",
+        "Network without adaptation",
+        "The trained network as it is: what adaptation has to beat.",
+        ("base",),
+        ("direct", "Direct", ()),
+    ),
+    MethodInfo(
+        "experts",
+        "Experts without networks",
+        "The four experts below with fixed weights: what meta-learning has to beat.",
+        (),
+        ("fused", "ExpertsOnly", ()),
+    ),
+    MethodInfo(
+        "shape",
+        "Shape interpolation",
+        "Interpolates the painted outlines; does not look at the image.",
+        (),
+        ("single", "SingleExpert", ("shape",)),
+    ),
+    MethodInfo(
+        "propagation",
+        "Contour propagation",
+        "Carries the painted outlines from slice to slice by image registration.",
+        (),
+        ("single", "SingleExpert", ("propagation",)),
+    ),
+    MethodInfo(
+        "grow",
+        "Grow from seeds",
+        "Slicer's Grow from seeds on the working grid, with seeds made from the painted slices.",
+        (),
+        ("single", "SingleExpert", ("grow",)),
+    ),
+    MethodInfo(
+        "pixels",
+        "Pixel classifier",
+        "Boosted trees on the intensities and positions of the painted pixels.",
+        (),
+        ("single", "SingleExpert", ("pixels",)),
+    ),
+)
+
+METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
+
+
+def find_method(name: str) -> MethodInfo:
+    """The registered method of that name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise SettingsError(f"There is no method '{name}'; choose one of {', '.join(METHODS)}.") from None

@@ -1,0 +1,67 @@
+"""The one network: a small 2.5D U-Net that looks at a slice through the eyes of the experts.
+
+It answers in two ways from the same features: through a linear head, for gradient methods, and as an embedding, for
+metric methods.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from monai.losses import DiceCELoss, DiceLoss
+from monai.networks.nets import BasicUNet
+from torch import Tensor, nn
+
+from .episode import CHANNELS
+
+EMBEDDING = 16
+_WIDTHS = (16, 24, 32, 48, 64, 16)
+_MIX = (0.25, 0.25, 0.25, 0.6)
+
+
+class SliceNetwork(nn.Module):
+    """MONAI's BasicUNet with affine instance normalisation: no running statistics, so support never leaks to queries.
+
+    Logits are the head's answer plus a learned mixture of the experts' logits, so an untrained network is already as
+    good as the experts together.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unet = BasicUNet(2, len(CHANNELS), EMBEDDING, features=_WIDTHS, norm=("instance", {"affine": True}))
+        self.head = nn.Conv2d(EMBEDDING, 1, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
+        self.mix = nn.Parameter(torch.tensor(_MIX))
+        self.sharpness = nn.Parameter(torch.zeros(()))
+        """Logarithm of the factor on distances in the embedding."""
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """(N, channels, H, W) inputs → (N, EMBEDDING, H, W) features."""
+        return cast(Tensor, self.unet(inputs))
+
+    def decide(self, inputs: Tensor, features: Tensor) -> Tensor:
+        """(N, H, W) logits of the foreground."""
+        experts = torch.stack([5 * inputs[:, 3], 5 * inputs[:, 4], 6 * inputs[:, 6] - 3, 4 * inputs[:, 8]], dim=1)
+        mixed = (experts * self.mix[:, None, None]).sum(1)
+        return cast(Tensor, self.head(features))[:, 0] + mixed
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, channels, H, W) inputs → (N, H, W) logits of the foreground."""
+        return self.decide(inputs, self.embed(inputs))
+
+
+_soft_dice = DiceLoss(sigmoid=True, smooth_nr=4.0, smooth_dr=4.0)
+_dice_and_cross_entropy = DiceCELoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0, lambda_dice=0.5)
+
+
+def segmentation_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy + ½ Dice loss of all slices together + ½ Dice loss slice by slice.
+
+    Args:
+        logits: (N, H, W).
+        truth: (N, H, W) in {0, 1}, float.
+    """
+    logits, truth = logits[:, None], truth[:, None]
+    return cast(Tensor, _dice_and_cross_entropy(logits, truth) + 0.5 * _soft_dice(logits, truth))

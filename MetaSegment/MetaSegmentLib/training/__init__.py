@@ -1,0 +1,1 @@
+"""Meta-training: tasks drawn from labelled and synthetic volumes, episodes, and the training itself."""
