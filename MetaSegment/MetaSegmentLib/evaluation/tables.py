@@ -133,7 +133,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
         for row in here:
             title = TITLES.get(row["method"], str(row["method"]))
             lines.append([title, *(_written(row[key], COLUMNS[key][1]) for key in columns)])
-        parts.append(f"### {data_set}, K = {k}, {here[0]['cases']} cases\n")
+        parts.append(f"### {data_set}, K = {k}, {here[0]['cases']} {'case' if here[0]['cases'] == 1 else 'cases'}\n")
         parts += ["| " + " | ".join(line) + " |" for line in lines]
         parts.append("")
     return "\n".join([*parts, FOOTNOTE, ""])
