@@ -109,7 +109,7 @@ class ContourPropagation:
             demons.SetSmoothDisplacementField(True)
             demons.SetSmoothUpdateField(True)
             demons.SetUpdateFieldStandardDeviations(_UPDATE_SIGMA)
-            field = sitk.GetArrayViewFromImage(demons.Execute(self._image(target), self._image(source)))
+            field = sitk.GetArrayFromImage(demons.Execute(self._image(target), self._image(source)))
             self._steps[source, target] = np.stack([field[..., 1], field[..., 0]]).astype(np.float32)
         return self._steps[source, target]
 
