@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from files.dicom_series import write_series
 from MetaSegmentLib import InputError, OutputError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
@@ -97,39 +98,16 @@ def test_a_fourth_dimension_of_one_is_no_fourth_dimension(tmp_path: Path) -> Non
     assert read_image(tmp_path / "a.nrrd")[0].shape == (6, 7, 8)
 
 
-def write_dicom_slice(folder: Path, plane: np.ndarray, number: int, place: float, series: str = "1.2.3.4") -> None:
-    image = sitk.GetImageFromArray(plane.astype(np.int16))
-    image.SetSpacing((0.5, 0.5))
-    tags = {
-        "0008|0060": "CT",
-        "0010|0010": "Somebody^Private",
-        "0020|000d": "1.2.3",
-        "0020|000e": series,
-        "0008|0018": f"{series}.{number}",
-        "0020|0013": str(number),
-        "0020|0032": f"0\\0\\{place}",
-        "0020|0037": "1\\0\\0\\0\\1\\0",
-    }
-    for key, value in tags.items():
-        image.SetMetaData(key, value)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    writer.SetFileName(str(folder / f"{series}_{99 - number}.dcm"))
-    writer.Execute(image)
-
-
 def test_a_dicom_series_is_read_in_the_order_of_its_slices(tmp_path: Path, noise: np.ndarray) -> None:
-    for number, plane in enumerate(noise):
-        write_dicom_slice(tmp_path, plane, number, 2.0 * number)
+    write_series(tmp_path, noise, (0.5, 0.5, 2.0), (1.0, -2.0, 3.5))
     array, grid = read_image(tmp_path)
     assert np.array_equal(array, noise)
     assert np.allclose(grid.spacing, (0.5, 0.5, 2.0))
+    assert np.allclose(grid.origin, (1.0, -2.0, 3.5))
 
 
 def test_a_dicom_series_without_one_of_its_slices_is_refused(tmp_path: Path, noise: np.ndarray) -> None:
-    for number, plane in enumerate(noise):
-        if number != 4:
-            write_dicom_slice(tmp_path, plane, number, 2.0 * number)
+    write_series(tmp_path, noise, missing=[4])
     with pytest.raises(InputError, match="evenly spaced"):
         read_image(tmp_path)
 
@@ -138,7 +116,6 @@ def test_two_dicom_series_or_none_are_refused(tmp_path: Path, noise: np.ndarray)
     with pytest.raises(InputError, match="no DICOM"):
         read_image(tmp_path)
     for series in ("1.2.3.4", "1.2.3.5"):
-        for number, plane in enumerate(noise):
-            write_dicom_slice(tmp_path, plane, number, 2.0 * number, series)
+        write_series(tmp_path, noise, series=series)
     with pytest.raises(InputError, match="2 DICOM series"):
         read_image(tmp_path)

@@ -1,0 +1,236 @@
+"""The ``metasegment`` command: one function a command, and one line on stderr for whatever went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .errors import Cancelled, MetaSegmentError
+from .settings import DEFAULT_METHOD, Settings
+from .version import __version__
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after ``metasegment``; those of the process by default.
+
+    Returns:
+        0 done, 1 could not do it, 130 interrupted. Wrong usage leaves by ``SystemExit(2)``, as argparse does it.
+    """
+    # ITK's own pool of threads may crash the interpreter at exit; this has to stand before SimpleITK is imported.
+    os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
+    arguments = _parser().parse_args(argv)
+    try:
+        with _terminable(), warnings.catch_warnings():
+            if not arguments.verbose:
+                warnings.simplefilter("ignore")
+            return int(arguments.run(arguments))
+    except (KeyboardInterrupt, Cancelled):
+        return _say("Interrupted; nothing was written.", INTERRUPTED, arguments.verbose)
+    except MetaSegmentError as error:
+        return _say(str(error), FAILED, arguments.verbose)
+    except MemoryError:
+        return _say("Memory ran out; use a machine with more, or crop the image.", FAILED, arguments.verbose)
+    except Exception as error:
+        hint = "run it again with --verbose to see where."
+        return _say(f"Something unexpected went wrong ({type(error).__name__}); {hint}", FAILED, arguments.verbose)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="metasegment", description="Paint a structure on a few slices, get it segmented on all of them."
+    )
+    parser.add_argument("--version", action="version", version=f"MetaSegment {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=summary, description=summary)
+        loudness = one.add_mutually_exclusive_group()
+        loudness.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+        loudness.add_argument("--verbose", action="store_true", help="show where an error came from, and warnings")
+        one.set_defaults(run=run)
+        return one
+
+    _add_segment_arguments(command("segment", "Segment a volume from its painted slices.", _segment))
+    command("methods", "List the methods.", _methods)
+    command("info", "Show versions, devices and weights; check the weights against their checksums.", _info)
+    demo = command("demo", "Segment a real scan from five painted slices and compare with Slicer's own tools.", _demo)
+    add = demo.add_argument
+    add("--output", type=Path, default=Path("metasegment-demo"), metavar="FOLDER", help="default: %(default)s")
+    add("--k", type=int, default=5, metavar="N", help="slices to paint; default: %(default)s")
+    _add_method_arguments(demo)
+
+    from .evaluation import command as evaluation
+    score = command("evaluate", "Score methods and Slicer's own tools on labelled volumes.", evaluation.run)
+    evaluation.add_arguments(score)
+    try:  # TEMPORARY
+        from .training import command as training
+    except ImportError:
+        return parser
+    training.add_arguments(command("train", "Meta-train the weights.", training.run))
+    return parser
+
+
+def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
+    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
+    add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
+    add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
+    add("--segments", type=_words, default=(), metavar="A,B", help="names or label values to segment; default: all")
+    add("--slices", type=_indices, metavar="3,9,15", help="which slices are support; default: every slice with paint")
+    add("--axis", choices=("auto", "0", "1", "2"), default="auto", help="slice axis in numpy order")
+    _add_method_arguments(parser)
+    add("--probabilities", type=Path, metavar="P.nrrd", help="write probabilities: 4D, background first")
+    add("--uncertainty", type=Path, metavar="U.nrrd", help="write the uncertainty: normalised entropy, 0 to 1")
+    add("--report", type=Path, metavar="R.json", help="write what was done and found as JSON")
+
+
+def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--method", default=DEFAULT_METHOD, help="see 'metasegment methods'; default: %(default)s, the most accurate")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: %(default)s")
+    add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
+
+
+def _indices(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in _words(text))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _segment(arguments: argparse.Namespace) -> int:
+    from .files.run import Job, run
+
+    job = Job(
+        image=arguments.image,
+        support=arguments.support,
+        output=arguments.output,
+        support_image=arguments.support_image,
+        segments=arguments.segments,
+        slices=arguments.slices,
+        axis=None if arguments.axis == "auto" else int(arguments.axis),
+        settings=_settings(arguments),
+        probabilities=arguments.probabilities,
+        uncertainty=arguments.uncertainty,
+        report=arguments.report,
+    )
+    with _progress_bar(arguments.quiet) as progress:
+        report = run(job, progress)
+    if not arguments.quiet:
+        _summarise(report)
+    return DONE
+
+
+def _summarise(report: dict[str, Any]) -> None:
+    for segment in report["segments"].values():
+        dice = segment["estimated_dice"]
+        trust = f"estimated Dice {dice:.2f}" if dice is not None else "no estimated Dice from one painted slice"
+        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, {trust}")
+    if report["suggested_slices"]:
+        best = report["suggested_slices"][0]
+        print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")
+
+
+def _methods(arguments: argparse.Namespace) -> int:
+    from .methods import METHODS
+
+    for name, method in METHODS.items():
+        mark = " (default)" if name == DEFAULT_METHOD else ""
+        print(f"{name}{mark}\n    {method.title}: {method.summary}")
+    return DONE
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    print(f"MetaSegment {__version__}, Python {sys.version.split()[0]}")
+    for package in PACKAGES:
+        try:
+            print(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            print(f"{package} is not installed")
+    print("Devices: " + ", ".join(_devices()))
+    return DONE
+
+
+def _devices() -> list[str]:
+    try:
+        import torch
+    except ImportError:
+        return ["none, as torch is not installed"]
+    found = [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, f"cpu ({torch.get_num_threads()} threads)"]
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import run_demo
+
+    with _progress_bar(arguments.quiet) as progress:
+        run_demo(arguments.output, k=arguments.k, settings=_settings(arguments), progress=progress)
+    return DONE
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(method=arguments.method, device=arguments.device, seed=arguments.seed)
+
+
+@contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int, float | None], None] | None]:
+    """A callback that draws stage, share done and time left on stderr, or None when nobody is looking."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    layout = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
+    with tqdm(bar_format=layout, total=1, leave=False, file=sys.stderr) as bar:
+
+        def show(stage: str, done: int, total: int, eta_s: float | None) -> None:
+            bar.total, bar.n = max(total, 1), done
+            bar.set_description_str(stage, refresh=False)
+            bar.set_postfix_str("" if eta_s is None else f"{eta_s:.0f} s left", refresh=False)
+            bar.refresh()
+
+        yield show
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a polite kill end the run as Ctrl-C does, so that what was begun is tidied away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(sentence: str, status: int, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exc()
+    print(f"metasegment: {sentence}", file=sys.stderr)
+    return status

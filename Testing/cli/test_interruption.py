@@ -1,0 +1,53 @@
+"""Ctrl-C and being killed, at the worst moment: half of the outputs are written."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.workplace import Workplace
+
+# Writes the segmentation, says so, and then takes its time before the files would be moved to their places.
+SLOW = """
+import sys, time
+import MetaSegmentLib.files.run as run
+from MetaSegmentLib.cli import main
+write = run.write_report
+def write_slowly(path, report):
+    write(path, report)
+    print("written", flush=True)
+    time.sleep(60)
+run.write_report = write_slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_no_output_changes_when_a_run_is_stopped(
+    workplace: Workplace, repository: Path, number: signal.Signals, status: int
+) -> None:
+    workplace.path("out.seg.nrrd").write_bytes(b"older")
+    before = workplace.listing()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, *workplace.words(report="r.json")],
+        cwd=repository / "MetaSegment",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n", process.communicate()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    after = {name: content for name, content in workplace.listing().items() if not name.startswith(".metasegment-")}
+    assert after == before
+    if number != signal.SIGKILL:
+        assert said == "metasegment: Interrupted; nothing was written.\n"
+        assert not list(workplace.folder.glob(".metasegment-*"))
