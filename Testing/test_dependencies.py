@@ -1,0 +1,267 @@
+"""In Slicer only what is missing is installed, and nothing of Slicer's own is replaced.
+
+Slicer's Python is played by a folder on ``sys.path`` with made-up packages, pip by the real pip without a network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from MetaSegmentLib import dependencies
+from MetaSegmentLib.dependencies import Package, TorchByPip, ensure, missing, packages
+from MetaSegmentLib.errors import DependencyError
+from tiny_wheels import make_wheel
+
+
+class FolderPip:
+    """The real pip, installing made-up wheels into the folder that plays Slicer's Python."""
+
+    def __init__(self, site: Path, wheels: Path) -> None:
+        self.site = site
+        self.wheels = wheels
+        self.calls: list[list[str]] = []
+
+    def install(self, requirements: Sequence[str]) -> None:
+        self.calls.append(list(requirements))
+        # fmt: off
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(self.wheels),
+             "--target", str(self.site), "--disable-pip-version-check", *requirements],
+            check=True, capture_output=True,
+        )
+        # fmt: on
+
+
+class NeverCalled:
+    def install(self, requirements: Sequence[str]) -> None:
+        raise AssertionError(f"pip was called for {requirements}")
+
+    def installTorch(self, *, askConfirmation: bool, torchVersionRequirement: str) -> Any:
+        raise AssertionError("torch was installed")
+
+
+class Unreachable:
+    def install(self, requirements: Sequence[str]) -> None:
+        raise subprocess.CalledProcessError(1, "pip")
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "wheels"
+    make_wheel(folder, "alphaseg", "2.1", requires=["betaseg"])
+    make_wheel(folder, "betaseg", "0.3")
+    make_wheel(folder, "greedyseg", "1.0", requires=["numpy>=999"])
+    make_wheel(folder, "numpy", "999.0")
+    make_wheel(folder, "torch", "2.9")
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that plays Slicer's Python; it has torch already."""
+    # A blank in the name, as in many a Windows user's temporary folder.
+    folder = tmp_path / "Slicer site"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "Slicer site"))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(dependencies, "TORCH", "torch>=2.0")
+    return folder
+
+
+def requirements_of(folder: Path, *lines: str) -> Path:
+    path = folder / "requirements.txt"
+    path.write_text("\n".join(("# a comment", "", *lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_file_of_the_extension_is_read() -> None:
+    names = [package.requirement for package in packages()]
+    assert names[0] == dependencies.TORCH
+    assert any(name.startswith("monai>=") for name in names)
+
+
+def test_everything_is_met_where_the_tests_run() -> None:
+    assert missing() == []
+
+
+def test_missing_tells_absent_and_too_old_packages(tmp_path: Path) -> None:
+    file = requirements_of(tmp_path, "numpy>=1.0", "numpy>=999", "alphaseg", 'alphaseg ; python_version < "3"')
+    assert packages(file)[1:] == [
+        Package("numpy>=1.0", metadata.version("numpy"), True),
+        Package("numpy>=999", metadata.version("numpy"), False),
+        Package("alphaseg", None, False),
+        Package('alphaseg ; python_version < "3"', None, True),
+    ]
+    assert missing(file) == ["numpy>=999", "alphaseg"]
+
+
+def test_nothing_is_touched_when_nothing_is_missing(tmp_path: Path) -> None:
+    never = NeverCalled()
+    report = ensure(never, never, requirements=requirements_of(tmp_path, "numpy>=1.0"))
+    assert report.installed == {} and not report.restart
+    assert "nothing was changed" in str(report)
+
+
+def test_only_what_is_missing_is_installed_once(tmp_path: Path, site: Path, wheels: Path) -> None:
+    pip, said = FolderPip(site, wheels), []
+    file = requirements_of(tmp_path, "numpy>=1.0", "alphaseg>=2")
+    report = ensure(pip, NeverCalled(), said.append, file)
+    assert pip.calls == [["alphaseg>=2"]]
+    assert report.installed == {"alphaseg": "2.1", "betaseg": "0.3"}
+    assert "alphaseg 2.1" in str(report) and any("alphaseg" in text for text in said)
+    assert ensure(NeverCalled(), NeverCalled(), requirements=file).installed == {}
+
+
+def test_a_package_that_would_replace_slicers_numpy_is_refused(tmp_path: Path, site: Path, wheels: Path) -> None:
+    before = metadata.version("numpy")
+    with pytest.raises(DependencyError, match="greedyseg could not be installed"):
+        ensure(FolderPip(site, wheels), requirements=requirements_of(tmp_path, "greedyseg"))
+    assert metadata.version("numpy") == before
+    assert not list(site.glob("numpy*"))
+
+
+def test_a_pip_that_ignores_the_constraints_is_noticed(tmp_path: Path, site: Path, wheels: Path) -> None:
+    class Careless(FolderPip):
+        def install(self, requirements: Sequence[str]) -> None:
+            del os.environ["PIP_CONSTRAINT"]
+            super().install(requirements)
+            os.environ["PIP_CONSTRAINT"] = ""
+
+    with pytest.raises(DependencyError, match="changed Slicer's own numpy"):
+        ensure(Careless(site, wheels), requirements=requirements_of(tmp_path, "greedyseg"))
+
+
+@pytest.mark.parametrize("earlier", [None, "other.txt"])
+def test_the_constraints_are_in_force_during_the_installation_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: str | None
+) -> None:
+    monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
+    if earlier:
+        monkeypatch.setenv("PIP_CONSTRAINT", earlier)
+    seen = []
+
+    class Looking:
+        def install(self, requirements: Sequence[str]) -> None:
+            seen.append(os.environ["PIP_CONSTRAINT"])
+            raise OSError
+
+    with pytest.raises(DependencyError):
+        ensure(Looking(), requirements=requirements_of(tmp_path, "alphaseg"))
+    assert seen[0].startswith(f"{earlier} file://" if earlier else "file://")
+    assert os.environ.get("PIP_CONSTRAINT") == earlier
+
+
+def test_torch_comes_from_its_installer(
+    tmp_path: Path, site: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "TORCH", "deltaseg>=2.0")  # stands for torch, which the tests have
+    make_wheel(wheels, "deltaseg", "2.5")
+    pip, asked = FolderPip(site, wheels), []
+
+    class Extension:
+        def installTorch(self, *, askConfirmation: bool, torchVersionRequirement: str) -> Any:
+            asked.append(askConfirmation)
+            pip.install(["deltaseg"])
+            return object()
+
+    report = ensure(pip, Extension(), requirements=requirements_of(tmp_path, "alphaseg"))
+    assert asked == [False] and pip.calls == [["deltaseg"], ["alphaseg"]]
+    assert set(report.installed) == {"alphaseg", "betaseg", "deltaseg"}
+
+
+def test_without_the_pytorch_extension_the_user_is_sent_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "TORCH", "deltaseg>=2.0")
+    with pytest.raises(DependencyError, match="install the PyTorch extension"):
+        ensure(NeverCalled(), requirements=requirements_of(tmp_path))
+
+
+def test_a_torch_that_the_user_declined_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "TORCH", "deltaseg>=2.0")
+
+    class Declined:
+        def installTorch(self, *, askConfirmation: bool, torchVersionRequirement: str) -> Any:
+            return None
+
+    with pytest.raises(DependencyError, match="PyTorch was not installed"):
+        ensure(NeverCalled(), Declined(), requirements=requirements_of(tmp_path))
+
+
+def test_plain_pip_can_stand_in_for_the_extension() -> None:
+    class Noting:
+        calls: list[list[str]] = []  # noqa: RUF012
+
+        def install(self, requirements: Sequence[str]) -> None:
+            self.calls.append(list(requirements))
+
+    pip = Noting()
+    TorchByPip(pip).installTorch(askConfirmation=False, torchVersionRequirement=">=2.8")
+    assert pip.calls == [["torch>=2.8"]]
+
+
+def test_a_failed_pip_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DependencyError, match="alphaseg could not be installed: check the network"):
+        ensure(Unreachable(), requirements=requirements_of(tmp_path, "alphaseg"))
+
+
+def test_a_pip_that_installs_nothing_is_noticed(tmp_path: Path) -> None:
+    class Idle:
+        def install(self, requirements: Sequence[str]) -> None:
+            pass
+
+    with pytest.raises(DependencyError, match="alphaseg could not be installed"):
+        ensure(Idle(), requirements=requirements_of(tmp_path, "alphaseg"))
+
+
+def test_a_replaced_package_that_was_loaded_asks_for_a_restart(tmp_path: Path, site: Path, wheels: Path) -> None:
+    make_wheel(wheels, "betaseg", "0.1")
+    pip = FolderPip(site, wheels)
+    pip.install(["betaseg==0.1"])
+    import betaseg  # type: ignore[import-not-found]
+
+    assert betaseg.__version__ == "0.1"
+
+    class Upgrading(FolderPip):
+        def install(self, requirements: Sequence[str]) -> None:
+            for old in self.site.glob("betaseg*"):  # with --target, pip does not uninstall
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            super().install(requirements)
+
+    report = ensure(Upgrading(site, wheels), requirements=requirements_of(tmp_path, "betaseg>=0.2"))
+    assert report.restart and "Restart Slicer" in str(report)
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["slicer 5.11", "slicer 5.10"])
+def test_slicers_own_way_to_run_pip_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, modern: bool) -> None:
+    """A package ``slicer`` with and without ``packaging``, as 5.11 and 5.10 have it."""
+    package = tmp_path / "slicer"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "util.py").write_text("calls = []\ndef pip_install(requirements):\n    calls.append(requirements)\n")
+    if modern:
+        (package / "packaging.py").write_text(
+            "calls = []\n"
+            "def pip_install(requirements, constraints=None, requester=None):\n"
+            "    calls.append(requirements)\n"
+        )
+    for name in [name for name in sys.modules if name == "slicer" or name.startswith("slicer.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    dependencies.slicers_pip().install(["alphaseg"])
+    used = sys.modules["slicer.packaging" if modern else "slicer.util"]
+    assert used.calls == [["alphaseg"]]
+    for name in ("slicer", "slicer.util", "slicer.packaging"):
+        sys.modules.pop(name, None)
+
+
+def test_outside_slicer_there_is_no_pytorch_extension() -> None:
+    assert dependencies.slicers_torch_installer() is None
