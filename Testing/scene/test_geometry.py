@@ -9,7 +9,7 @@ import pytest
 
 import slicer
 from MetaSegmentLib import InputError
-from MetaSegmentLib.scene.geometry import spacing_of
+from MetaSegmentLib.scene.geometry import spacing_of, voxels
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.rules import EditRules
 from MetaSegmentLib.scene.writer import Editor, write_result
@@ -125,15 +125,11 @@ def test_segment_on_another_grid_moves_onto_the_volumes_and_its_neighbour_stays(
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         kept, oriented_image(neighbour, other_grid), on_own_grid
     )
-    from MetaSegmentLib.scene.geometry import voxels
-
     np.testing.assert_array_equal(voxels(on_own_grid), neighbour)
 
 
 @pytest.mark.parametrize("node", ["volume", "segmentation"])
 def test_nonlinear_transform_is_refused(scene: Any, node: str) -> None:
-    import vtk
-
     truth = a_ball()
     volume, segmentation = add_volume(scene, an_image(truth)), add_segmentation(scene)
     paint(segmentation, volume, "ball", only(truth, 0, SUPPORT))

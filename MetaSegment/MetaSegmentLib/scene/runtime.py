@@ -23,7 +23,6 @@ def current_scene() -> Any:
         for name, kind in (
             ("segmentations", slicer.vtkSlicerSegmentationsModuleLogic),
             ("volumes", slicer.vtkSlicerVolumesLogic),
-            ("terminologies", slicer.vtkSlicerTerminologiesModuleLogic),
         ):
             setattr(slicer.modules, name, _module(kind, scene))
     return scene

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, DependencyError, InputError, MetaSegmentError
 from ..progress import CancelCallback, ProgressCallback
@@ -17,6 +17,9 @@ from .reader import Painting, read_painting
 from .rules import EditRules, find_editor
 from .worker import Worker
 from .writer import Editor, write_result
+
+if TYPE_CHECKING:
+    from ..engine import Adapted
 
 _POLL_SECONDS = 0.02
 
@@ -84,6 +87,7 @@ class Session:
         self._schedule = schedule
         self._worker = Worker()
         self._editor = Editor()
+        self._learner = _Learner()
         self._job: _Job | None = None
 
     @property
@@ -136,7 +140,7 @@ class Session:
         painting = read_painting(volume, segmentation, segment_ids, slices)
         settings = Settings(method=method or DEFAULT_METHOD, device=device)
         if wait:
-            result = _compute(painting, settings, progress, cancel)
+            result = self._learner.compute(painting, _state(volume), settings, progress, cancel)
             self._write(painting, result, volume, segmentation, target)
             return result
         run = Run(self)
@@ -164,6 +168,11 @@ class Session:
         """Cancel the background run, if there is one."""
         if self._job is not None:
             self._job.run.cancel()
+
+    def forget(self) -> None:
+        """Let go of the last volume, which is kept so that the next run on it is quick."""
+        if self._job is None:
+            self._learner.forget()
 
     def undo(self) -> bool:
         """Take back the last result that was written; False when there is none. Not used with ``save_state``."""
@@ -202,11 +211,17 @@ class _Job:
         self._cancel = cancel
         self._finished = finished
         self._reports: SimpleQueue[tuple[str, int, int, float | None]] = SimpleQueue()
-        stopped, stopping, reports, mine = run._cancelled, session._worker.stopping, self._reports, self._painting
+        origin = _state(nodes[0])
+        stopped, stopping = run._cancelled, session._worker.stopping
+
+        def report(*about: Any) -> None:
+            self._reports.put(about)
+
+        def cancelled() -> bool:
+            return stopped.is_set() or stopping.is_set()
+
         self._future: Future[Result] = session._worker.submit(
-            lambda: _compute(
-                mine, settings, lambda *report: reports.put(report), lambda: stopped.is_set() or stopping.is_set()
-            )
+            lambda: session._learner.compute(self._painting, origin, settings, report, cancelled)
         )
 
     def relay(self) -> bool:
@@ -243,26 +258,47 @@ class _Job:
         return all(scene.GetNodeByID(i) is node for node, (scene, i) in zip(self._nodes, self._ids, strict=True))
 
 
-def _compute(
-    painting: Painting, settings: Settings, progress: ProgressCallback | None, cancel: CancelCallback | None
-) -> Result:
-    try:
-        from ..engine import segment
-    except ImportError as error:
-        raise DependencyError(
-            f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
-        ) from error
-    return segment(
-        painting.image,
-        painting.labels,
-        painting.spacing,
-        slices=painting.slices,
-        axis=painting.axis,
-        settings=settings,
-        progress=progress,
-        cancel=cancel,
-        names=painting.names,
-    )
+class _Learner:
+    """Runs the engine; when the same segments of the same volume were painted on, it learns only what is new."""
+
+    def __init__(self) -> None:
+        self._adapted: Adapted | None = None
+        self._learned: tuple[Any, ...] | None = None
+
+    def forget(self) -> None:
+        """Let go of the last volume."""
+        self._adapted = self._learned = None
+
+    def compute(
+        self,
+        painting: Painting,
+        origin: Hashable,
+        settings: Settings,
+        progress: ProgressCallback | None,
+        cancel: CancelCallback | None,
+    ) -> Result:
+        """``origin`` tells one state of a volume from another."""
+        try:
+            from ..engine import adapt
+        except ImportError as error:
+            raise DependencyError(
+                f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
+            ) from error
+        about = (origin, settings, painting.names, painting.spacing)
+        if self._adapted is not None and self._learned == (*about, painting.axis):
+            adapted = self._adapted.update(painting.labels, painting.slices, progress, cancel)
+        else:
+            self.forget()
+            given = (painting.image, painting.labels, painting.spacing, painting.slices, painting.axis)
+            adapted = adapt(*given, settings, progress, cancel, painting.names)
+        result = adapted.predict()
+        self._adapted, self._learned = adapted, (*about, result.report["axis"])
+        return result
+
+
+def _state(volume: Any) -> Hashable:
+    """Changes whenever the voxels do."""
+    return volume.GetID(), id(volume), volume.GetImageData().GetMTime()
 
 
 def _check_node(node: Any, kind: str, advice: str) -> None:

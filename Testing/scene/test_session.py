@@ -1,0 +1,261 @@
+"""The whole way, from painted segments in the scene to filled ones, at once and in the background."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from vtk.util.numpy_support import numpy_to_vtk
+
+from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsError
+from MetaSegmentLib.scene import Run, Session
+from MetaSegmentLib.scene.record import TAG
+from scene.nodes import (
+    a_ball,
+    a_rotation,
+    add_segmentation,
+    add_volume,
+    affine,
+    an_image,
+    look,
+    only,
+    paint,
+    repaint,
+)
+
+TRUTH = a_ball()
+OBLIQUE = affine(a_rotation((20, -35, 50)) @ np.diag([0.8, 0.8, 2.0]), (5, -6, 7))
+SUPPORT = [4, 8, 12]
+
+
+class Bench:
+    """A volume, a painted segmentation and a session."""
+
+    def __init__(self, scene: Any, axis: int = 0) -> None:
+        self.scene = scene
+        self.volume = add_volume(scene, an_image(TRUTH), OBLIQUE)
+        self.segmentation = add_segmentation(scene)
+        self.painted = only(TRUTH, axis, SUPPORT)
+        self.ball = paint(self.segmentation, self.volume, "ball", self.painted)
+        self.session = Session()
+
+    def run(self, **options: Any) -> Any:
+        return self.session.process(self.volume, self.segmentation, method="shape", **options)
+
+    def start(self, **options: Any) -> Run:
+        run = self.run(wait=False, **options)
+        assert isinstance(run, Run)
+        return run
+
+    def look(self) -> Any:
+        return look(self.segmentation, self.volume, self.ball)
+
+    def is_untouched(self) -> bool:
+        segment = self.segmentation.GetSegmentation().GetSegment(self.ball)
+        return bool((self.look() == self.painted).all()) and not segment.HasTag(TAG)
+
+
+@pytest.fixture
+def bench(scene: Any) -> Bench:
+    return Bench(scene)
+
+
+def dice(a: Any, b: Any) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_fills_what_is_not_painted(scene: Any, axis: int) -> None:
+    bench = Bench(scene, axis)
+    result = bench.run()
+    assert result.report["axis"] == axis
+    np.testing.assert_array_equal(bench.look(), result.labels == 1)
+    planes, painted = (np.moveaxis(m, axis, 0)[SUPPORT] for m in (bench.look(), bench.painted))
+    np.testing.assert_array_equal(planes, painted)
+    assert dice(bench.look(), TRUTH) > 0.85
+
+
+def test_segments_are_reported_by_name(bench: Bench) -> None:
+    report = bench.run().report
+    assert [s["name"] for s in report["segments"].values()] == ["ball"]
+    assert "volume" not in str(report["segments"]).replace("volume_ml", "")
+
+
+def test_second_run_gives_the_same(bench: Bench) -> None:
+    first = bench.run().labels
+    np.testing.assert_array_equal(bench.run().labels, first)
+    bench.session.forget()
+    np.testing.assert_array_equal(bench.run().labels, first)
+
+
+def test_one_more_slice_is_learned_from(bench: Bench) -> None:
+    first = bench.run().labels == 1
+    edited = bench.look()
+    edited[6] = TRUTH[6]
+    edited[7] = first[7]
+    repaint(bench.segmentation, bench.volume, bench.ball, edited)
+    result = bench.run()
+    assert result.report["support_slices"] == [4, 6, 8, 12]
+    fresh = Bench(bench.scene)
+    repaint(fresh.segmentation, fresh.volume, fresh.ball, only(TRUTH, 0, [4, 6, 8, 12]))
+    assert dice(result.labels == 1, fresh.run().labels == 1) > 0.98
+
+
+def test_other_voxels_are_learned_anew(bench: Bench) -> None:
+    bench.run()
+    array = an_image(TRUTH)
+    array[:] = 7
+    bench.volume.GetImageData().GetPointData().SetScalars(numpy_to_vtk(array.ravel(), deep=True))
+    with pytest.raises(InputError, match="same value"):
+        bench.run()
+
+
+def test_undo(bench: Bench) -> None:
+    bench.run()
+    assert bench.session.undo()
+    assert bench.is_untouched()
+    assert not bench.session.undo()
+
+
+def test_undo_step_can_belong_to_somebody_else(bench: Bench) -> None:
+    saved: list[bool] = []
+    bench.session.save_state = lambda: saved.append(bench.is_untouched())
+    bench.run()
+    assert saved == [True]
+    assert not bench.session.undo()
+
+
+def test_output_segmentation(bench: Bench) -> None:
+    output = add_segmentation(bench.scene)
+    result = bench.run(output=output)
+    assert bench.is_untouched()
+    np.testing.assert_array_equal(look(output, bench.volume, "ball"), result.labels == 1)
+
+
+def test_background_run_writes_when_polled(bench: Bench) -> None:
+    threads, stages, ended = set(), [], []
+
+    def progress(stage: str, done: int, total: int, eta: float | None) -> None:
+        threads.add(threading.current_thread())
+        stages.append(stage)
+
+    run = bench.start(progress=progress, finished=ended.append)
+    assert bench.is_untouched()
+    assert bench.session.running
+    result = run.wait(60)
+    np.testing.assert_array_equal(bench.look(), result.labels == 1)
+    assert threads == {threading.main_thread()}
+    assert stages
+    assert ended == [run]
+    assert (run.done, run.error, bench.session.poll()) == (True, None, False)
+
+
+def test_background_run_polls_itself_when_there_is_a_timer(bench: Bench) -> None:
+    timer: list[Any] = []
+    bench.session = Session(schedule=timer.append)
+    run = bench.start()
+    for _ in range(100_000):
+        if not timer:
+            break
+        timer.pop()()
+        threading.Event().wait(0.001)
+    assert run.done
+    assert not bench.is_untouched()
+
+
+def test_background_run_has_its_own_copy(bench: Bench) -> None:
+    first = bench.run().labels
+    bench.session.undo()
+    bench.session.forget()
+    run = bench.start()
+    bench.volume.GetImageData().GetPointData().GetScalars().Fill(0)
+    np.testing.assert_array_equal(run.wait(60).labels, first)
+
+
+def test_one_background_run_at_a_time(bench: Bench) -> None:
+    run = bench.start()
+    with pytest.raises(MetaSegmentError, match="under way"):
+        bench.run()
+    run.wait(60)
+    bench.run()
+
+
+@pytest.mark.parametrize("how", ["run", "session", "callback"])
+def test_cancelled_run_writes_nothing(bench: Bench, how: str) -> None:
+    run = bench.start(cancel=(lambda: True) if how == "callback" else None)
+    {"run": run.cancel, "session": bench.session.cancel, "callback": lambda: None}[how]()
+    with pytest.raises(Cancelled):
+        run.wait(60)
+    assert bench.is_untouched()
+    bench.run()
+
+
+def test_cancel_while_waiting(bench: Bench) -> None:
+    with pytest.raises(Cancelled):
+        bench.run(cancel=lambda: True)
+    assert bench.is_untouched()
+
+
+@pytest.mark.parametrize("gone", ["volume", "segmentation", "output", "everything"])
+def test_deleted_in_the_middle(bench: Bench, gone: str) -> None:
+    output = add_segmentation(bench.scene) if gone == "output" else None
+    run = bench.start(output=output)
+    if gone == "everything":
+        bench.scene.Clear(False)
+    else:
+        bench.scene.RemoveNode({"volume": bench.volume, "segmentation": bench.segmentation, "output": output}[gone])
+    with pytest.raises(Cancelled):
+        run.wait(60)
+    assert bench.is_untouched()
+    assert not bench.session.running
+
+
+def test_errors_of_the_engine_come_through(bench: Bench) -> None:
+    with pytest.raises(SettingsError):
+        bench.session.process(bench.volume, bench.segmentation, method="magic")
+    run = bench.session.process(bench.volume, bench.segmentation, method="magic", wait=False)
+    assert isinstance(run, Run)
+    with pytest.raises(SettingsError):
+        run.wait(60)
+    assert isinstance(run.error, SettingsError)
+    assert bench.is_untouched()
+
+
+@pytest.mark.parametrize("slices", [[-1], [99]])
+def test_slices_outside_the_volume(bench: Bench, slices: list[int]) -> None:
+    with pytest.raises(InputError, match="outside"):
+        bench.run(slices=[*SUPPORT, *slices])
+    bench.run()
+    with pytest.raises(InputError, match="outside"):
+        bench.run(slices=[*SUPPORT, *slices])
+
+
+def test_wrong_nodes_are_refused(bench: Bench) -> None:
+    for volume, segmentation, output in (
+        (None, bench.segmentation, None),
+        (bench.segmentation, bench.segmentation, None),
+        (bench.volume, None, None),
+        (bench.volume, bench.volume, None),
+        (bench.volume, bench.segmentation, bench.volume),
+    ):
+        with pytest.raises(InputError, match=r"[Cc]hoose"):
+            bench.session.process(volume, segmentation, method="shape", output=output)
+
+
+def test_colour_volume_is_refused(bench: Bench) -> None:
+    image = vtk.vtkImageData()
+    image.SetDimensions(*bench.volume.GetImageData().GetDimensions())
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    bench.volume.SetAndObserveImageData(image)
+    with pytest.raises(InputError, match="dimensions"):
+        bench.run()
+
+
+def test_nothing_painted(bench: Bench) -> None:
+    repaint(bench.segmentation, bench.volume, bench.ball, np.zeros_like(TRUTH))
+    with pytest.raises(InputError, match="Nothing is painted"):
+        bench.run()
+    with pytest.raises(InputError, match="no paint"):
+        bench.run(segment_ids=[bench.ball])
