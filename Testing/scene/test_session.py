@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsError
