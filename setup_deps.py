@@ -61,8 +61,8 @@ TROUBLE = (
             "Connection refused",
             "Connection reset",
         ),
-        "The network cannot be reached: connect, set HTTPS_PROXY if there is a proxy in between, and try again, or name "
-        "a folder of wheels with --wheels.",
+        "The network cannot be reached: connect, set HTTPS_PROXY if there is a proxy in between, and try again, "
+        "or name a folder of wheels with --wheels.",
     ),
 )
 

@@ -267,7 +267,7 @@ def refusing_proxy() -> Iterator[str]:
 
 
 def real_pip(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pip", "--isolated", "install", "--retries", "0", *arguments, "alphaseg"]
+    return [sys.executable, "-m", "pip", "--isolated", "install", "--retries", "1", *arguments, "alphaseg"]
 
 
 def test_without_a_network_the_real_pip_is_explained(setup_deps: ModuleType) -> None:
