@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import advice, report
+from .assembly import Patch, assemble
 from .device import choose_device
 from .episode import Episode
+from .errors import InputError
 from .methods import AdaptedMethod, find_method
 from .progress import CancelCallback, Progress, ProgressCallback
-from .region import Region, Stack, make_region
+from .region import Stack, make_region
 from .runtime import Tools
 from .settings import Result, Settings
 from .support import Support, find_support
@@ -23,9 +24,6 @@ from .volume import Volume, check_volume
 
 if TYPE_CHECKING:
     from .methods import MethodInfo
-
-_FAR = -12.0
-"""Logit outside every window: certainly background."""
 
 
 def segment(
@@ -87,14 +85,6 @@ class _Structure:
     method: AdaptedMethod
 
 
-@dataclass(frozen=True)
-class _Patch:
-    """Logits of one structure on the voxels of its window; slices [start, start + len)."""
-
-    region: Region
-    logits: dict[int, Stack]
-
-
 class Adapted:
     """Methods adapted to the painted slices of a volume; made by :func:`adapt`."""
 
@@ -153,95 +143,78 @@ class Adapted:
         tools = self._tools.again(Progress(progress, cancel))
         return self._learn(self._volume, support, self._settings, self._method, tools, self._names, start, self)
 
-    def predict(self, image: ArrayLike | None = None, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Result:
-        """Segment the volume that was painted on, or, given another ``image`` (K, J, I), that one."""
-        if image is not None:
-            from .transfer import predict_other
+    def predict(
+        self,
+        image: ArrayLike | None = None,
+        spacing: ArrayLike = (1.0, 1.0, 1.0),
+        progress: ProgressCallback | None = None,
+        cancel: CancelCallback | None = None,
+    ) -> Result:
+        """Segment the volume that was painted on, or, given another ``image`` (K, J, I), that one.
 
-            return predict_other(self, check_volume(image, spacing))
+        ``progress`` and ``cancel`` replace those given to :func:`adapt`.
+
+        Raises:
+            MetaSegmentError: as :func:`segment`; also when the structures cannot be found in the other volume.
+        """
+        if progress is not None or cancel is not None:
+            self._tools.progress = Progress(progress, cancel)
+        if image is None:
+            return self._result(self._support.slices)
+        return self._predict_other(check_volume(image, spacing))
+
+    def _result(self, painted: tuple[int, ...], values: tuple[int, ...] | None = None) -> Result:
+        """Everything about this volume; ``painted`` slices are taken as they are."""
         progress = self._tools.progress
-        patches = {}
-        for structure in self._structures:
-            region = structure.episode.region
-            queries = region.queries
-            logits: dict[int, Stack] = {}
-            if queries:
-                on_grid = structure.method.predict(queries)
-                logits = dict(zip(queries, on_grid, strict=True))
-            patches[structure.value] = _Patch(region, logits)
-        result = _assemble(self._volume, self._support, patches, progress)
-        estimated = self._estimate(result)
+        values = values or self._support.values
+        patches = {s.value: Patch(s.episode.region, _logits(s, painted)) for s in self._structures}
+        whole = assemble(self._volume, self._support, values, patches, painted, progress)
+        estimated: dict[int, float | None] = dict.fromkeys(values)
+        if painted:
+            for structure in self._structures:
+                promised = whole.promised[structure.value]
+                estimated[structure.value] = advice.estimate_dice(structure.episode, structure.method, promised)
         gap = max(s.episode.region.gap for s in self._structures)
-        suggested = advice.suggest(result.doubt, self._support.slices, self._support.axis, gap)
-        seconds = {**progress.seconds, "total": time.monotonic() - self._start}
+        suggested = advice.suggest(whole.doubt, painted, self._support.axis, gap)
         about = report.make(
-            self._method, self._settings, self._tools, self._volume, self._support, result.labels, self._names, estimated, suggested, seconds
+            self._method,
+            self._settings,
+            self._tools,
+            self._volume,
+            self._support,
+            whole.labels,
+            self._names,
+            estimated,
+            suggested,
+            {**progress.seconds, "total": time.monotonic() - self._start},
         )
-        return Result(result.labels, result.probabilities, result.uncertainty, estimated, suggested, about)
+        return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
 
-    def _estimate(self, result: _Assembled) -> dict[int, float | None]:
-        estimated: dict[int, float | None] = {}
-        for structure in self._structures:
-            promised = result.promised[structure.value]
-            estimated[structure.value] = advice.estimate_dice(structure.episode, structure.method, promised)
-        return estimated
+    def _predict_other(self, target: Volume) -> Result:
+        from .transfer import carry_support
 
-
-@dataclass(frozen=True)
-class _Assembled:
-    labels: NDArray[np.unsignedinteger[Any]]
-    probabilities: NDArray[np.float16]
-    uncertainty: NDArray[np.float16]
-    doubt: NDArray[np.float64]
-    promised: dict[int, float]
+        start = time.monotonic()
+        own = self._result(self._support.slices)
+        tools = self._tools
+        support = carry_support(self._volume, own.labels, target, self._support.axis, tools.progress.check)
+        if support is None:
+            raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
+        other = self._learn(target, support, self._settings, self._method, tools, self._names, start, None)
+        result = other._result((), self._support.values)
+        about = {**result.report, "support_slices": list(self._support.slices)}
+        return replace(result, report=about)
 
 
-def _assemble(volume: Volume, support: Support, patches: dict[int, _Patch], progress: Progress) -> _Assembled:
-    """Put the structures' logits into the volume: p = softmax over background (logit 0) and structures.
-
-    Only slices that some region covers are computed; everywhere else is background.
-    """
-    values = list(patches)
-    shape = volume.array.shape
-    kind = np.uint8 if values[-1] < 256 else np.uint16
-    labels = np.zeros(shape, kind)
-    probabilities = np.zeros((1 + len(values), *shape), np.float16)
-    probabilities[0] = 1
-    uncertainty = np.zeros(shape, np.float16)
-    axis = support.axis
-    labels_front, doubt_front = np.moveaxis(labels, axis, 0), np.moveaxis(uncertainty, axis, 0)
-    probabilities_front = np.moveaxis(probabilities, axis + 1, 1)
-    doubt = np.zeros(shape[axis])
-    halves = {value: np.zeros(2) for value in values}
-    lookup = np.array([0, *values], kind)
-    plane = labels_front.shape[1:]
-    covered = sorted({index for patch in patches.values() for index in patch.logits})
-    for index in progress.steps("combining", covered):
-        if index in support.slices:
-            continue
-        logits = np.zeros((1 + len(values), *plane), np.float32)
-        logits[1:] = _FAR
-        for place, patch in enumerate(patches.values(), start=1):
-            if index in patch.logits:
-                in_image, in_window = patch.region.window.inside(*plane)
-                logits[place][in_image] = patch.region.to_slices(patch.logits[index][None])[0][in_window]
-        chances = _softmax(logits)
-        chosen = chances.argmax(0)
-        labels_front[index] = lookup[chosen]
-        probabilities_front[:, index] = chances
-        unsure = advice.entropy(chances)
-        doubt_front[index] = unsure
-        doubt[index] = unsure.sum(dtype=np.float64)
-        for place, value in enumerate(values, start=1):
-            halves[value] += advice.expected_dice(chances[place], chosen == place)
-    for index, painted in zip(support.slices, support.labels, strict=True):
-        labels_front[index] = painted
-        for place, value in enumerate((0, *values)):
-            probabilities_front[place, index] = painted == value
-    promised = {value: float(a / b) if b > 0 else 1.0 for value, (a, b) in halves.items()}
-    return _Assembled(labels, probabilities, uncertainty, doubt, promised)
-
-
-def _softmax(logits: Stack) -> Stack:
-    raised = np.exp(logits - logits.max(0))
-    return np.asarray(raised / raised.sum(0), np.float32)
+def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:
+    """Slice index → (GRID, GRID) logits of all slices of the region but the ``painted`` ones."""
+    region = structure.episode.region
+    found: dict[int, Stack] = {}
+    if region.queries:
+        found = dict(zip(region.queries, structure.method.predict(region.queries), strict=True))
+    if not painted:
+        again = structure.method.left_out()
+        slices = structure.episode.left_out().slices if again is not None else region.support
+        if again is None:
+            again = structure.method.predict(region.support)
+        found |= dict(zip(slices, again, strict=True))
+    return found

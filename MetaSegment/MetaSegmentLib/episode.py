@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .growing import GrowFromSeeds
 from .pixels import PixelClassifier
-from .propagation import ContourPropagation, GrowFromSeeds
+from .propagation import ContourPropagation
 from .region import GRID, Region, Stack
 from .shape import ShapeInterpolation
 
@@ -77,20 +78,25 @@ class Episode:
         self.region = region
         self._check = check
         self._shape = ShapeInterpolation(region)
-        self._propagation = ContourPropagation(region, before._propagation if before else None, check)
         self._grow = GrowFromSeeds(region)
-        self._pixels = PixelClassifier(region, seed, before._pixels if before else None, check)
+        self._propagation: ContourPropagation = ContourPropagation(
+            region, before._propagation if before else None, check
+        )
+        self._pixels: PixelClassifier = PixelClassifier(region, seed, before._pixels if before else None, check)
         self._kept: dict[tuple[int, ...], Evidence] = {}
 
     def queries(self, slices: tuple[int, ...] | None = None) -> Evidence:
         """Evidence for unpainted slices of the region (all of them by default), from all painted ones."""
         return self._evidence(self.region.support, self.region.queries if slices is None else slices)
 
-    def left_out(self) -> Evidence:
-        """Evidence for each painted slice, from the other painted ones; empty with fewer than two filled slices."""
+    def left_out(self, slices: tuple[int, ...] | None = None) -> Evidence:
+        """Evidence for painted slices (all of them by default), each from the other painted ones.
+
+        Slices without which no filled one would be left are passed over.
+        """
         region = self.region
         parts = []
-        for index in region.support:
+        for index in region.support if slices is None else slices:
             others = tuple(i for i in region.support if i != index)
             if any(region.distances[i] is not None for i in others):
                 parts.append(self._evidence(others, (index,)))
@@ -104,11 +110,11 @@ class Episode:
         """(T, GRID, GRID): what one expert of EXPERTS alone says of unpainted slices."""
         support = self.region.support
         if name == "shape":
-            return self._shape.predict(support, targets) / 2
+            return np.float32(0.5) * self._shape.predict(support, targets)
         if name == "propagation":
-            return self._propagation.predict(support, targets) / 2
+            return np.float32(0.5) * self._propagation.predict(support, targets)
         if name == "grow":
-            return 6 * self._grow.predict(support, targets) - 3
+            return np.float32(6) * self._grow.predict(support, targets) - np.float32(3)
         return self._pixels.predict(support, targets)
 
     def _evidence(self, support: tuple[int, ...], targets: tuple[int, ...]) -> Evidence:
@@ -159,7 +165,7 @@ class Episode:
             np.log(region.anisotropy) / 2,
             len(support) / 8,
         ]
-        planes = [
+        planes: list[Stack] = [
             *(region.image(target + d) for d in (-1, 0, 1)),
             shape / 10,
             propagation / 10,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from monai.losses import DiceCELoss, DiceLoss
-from monai.networks.nets import BasicUNet
+from monai.losses.dice import DiceCELoss, DiceLoss
+from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor, nn
 
 from .episode import CHANNELS

@@ -13,8 +13,9 @@ from scipy.ndimage import gaussian_filter, sobel
 
 from .region import GRID, Region, Stack
 
-_TREES = 50
-_SAMPLES = 12000
+_TREES = 40
+_RATE = 0.15
+_SAMPLES = 8000
 _LOGIT_LIMIT = 8.0
 _SCALES = (1.0, 2.0, 4.0, 8.0)
 
@@ -49,7 +50,7 @@ class PixelClassifier:
 
         trees = HistGradientBoostingClassifier(
             max_iter=_TREES,
-            learning_rate=0.12,
+            learning_rate=_RATE,
             max_leaf_nodes=15,
             l2_regularization=1.0,
             early_stopping=False,
@@ -88,7 +89,8 @@ def _describe(below: Stack, image: Stack, above: Stack) -> Stack:
     blurred = [gaussian_filter(image, s) for s in _SCALES]
     means = [gaussian_filter(image, s) for s in (1.5, 3.0)]
     spreads = [
-        np.sqrt(np.maximum(gaussian_filter(image * image, s) - mean * mean, 0)) for s, mean in zip((1.5, 3.0), means, strict=True)
+        np.sqrt(np.maximum(gaussian_filter(image * image, s) - mean * mean, 0))
+        for s, mean in zip((1.5, 3.0), means, strict=True)
     ]
     down, across = sobel(blurred[0], 0), sobel(blurred[0], 1)
     y, x = (axis.astype(np.float32) / GRID - 0.5 for axis in np.indices((GRID, GRID)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ class Region:
     def gap_of(self, support: Sequence[int]) -> int:
         """The largest distance between neighbours among ``support``, or the region's own with fewer than two."""
         filled = [i for i in support if self.distances[i] is not None]
-        return max((b - a for a, b in zip(filled, filled[1:], strict=False)), default=self.gap)
+        return max((b - a for a, b in pairwise(filled)), default=self.gap)
 
     def runs_on(self, index: int, gap: int, below: bool) -> bool:
         """Whether the structure painted on ``index`` is taken to go on to the border of the volume on that side."""
@@ -168,8 +169,9 @@ def make_region(volume: Volume, support: Support, value: int, before: Region | N
     masks = support.masks(value)
     stack = volume.along(support.axis)
     spacing = volume.spacing_along(support.axis)
-    window = _window(masks.any(0), spacing[1:])
-    if before is not None and _well_within(masks.any(0), before.window):
+    anywhere = np.asarray(masks.any(0))
+    window = _window(anywhere, spacing[1:])
+    if before is not None and _well_within(anywhere, before.window):
         window = before.window
     else:
         before = None
@@ -204,14 +206,15 @@ def without(region: Region, index: int) -> Region:
     return replace(region, distances={i: d for i, d in region.distances.items() if i != index})
 
 
-def _extent(hit: NDArray[np.bool_]) -> tuple[int, int]:
-    where = np.flatnonzero(hit)
-    return int(where[0]), int(where[-1]) + 1
+def _boxes(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Rows and columns [start, stop) that hold the mask."""
+    rows, columns = np.nonzero(mask)
+    return [(int(hit.min()), int(hit.max()) + 1) for hit in (rows, columns)]
 
 
 def _window(mask: NDArray[np.bool_], spacing: Sequence[float]) -> Window:
     """Square in mm: the longer side of the painted box times GROWTH, centred on the box."""
-    boxes = [_extent(mask.any(1)), _extent(mask.any(0))]
+    boxes = _boxes(mask)
     side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * GROWTH
     side = max(side, SMALLEST_SIDE * min(spacing))
     spans = []
@@ -224,7 +227,7 @@ def _window(mask: NDArray[np.bool_], spacing: Sequence[float]) -> Window:
 
 def _well_within(mask: NDArray[np.bool_], window: Window) -> bool:
     """Whether at least 8 % of the window lies between the paint and each side of the window."""
-    for (a, b), (first, stop) in zip((_extent(mask.any(1)), _extent(mask.any(0))), (window.rows, window.columns), strict=True):
+    for (a, b), (first, stop) in zip(_boxes(mask), (window.rows, window.columns), strict=True):
         room = 0.08 * (stop - first)
         if a - first < room or stop - b < room:
             return False
@@ -234,7 +237,7 @@ def _well_within(mask: NDArray[np.bool_], window: Window) -> bool:
 def _gap(filled: Sequence[int], masks: NDArray[np.bool_], spacing: Sequence[float]) -> int:
     """The largest distance of neighbouring painted slices; with one, the radius of a disc of the painted area."""
     if len(filled) > 1:
-        return max(b - a for a, b in zip(filled, filled[1:], strict=False))
+        return max(b - a for a, b in pairwise(filled))
     area = masks.sum() * spacing[1] * spacing[2]
     return max(2, round(float(np.sqrt(area / np.pi)) / spacing[0]))
 

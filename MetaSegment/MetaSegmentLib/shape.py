@@ -33,7 +33,7 @@ class ShapeInterpolation:
         self._region = region
 
     def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
-        """(T, GRID, GRID) signed distances in pixels for the slices ``targets``, from the painted slices ``support``."""
+        """(T, GRID, GRID) signed distances in pixels for the slices ``targets``, from the painted ``support``."""
         positions, shapes = knots(self._region, support)
         if len(positions) == 1:
             return np.repeat(shapes, len(targets), axis=0)
@@ -49,7 +49,10 @@ def knots(region: Region, support: Sequence[int]) -> tuple[list[int], Stack]:
     known: dict[int, Stack] = {i: shape for i, shape in shapes.items() if shape is not None}
     for index in support:
         if index not in known:
-            nearest = [max((i for i in filled if i < index), default=None), min((i for i in filled if i > index), default=None)]
+            nearest = [
+                max((i for i in filled if i < index), default=None),
+                min((i for i in filled if i > index), default=None),
+            ]
             empties = [vanished(known[i]) for i in nearest if i is not None]
             known[index] = np.minimum.reduce(empties)
     gap = region.gap_of(support)

@@ -54,7 +54,8 @@ def find_support(
     labels = np.asarray(painted)
     if labels.shape != tuple(shape):
         raise InputError(
-            f"The painted label map has the size {_size(labels.shape)} and the image {_size(shape)}; paint on the image's own grid."
+            f"The painted label map has the size {_size(labels.shape)} and the image {_size(shape)}; "
+            "paint on the image's own grid."
         )
     labels = _as_labels(labels)
     if axis is not None and axis not in (0, 1, 2):
@@ -64,7 +65,9 @@ def find_support(
         raise InputError("Nothing is painted; paint the structure on at least one slice, better on three to five.")
     paint = labels[box] > 0
     if slices is None and _on_several_axes(paint):
-        raise InputError("Slices are painted along several axes at once; paint along one axis, or name the slices and the axis.")
+        raise InputError(
+            "Slices are painted along several axes at once; paint along one axis, or name the slices and the axis."
+        )
     if axis is None:
         axis = _sparsest_axis(paint)
 
@@ -83,7 +86,9 @@ def find_support(
         raise InputError("None of the named slices is painted; name at least one slice with paint.")
     full = [i for i, plane in zip(chosen, support, strict=True) if plane.all()]
     if full:
-        raise InputError(f"The paint fills the whole of slice {full[0]}; paint the structure only and leave its surroundings free.")
+        raise InputError(
+            f"The paint fills the whole of slice {full[0]}; paint the structure only and leave its surroundings free."
+        )
     values = tuple(int(v) for v in np.unique(support) if v)
     return Support(axis, tuple(chosen), support.copy(), values)
 

@@ -43,14 +43,19 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
     array = np.asarray(image)
     if array.ndim != 3:
         raise InputError(
-            f"The image has {array.ndim} dimensions; choose a single 3D volume (no 2D image, time series or colour image)."
+            f"The image has {array.ndim} dimensions; "
+            "choose a single 3D volume (no 2D image, time series or colour image)."
         )
     if array.dtype.kind not in "biuf":
-        raise InputError("The image does not hold plain real numbers; choose a scalar volume, not a colour or complex one.")
+        raise InputError(
+            "The image does not hold plain real numbers; choose a scalar volume, not a colour or complex one."
+        )
     if min(array.shape) < 2:
         raise InputError("The image has a single slice; choose a volume with at least two slices along every axis.")
     if array.dtype.kind == "f" and not all(np.isfinite(part).all() for part in array):
-        raise InputError("The image holds NaN or infinite voxels; replace them (for example by the lowest value) and try again.")
+        raise InputError(
+            "The image holds NaN or infinite voxels; replace them (for example by the lowest value) and try again."
+        )
     if array.min() == array.max():
         raise InputError("The image has the same value everywhere; choose a volume in which the structure can be seen.")
     mm = np.asarray(spacing, dtype=float)

@@ -20,6 +20,8 @@ from .tasks import Task, TaskMaker
 
 QUERIES = 12
 """At most so many query slices of a task are kept."""
+PAINTED = 5
+"""At most so many of its painted slices are."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def make_episode(task: Task, random: np.random.Generator) -> TrainingEpisode | N
     """Run the experts on a task; None when it has nothing to learn from."""
     episode = Episode(make_region(task.volume, task.support, 1))
     asked = tuple(int(i) for i in np.sort(random.permutation(episode.region.queries)[:QUERIES]))
-    left_out = episode.left_out()
+    painted = tuple(int(i) for i in np.sort(random.permutation(episode.region.support)[:PAINTED]))
+    left_out = episode.left_out(painted)
     if len(left_out.slices) < 2 or len(asked) < 2:
         return None
     return TrainingEpisode(
@@ -78,5 +81,3 @@ def write_episodes(
 
 def read_episode(path: Path) -> TrainingEpisode:
     return TrainingEpisode(**load_file(path))
-
-

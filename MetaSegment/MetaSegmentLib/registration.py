@@ -1,0 +1,114 @@
+"""Image registration, by SimpleITK: neighbouring slices of one volume, and two volumes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+# ITK's own pool of threads may crash the interpreter at exit.
+os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from .volume import Volume
+
+Field = NDArray[np.float32]
+"""(2, rows, columns): where to look in the source, as an offset in pixels (rows first)."""
+
+_ITERATIONS = 12
+_FIELD_SIGMA = 1.5
+_UPDATE_SIGMA = 1.0
+_LONGEST = 96
+"""Volumes are registered with at most so many voxels along an axis."""
+
+
+def slice_field(source: NDArray[np.float32], target: NDArray[np.float32]) -> Field:
+    """Field that pulls one slice onto another, by symmetric-forces Demons (Vercauteren et al., NeuroImage 2009)."""
+    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
+    demons.SetNumberOfThreads(1)  # one slice is too small to share, and one thread repeats to the last bit
+    demons.SetNumberOfIterations(_ITERATIONS)
+    demons.SetStandardDeviations(_FIELD_SIGMA)
+    demons.SetSmoothDisplacementField(True)
+    demons.SetSmoothUpdateField(True)
+    demons.SetUpdateFieldStandardDeviations(_UPDATE_SIGMA)
+    # The array is a copy: a view would outlive the image that the filter returns.
+    field = sitk.GetArrayFromImage(demons.Execute(sitk.GetImageFromArray(target), sitk.GetImageFromArray(source)))
+    return np.stack([field[..., 1], field[..., 0]]).astype(np.float32)
+
+
+class VolumeRegistration:
+    """One volume laid onto another: affine by mutual information (Mattes), then Demons.
+
+    Args:
+        source: the volume that has something to carry over.
+        target: the volume to carry it to.
+        check: called now and then; raises to stop.
+    """
+
+    def __init__(self, source: Volume, target: Volume, check: Callable[[], None] = lambda: None) -> None:
+        self._source, self._target = source, target
+        moving, fixed = (_coarse(volume) for volume in (source, target))
+        affine = _affine(fixed, moving, check)
+        check()
+        laid = sitk.Resample(moving, fixed, affine, sitk.sitkLinear, float(sitk.GetArrayViewFromImage(moving).min()))
+        field = _bend(fixed, laid, check)
+        bend = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
+        self._transform = sitk.CompositeTransform([affine, bend])
+
+    def carry(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Values on the source's voxels (K, J, I) → on the target's, linearly interpolated, 0 beyond the source."""
+        image = _image(values.astype(np.float32), self._source.spacing)
+        carried = sitk.Resample(image, _grid(self._target), self._transform, sitk.sitkLinear, 0.0)
+        return sitk.GetArrayFromImage(carried)
+
+
+def _image(array: NDArray[Any], spacing: tuple[float, float, float]) -> Any:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing[::-1])
+    return image
+
+
+def _grid(volume: Volume) -> Any:
+    grid = sitk.Image([int(n) for n in volume.array.shape[::-1]], sitk.sitkUInt8)
+    grid.SetSpacing(volume.spacing[::-1])
+    return grid
+
+
+def _coarse(volume: Volume) -> Any:
+    """The volume between its 1st and 99th percentile, as 0…1, with at most _LONGEST voxels along an axis."""
+    steps = [max(1, int(np.ceil(n / _LONGEST))) for n in volume.array.shape]
+    array = volume.array.astype(np.float32)
+    low, high = np.percentile(array[:: steps[0], :: steps[1], :: steps[2]], (1, 99))
+    image = _image(np.clip((array - low) / max(high - low, 1e-6), 0, 1), volume.spacing)
+    return sitk.BinShrink(image, steps[::-1]) if max(steps) > 1 else image
+
+
+def _affine(fixed: Any, moving: Any, check: Callable[[], None]) -> Any:
+    start = sitk.CenteredTransformInitializer(
+        fixed, moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.GEOMETRY
+    )
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(32)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(0.2)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 60)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([2, 1] if min(fixed.GetSize()) >= 16 else [1])
+    method.SetSmoothingSigmasPerLevel([2, 1] if min(fixed.GetSize()) >= 16 else [1])
+    method.SetInitialTransform(start, inPlace=True)
+    method.AddCommand(sitk.sitkIterationEvent, check)
+    method.Execute(fixed, moving)
+    return start
+
+
+def _bend(fixed: Any, moving: Any, check: Callable[[], None]) -> Any:
+    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
+    demons.SetNumberOfIterations(40)
+    demons.SetStandardDeviations(2.0)
+    demons.SetSmoothDisplacementField(True)
+    demons.AddCommand(sitk.sitkIterationEvent, check)
+    return demons.Execute(fixed, sitk.HistogramMatching(moving, fixed, 64, 7))

@@ -1,0 +1,44 @@
+"""Another volume of the same structure: another patient, another day, another phase.
+
+The painted volume is segmented, the segmentation is carried over by registration, and a few slices of what arrives
+are treated as if they had been painted: the same method then lets every slice of the other volume, those included,
+follow its own image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .registration import VolumeRegistration
+from .support import Support
+from .volume import Volume
+
+CARRIED_SLICES = 8
+"""At most so many slices of the carried segmentation are treated as painted."""
+
+
+def carry_support(
+    source: Volume,
+    labels: NDArray[np.unsignedinteger[Any]],
+    target: Volume,
+    axis: int,
+    check: Callable[[], None] = lambda: None,
+) -> Support | None:
+    """Slices of ``labels`` carried to ``target``, evenly over the range of what arrives; None when nothing does."""
+    registration = VolumeRegistration(source, target, check)
+    values = [int(v) for v in np.unique(labels) if v]
+    chances = np.stack([registration.carry(labels == value) for value in values])
+    carried = np.where(chances.max(0) > 0.5, np.array(values)[chances.argmax(0)], 0).astype(labels.dtype)
+    front = np.moveaxis(carried, axis, 0)
+    occupied = np.flatnonzero(front.any(axis=(1, 2)))
+    if not len(occupied):
+        return None
+    count = min(CARRIED_SLICES, len(occupied))
+    places = np.linspace(0, len(occupied) - 1, 2 * count + 1)[1::2]
+    slices = sorted({int(occupied[round(p)]) for p in places})
+    picked = front[slices].copy()
+    return Support(axis, tuple(slices), picked, tuple(int(v) for v in np.unique(picked) if v))
