@@ -67,7 +67,7 @@ def assemble(
     doubt = np.zeros(shape[axis])
     halves = {value: np.zeros(2) for value in values}
     classes = np.array([0, *values], kind)
-    rows, columns = labels_front.shape[1:]
+    rows, columns = (n for i, n in enumerate(shape) if i != axis)
     covered = {index for patch in patches.values() for index in patch.logits}
     for index in progress.steps("combining", sorted(covered - set(painted))):
         chances = _chances(index, (rows, columns), values, patches)

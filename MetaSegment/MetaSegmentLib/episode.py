@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .growing import GrowFromSeeds
 from .pixels import PixelClassifier
@@ -155,7 +157,7 @@ class Episode:
         region = self.region
         gap = region.gap_of(support)
         near = _nearest(support, target)
-        painted = []
+        painted: list[NDArray[Any]] = []
         for index in near:
             painted += [region.image(index), _known_distance(region, index) / 10]
         outside = target < min(support) or target > max(support)
@@ -165,7 +167,7 @@ class Episode:
             np.log(region.anisotropy) / 2,
             len(support) / 8,
         ]
-        planes: list[Stack] = [
+        planes: list[NDArray[Any]] = [
             *(region.image(target + d) for d in (-1, 0, 1)),
             shape / 10,
             propagation / 10,

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -59,6 +59,10 @@ class TrainingSettings:
     first_order: bool = False
     decay: float = 0.998
     seed: int = 0
+
+
+MAML: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
+"""What differs by default for the stage ``maml``."""
 
 
 class Trainer:
