@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import struct
@@ -153,3 +154,20 @@ def test_the_pinned_versions_are_the_tested_ones(lock: dict[str, str], repositor
 
 def test_one_environment_serves_trame_slicer_too(lock: dict[str, str]) -> None:
     assert lock["torch"] == "2.13.0" and lock["slicer-core"] == "5.11.0.6"
+
+
+def test_every_package_that_is_imported_is_asked_for(repository: Path, project: dict[str, Any]) -> None:
+    """Slicer's own modules aside; what an import is called is not always what the package is called."""
+    package_of = {"sklearn": "scikit-learn", "slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": "slicer-core"}
+    slicers_own = {"qt", "ctk", "PyTorchUtils", "MetaSegmentLib", "pip"}
+    imported = set()
+    for file in (repository / MODULE / "MetaSegmentLib").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                imported.add(node.module.split(".")[0])
+    texts = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    needed = imported - sys.stdlib_module_names - slicers_own
+    assert {name for name in needed if canonicalize_name(package_of.get(name, name)) not in declared} == set()
