@@ -76,12 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_method_arguments(demo)
 
     from .evaluation import command as evaluation
+    from .training import command as training
+
     score = command("evaluate", "Score methods and Slicer's own tools on labelled volumes.", evaluation.run)
     evaluation.add_arguments(score)
-    try:  # TEMPORARY
-        from .training import command as training
-    except ImportError:
-        return parser
     training.add_arguments(command("train", "Meta-train the weights.", training.run))
     return parser
 
@@ -159,6 +157,8 @@ def _methods(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    from . import weights
+
     print(f"MetaSegment {__version__}, Python {sys.version.split()[0]}")
     for package in PACKAGES:
         try:
@@ -166,6 +166,18 @@ def _info(arguments: argparse.Namespace) -> int:
         except PackageNotFoundError:
             print(f"{package} is not installed")
     print("Devices: " + ", ".join(_devices()))
+    return max((_check_weights(name) for name in weights.names()), default=DONE)
+
+
+def _check_weights(name: str) -> int:
+    from . import weights
+
+    try:
+        weights.load(name)
+    except MetaSegmentError as error:
+        print(f"Weights {name}: {error}")
+        return FAILED
+    print(f"Weights {name}: as shipped, SHA-256 {weights.checksum(name)}")
     return DONE
 
 
