@@ -18,3 +18,11 @@ def scene() -> Iterator[Any]:
     scene = current_scene()
     yield scene
     scene.Clear(True)
+
+
+@pytest.fixture
+def desk(scene: Any) -> Any:
+    """A painted ball and the tools to fill it."""
+    from scene.desk import Desk
+
+    return Desk(scene)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +13,8 @@ from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
 from MetaSegmentLib.scene.rules import EditRules
 from MetaSegmentLib.scene.writer import write_result
+from scene.desk import BALL, BAR, PAINTED, SUPPORT, Desk
 from scene.nodes import SHAPE, a_ball, nearest_slice_result, only, repaint
-from scene.test_writer import BALL, BAR, PAINTED, SUPPORT, Desk
-
-
-@pytest.fixture
-def desk(scene: Any) -> Desk:
-    return Desk(scene)
 
 
 def test_second_run_sees_the_painted_slices_only(desk: Desk) -> None:

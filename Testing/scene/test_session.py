@@ -128,6 +128,25 @@ def test_undo_step_can_belong_to_somebody_else(bench: Bench) -> None:
     assert not bench.session.undo()
 
 
+def test_the_panels_editor_comes_before_others(bench: Bench) -> None:
+    import slicer
+
+    def an_editor(mode: int) -> Any:
+        node = bench.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+        node.SetAndObserveSegmentationNode(bench.segmentation)
+        node.SetMaskMode(mode)
+        return node
+
+    an_editor(slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments)
+    bench.run()
+    assert (bench.look() == bench.painted).all()
+    bench.session.editor_node = an_editor(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    result = bench.run()
+    np.testing.assert_array_equal(bench.look(), result.labels == 1)
+    bench.session.editor_node.SetAndObserveSegmentationNode(None)
+    bench.run()
+
+
 def test_output_segmentation(bench: Bench) -> None:
     output = add_segmentation(bench.scene)
     result = bench.run(output=output)

@@ -9,10 +9,11 @@ import pytest
 
 import slicer
 from MetaSegmentLib import InputError
-from MetaSegmentLib.scene.reader import Painting, read_painting
+from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG
 from MetaSegmentLib.scene.rules import EditRules, find_editor
-from MetaSegmentLib.scene.writer import Editor, write_result
+from MetaSegmentLib.scene.writer import write_result
+from scene.desk import BALL, BAR, PAINTED, QUERY, SUPPORT, Desk
 from scene.nodes import (
     SHAPE,
     a_ball,
@@ -23,63 +24,8 @@ from scene.nodes import (
     look,
     nearest_slice_result,
     only,
-    paint,
     repaint,
 )
-
-SUPPORT = [5, 8, 11]
-BALL = a_ball()
-PAINTED = only(BALL, 0, SUPPORT)
-# Crosses the ball on painted slices and on others.
-BAR = np.zeros(SHAPE, bool)
-BAR[3:13, 7:11, 2:19] = True
-QUERY = np.ones(SHAPE, bool)
-QUERY[SUPPORT] = False
-
-
-class Desk:
-    """A volume, a segmentation with a painted ball, and the way through reader and writer."""
-
-    def __init__(self, scene: Any) -> None:
-        self.scene = scene
-        self.volume = add_volume(scene, an_image(BALL), affine(np.diag([0.8, 0.8, 2.5]), (3, 4, 5)))
-        self.segmentation = add_segmentation(scene)
-        self.segments = self.segmentation.GetSegmentation()
-        self.ball = self.paint("ball", PAINTED)
-        self.editor = Editor()
-
-    def paint(self, name: str, mask: Any) -> str:
-        return paint(self.segmentation, self.volume, name, mask)
-
-    def share_layers(self) -> None:
-        self.segments.CollapseBinaryLabelmaps(False)
-        assert self.segments.GetNumberOfLayers() == 1
-
-    def user_editor(self) -> Any:
-        node = self.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-        node.SetAndObserveSegmentationNode(self.segmentation)
-        node.SetAndObserveSourceVolumeNode(self.volume)
-        return node
-
-    def look(self, segment_id: str) -> Any:
-        return look(self.segmentation, self.volume, segment_id)
-
-    def run(self, segment_ids: list[str], output: Any = None) -> tuple[Painting, Any]:
-        """Returns the painting and where the result says that the first segment is."""
-        painting = read_painting(self.volume, self.segmentation, segment_ids)
-        support = painting.slices
-        if support is None:
-            support = np.flatnonzero(painting.labels.any(axis=(1, 2))).tolist()
-        result = nearest_slice_result(painting, 0, support)
-        target = output or self.segmentation
-        rules = EditRules(find_editor(target, self.segmentation), self.volume)
-        write_result(painting, result, self.volume, self.segmentation, target, rules, self.editor)
-        return painting, result.labels == 1
-
-
-@pytest.fixture
-def desk(scene: Any) -> Desk:
-    return Desk(scene)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own layers", "shared layer"])
@@ -239,6 +185,19 @@ def test_output_segmentation_gets_the_result_and_the_source_stays(desk: Desk) ->
     _, ball = desk.run([desk.ball], output)
     assert output.GetSegmentation().GetSegmentIDs() == (made,)
     np.testing.assert_array_equal(look(output, desk.volume, made), ball)
+
+
+def test_segments_of_the_same_name_stay_two_in_the_output(desk: Desk) -> None:
+    cube = np.zeros(SHAPE, bool)
+    cube[SUPPORT, 0:3, 0:4] = True
+    twin = desk.paint("twin", cube)
+    desk.segments.GetSegment(twin).SetName("ball")
+    output = add_segmentation(desk.scene)
+    for _ in range(2):
+        _, ball = desk.run([desk.ball, twin], output)
+        first, second = output.GetSegmentation().GetSegmentIDs()
+        np.testing.assert_array_equal(look(output, desk.volume, first), ball)
+        np.testing.assert_array_equal(look(output, desk.volume, second)[:, 0:3, 0:4], True)
 
 
 def test_masks_hold_for_an_output_segmentation_too(desk: Desk) -> None:

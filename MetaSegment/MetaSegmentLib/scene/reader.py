@@ -47,10 +47,13 @@ class Painting:
     grid: Grid
     snapshots: dict[str, NDArray[np.uint8]]
 
-    def mask_as_read(self, segment_id: str) -> NDArray[np.bool_]:
-        """(K, J, I): the segment when the painting was read, filled slices included."""
-        bits = np.unpackbits(self.snapshots[segment_id], count=int(np.prod(self.grid.shape)))
-        return bits.reshape(self.grid.shape).astype(bool)
+    def edited_since(self, segment_id: str, mask: NDArray[np.bool_], axis: int) -> list[int]:
+        """Slices of a segment, now ``mask`` (K, J, I), that are not what they were when the painting was read."""
+        before = self.snapshots[segment_id]
+        if np.array_equal(before, np.packbits(mask)):
+            return []
+        then = np.unpackbits(before, count=mask.size).reshape(mask.shape).view(bool)
+        return [int(i) for i in np.flatnonzero(np.moveaxis(mask != then, axis, 0).any(axis=(1, 2)))]
 
 
 def read_painting(
@@ -164,8 +167,7 @@ def _chosen(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     every = list(node.GetSegmentation().GetSegmentIDs())
     if segment_ids is None:
         display = node.GetDisplayNode()
-        visible = set(every if display is None else display.GetVisibleSegmentIDs())
-        return [i for i in every if i in visible]
+        return [i for i in every if display is None or display.GetSegmentVisibility(i)]
     chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
     unknown = [i for i in chosen if i not in every]
     if unknown:

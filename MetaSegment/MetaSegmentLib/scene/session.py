@@ -183,7 +183,10 @@ class Session:
             self._schedule(self._tick)
 
     def _write(self, painting: Painting, result: Result, volume: Any, segmentation: Any, target: Any) -> None:
-        rules = EditRules(self.editor_node or find_editor(target, segmentation), volume)
+        editor = self.editor_node
+        if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
+            editor = find_editor(target, segmentation)
+        rules = EditRules(editor, volume)
         write_result(painting, result, volume, segmentation, target, rules, self._editor, self.save_state)
 
 

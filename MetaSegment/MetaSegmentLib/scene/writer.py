@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +133,7 @@ def write_result(
         editor.use_labelmaps()
         target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         (save_state or editor.save_state)()
-        destinations = {i: i if target is source else _destination(source, target, i) for i in painting.segment_ids}
+        destinations = _destinations(source, target, painting.segment_ids)
         changes = _changes(painting, result, target, source, grid, rules, destinations)
         bystanders = _bystanders(target, {c.segment_id for c in changes}, grid)
         segments = target.GetSegmentation()
@@ -164,39 +164,41 @@ def _changes(
     for label, source_id in enumerate(painting.segment_ids, start=1):
         if not (np.moveaxis(painting.labels, axis, 0)[support] == label).any():
             continue  # the named slices say nothing about this segment
-        want: Mask = np.asarray(result.labels == label)
         segment_id = destinations[source_id]
         now = read_mask(target.GetSegmentation().GetSegment(segment_id), grid)
-        edited: list[int] = []
-        if target is source:
-            differing = np.moveaxis(now ^ painting.mask_as_read(source_id), axis, 0)
-            edited = np.flatnonzero(differing.any(axis=(1, 2))).tolist()
+        final: Mask = np.asarray(result.labels == label)
         free = rules.editable(segment_id if target is source else source_id)
-        if free is None:
-            free = np.ones(grid.shape, bool)
-        slabs = np.moveaxis(free, axis, 0)
-        slabs[support] = True
-        slabs[edited] = False
-        record = SliceRecord.take(np.where(free, want, now), axis, support, ignore=edited)
-        added, removed = _Patch.of(free & want & ~now), _Patch.of(free & now & ~want)
-        changes.append(_Change(segment_id, added, removed, record))
+        if free is not None:
+            np.moveaxis(free, axis, 0)[support] = True
+            np.copyto(final, now, where=~free)
+        edited = painting.edited_since(source_id, now, axis) if target is source else []
+        np.moveaxis(final, axis, 0)[edited] = np.moveaxis(now, axis, 0)[edited]
+        record = SliceRecord.take(final, axis, support, ignore=edited)
+        changes.append(_Change(segment_id, _Patch.of(final > now), _Patch.of(now > final), record))
     return changes
 
 
-def _destination(source: Any, target: Any, segment_id: str) -> str:
-    """The segment of ``target`` named as that of ``source``, made with its colour and meaning if missing."""
-    segment = source.GetSegmentation().GetSegment(segment_id)
-    segments = target.GetSegmentation()
-    found = segments.GetSegmentIdBySegmentName(segment.GetName())
-    if found:
-        return str(found)
+def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
+    """The segments of ``target`` named as those of ``source``, made with their colours and meanings if missing."""
+    if target is source:
+        return {i: i for i in segment_ids}
     if target.GetDisplayNode() is None:
         target.CreateDefaultDisplayNodes()
-    taken = segments.GetSegment(segment_id) is not None
-    made = str(segments.AddEmptySegment("" if taken else segment_id, segment.GetName(), segment.GetColor()))
-    if segment.HasTerminology():
-        segments.GetSegment(made).SetTerminology(segment.GetTerminology())
-    return made
+    segments = target.GetSegmentation()
+    free = list(segments.GetSegmentIDs())
+    found: dict[str, str] = {}
+    for segment_id in segment_ids:
+        segment = source.GetSegmentation().GetSegment(segment_id)
+        same = next((i for i in free if segments.GetSegment(i).GetName() == segment.GetName()), None)
+        if same is not None:
+            free.remove(same)  # names need not be unique
+            found[segment_id] = same
+            continue
+        new_id = "" if segments.GetSegment(segment_id) is not None else segment_id
+        found[segment_id] = str(segments.AddEmptySegment(new_id, segment.GetName(), segment.GetColor()))
+        if segment.HasTerminology():
+            segments.GetSegment(found[segment_id]).SetTerminology(segment.GetTerminology())
+    return found
 
 
 def _bring_onto(grid: Grid, segments: Any, target: Any, segment_id: str) -> None:
