@@ -197,8 +197,9 @@ class Environment:
         os.replace(str(unfinished), str(self.stamp))
 
     def pip(self, arguments: List[str]) -> None:
-        command = [str(self.python), "-m", "pip", "install", "--no-input", "--progress-bar", "off", "--retries", "2"]
-        call(command + arguments)
+        # Python compiles what it imports; compiling everything beforehand would take longer than the demo.
+        command = [str(self.python), "-m", "pip", "install", "--no-compile", "--no-input", "--progress-bar", "off"]
+        call(command + ["--retries", "2"] + arguments)
 
     def package_sources(self) -> List[str]:
         if self.options.wheels:
