@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 warnings.simplefilter("ignore")
             return int(arguments.run(arguments))
     except (KeyboardInterrupt, Cancelled):
-        return _say("Interrupted; nothing was written.", INTERRUPTED, arguments.verbose)
+        return _say("Interrupted before it was done.", INTERRUPTED, arguments.verbose)
     except MetaSegmentError as error:
         return _say(str(error), FAILED, arguments.verbose)
     except MemoryError:

@@ -102,7 +102,7 @@ def _show(
     place: dict[str, Any] = {"origin": "lower", "aspect": scale_row / scale_column}
     panel.imshow(grey, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="bicubic", **place)
     for mask, colour in overlays:
-        opacity = OPACITY * mask.take(index, axis)[..., np.newaxis]
+        opacity = OPACITY * np.moveaxis(mask, axis, 0)[index, ..., np.newaxis]
         panel.imshow(np.concatenate([np.broadcast_to(colour, (*grey.shape, 3)), opacity], axis=-1), **place)
     panel.set_xlim(columns[0] - 0.5, columns[1] + 0.5)
     if axis < 2:

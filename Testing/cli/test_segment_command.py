@@ -85,6 +85,7 @@ def test_the_report_says_what_the_contract_promises_and_no_paths(workplace: Work
     assert segment["voxels"] == voxels
     assert segment["volume_ml"] == pytest.approx(voxels * np.prod(GRID.spacing) / 1000, abs=0.01)
     assert {"read", "write"} < set(report["seconds"])
+    assert max(report["seconds"].values()) == report["seconds"]["total"]
     assert all(set(suggestion) == {"axis", "index", "score"} for suggestion in report["suggested_slices"])
     assert str(workplace.folder) not in text and "painted.seg" not in text
 

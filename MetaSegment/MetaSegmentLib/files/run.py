@@ -58,6 +58,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     Raises:
         MetaSegmentError: it could not be done; no file was written or changed.
     """
+    start = time.monotonic()
     seconds: dict[str, float] = {}
     _check_outputs(job)
     with _timed(seconds, "read"):
@@ -85,6 +86,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
             write_segmentation(staging.path(job.output), labels, painted.segments, grid)
+        report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
         staging.commit()
