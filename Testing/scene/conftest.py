@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("slicer", reason="slicer-core is not installed")
-
 
 @pytest.fixture
 def scene() -> Iterator[Any]:
