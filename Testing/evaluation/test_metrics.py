@@ -61,7 +61,7 @@ def neighbourhood(probability, truth, painted):
     keep = np.ones(truth.shape, bool)
     for axis, found in enumerate(np.nonzero(truth)):
         low, high = found.min(), found.max() + 1
-        more = (high - low + 1) // 2
+        more = np.ceil((high - low) / 4)
         index = np.arange(truth.shape[axis])
         shape = [1, 1, 1]
         shape[axis] = -1

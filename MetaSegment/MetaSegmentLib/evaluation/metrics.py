@@ -79,7 +79,7 @@ def surface_scores(
 def probability_histogram(
     probability: NDArray[np.floating[Any]], truth: Mask, painted: Sequence[int], axis: int
 ) -> Histogram:
-    """Count the voxels of the slices that were not painted, in a box twice as long as the structure every way.
+    """Count the voxels of the slices that were not painted, in a box half as long again as the structure.
 
     All other voxels of a volume are easy, and would make any method look well calibrated.
 
@@ -115,9 +115,9 @@ def _extents(mask: Mask) -> list[tuple[int, int]]:
 
 
 def _neighbourhood(truth: Mask) -> tuple[slice, ...]:
-    """The bounding box, longer by half its length on either side, within the volume."""
+    """The bounding box, longer by a quarter of its length on either side, within the volume."""
     box = []
     for (start, stop), size in zip(_extents(truth), truth.shape, strict=True):
-        more = (stop - start + 1) // 2
+        more = -(-(stop - start) // 4)
         box.append(slice(max(start - more, 0), min(stop + more, size)))
     return tuple(box)

@@ -24,7 +24,8 @@ def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Pa
     figure = Figure(figsize=(11, 10), layout="constrained")
     roc, precision_recall, reliability, trust = figure.subplots(2, 2).flat
     figure.suptitle(title)
-    for name in (*PEERS, *methods):
+    for number, name in enumerate((*PEERS, *methods)):
+        colour = f"C{number}"
         results = [record["methods"][name] for record in records]
         histograms = [scores["histogram"] for scores in results if "histogram" in scores]
         if not histograms:
@@ -36,15 +37,15 @@ def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Pa
             curves["precision"],
         )
         if name in PEERS:
-            roc.plot(fallout[1], recall[1], "x", label=name)
-            precision_recall.plot(recall[1], precision[1], "x", label=name)
+            roc.plot(fallout[1], recall[1], "x", color=colour, label=name)
+            precision_recall.plot(recall[1], precision[1], "x", color=colour, label=name)
             continue
-        roc.plot(fallout, recall, label=f"{name} ({curves['roc_area']:.3f})")
-        precision_recall.plot(recall, precision, label=f"{name} ({curves['pr_area']:.3f})")
+        roc.plot(fallout, recall, label=f"{name} ({curves['roc_area']:.3f})", color=colour)
+        precision_recall.plot(recall, precision, label=f"{name} ({curves['pr_area']:.3f})", color=colour)
         said, found, _ = zip(*curves["reliability"], strict=True)
-        reliability.plot(said, found, "o-", label=f"{name} ({curves['calibration_error']:.3f})")
+        reliability.plot(said, found, "o-", label=f"{name} ({curves['calibration_error']:.3f})", color=colour)
         if pairs := estimates(records, name):
-            trust.plot(*zip(*pairs, strict=True), ".", label=name)
+            trust.plot(*zip(*pairs, strict=True), ".", color=colour, label=name)
     roc.set(title="ROC (area)", xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 0.2))
     precision_recall.set(
         title="Precision and recall (area)", xlabel="recall", ylabel="precision", xlim=(0.5, 1), ylim=(0.5, 1)

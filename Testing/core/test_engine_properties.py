@@ -1,0 +1,112 @@
+"""The whole way, from paint to result: turned volumes give turned results, and nothing peeks at what it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.structures import painted, region_of, structures
+from MetaSegmentLib import Settings, segment
+from MetaSegmentLib.episode import Episode
+from MetaSegmentLib.evaluation.protocol import dice
+
+SHAPE_ONLY = Settings(method="shape", device="cpu")
+
+
+def run(volume, labels, **more):
+    return segment(volume.array, labels, spacing=volume.spacing, settings=SHAPE_ONLY, **more)
+
+
+@settings(max_examples=10)
+@given(structures())
+def test_painted_slices_come_back_exactly_as_painted(structure):
+    volume, mask, axis, slices = structure
+    result = run(volume, painted(mask, axis, slices), axis=axis)
+    assert result.labels.shape == result.uncertainty.shape == mask.shape
+    front = np.moveaxis(result.labels, axis, 0)
+    assert np.array_equal(front[slices] == 1, np.moveaxis(mask, axis, 0)[slices])
+    assert not np.moveaxis(result.uncertainty, axis, 0)[slices].any()
+    assert np.allclose(result.probabilities.sum(axis=0, dtype=np.float32), 1, atol=2e-3)
+    chosen = np.take_along_axis(result.probabilities, result.labels[None].astype(int), axis=0)[0]
+    assert np.all(chosen >= result.probabilities.max(axis=0) - np.float16(1e-3))
+    assert all(suggested["index"] not in slices for suggested in result.suggested_slices)
+
+
+@settings(max_examples=10)
+@given(structures(at_least=2), st.permutations([0, 1, 2]), st.sets(st.integers(0, 2)))
+def test_turning_and_mirroring_commute_with_segmenting(structure, order, flipped):
+    volume, mask, axis, slices = structure
+    labels = painted(mask, axis, slices)
+
+    def turn(array):
+        return np.flip(array.transpose(order), tuple(flipped))
+
+    turned = replace(volume, array=turn(volume.array), spacing=tuple(volume.spacing[a] for a in order))
+    there = run(volume, labels, axis=axis)
+    back = run(turned, turn(labels), axis=order.index(axis))
+    # Mirroring moves an odd window by half a voxel.
+    assert dice(turn(there.labels), back.labels) > 0.97
+    if not flipped:
+        assert np.array_equal(turn(there.labels), back.labels)
+
+
+@settings(max_examples=10)
+@given(structures(at_least=2), st.floats(0.01, 50), st.floats(-1000, 1000))
+def test_neither_the_room_around_nor_the_scale_of_intensities_matters(structure, factor, offset):
+    volume, mask, axis, slices = structure
+    labels = painted(mask, axis, slices)
+    room = [(0, 0) if a == axis else (6, 9) for a in range(3)]
+    inner = tuple(slice(low, size + low) for (low, _), size in zip(room, mask.shape, strict=True))
+    wider = replace(volume, array=np.pad(volume.array * factor + offset, room, mode="edge"))
+    small = run(volume, labels, axis=axis)
+    large = run(wider, np.pad(labels, room), axis=axis)
+    assert dice(small.labels, large.labels[inner]) > 0.97
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_no_expert_sees_the_painted_slice_that_it_is_asked_about(a_structure, index):
+    volume, mask, axis, slices = a_structure
+    region = region_of(volume, mask, axis, slices)
+    left_out = slices[index]
+    before = Episode(region, seed=0).left_out()
+    place = before.slices.index(left_out)
+    for labels in (-region.distances[left_out], np.roll(region.distances[left_out], 9, axis=1)):
+        changed = replace(region, distances={**region.distances, left_out: labels})
+        after = Episode(changed, seed=0).left_out()
+        for name, logits in before.logits.items():
+            assert np.array_equal(logits[place], after.logits[name][place]), name
+        assert np.array_equal(before.inputs[place], after.inputs[place])
+        # What is asked about the other slices does depend on it.
+        other = before.slices.index(slices[index - 1])
+        assert not np.array_equal(before.inputs[other], after.inputs[other])
+
+
+def test_what_is_said_of_a_slice_does_not_depend_on_what_else_is_asked(a_structure):
+    region = region_of(*a_structure)
+    episode = Episode(region, seed=0)
+    everything = episode.queries()
+    for index in region.queries[::4]:
+        alone = Episode(region, seed=0).queries((index,))
+        place = everything.slices.index(index)
+        for name, logits in alone.logits.items():
+            assert np.allclose(logits[0], everything.logits[name][place], atol=1e-5), name
+
+
+@pytest.fixture(scope="module")
+def a_structure():
+    """A lumpy ellipsoid in a noisy volume, painted on three slices along axis 1."""
+    from scipy.ndimage import gaussian_filter
+
+    from MetaSegmentLib.volume import check_volume
+
+    random = np.random.default_rng(5)
+    shape = (30, 22, 34)
+    grid = [(i - (n - 1) / 2) / (0.3 * n) for i, n in zip(np.indices(shape), shape, strict=True)]
+    bumps = gaussian_filter(random.standard_normal(shape), 3)
+    mask = sum(g**2 for g in grid) + 0.2 * bumps / bumps.std() < 1
+    image = gaussian_filter(mask * 100.0, 1) + 15 * random.standard_normal(shape)
+    return check_volume(image, (1.0, 2.5, 1.2)), mask, 1, [7, 10, 14]
