@@ -138,10 +138,11 @@ def _segment(arguments: argparse.Namespace) -> int:
 
 
 def _summarise(report: dict[str, Any]) -> None:
+    why = " from one painted slice" if len(report["support_slices"]) == 1 else ""
     for segment in report["segments"].values():
         dice = segment["estimated_dice"]
-        trust = f"estimated Dice {dice:.2f}" if dice is not None else "no estimated Dice from one painted slice"
-        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, {trust}")
+        trust = f"{dice:.2f}" if dice is not None else f"not available{why}"
+        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {trust}")
     if report["suggested_slices"]:
         best = report["suggested_slices"][0]
         print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")

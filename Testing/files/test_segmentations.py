@@ -41,7 +41,11 @@ def slicer() -> Any:
 @pytest.fixture
 def scene(slicer: Any) -> Any:
     scene = slicer.vtkMRMLScene()
+    # It knows the conversions, and so which of their parameters a segmentation may have.
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()
+    logic.SetMRMLScene(scene)
     yield scene
+    logic.SetMRMLScene(None)
     scene.Clear(True)
 
 
@@ -111,6 +115,10 @@ def test_slicer_reads_back_names_colours_and_terminology(slicer: Any, scene: Any
     painted = read_painted(tmp_path / "a.seg.nrrd", GRID)
     write_segmentation(tmp_path / "b.seg.nrrd", painted.layers, painted.segments, GRID)
     segmentation = load_with_slicer(slicer, scene, tmp_path / "b.seg.nrrd")
+    reference = segmentation.GetConversionParameter("Reference image geometry")
+    numbers = [float(number) for number in reference.split(";") if number]
+    assert np.allclose(numbers[:16], (np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.matrix).ravel())
+    assert numbers[16:] == [0, 29, 0, 23, 0, 19]
     assert segmentation.GetNumberOfSegments() == len(OVERLAPPING)
     for number, (name, mask) in enumerate(OVERLAPPING.items()):
         segment = segmentation.GetNthSegment(number)

@@ -241,7 +241,8 @@ def _reference_geometry(grid: Grid) -> dict[str, str]:
     """What makes Slicer go on painting on the image's own grid: 4×4 to RAS mm and the extent."""
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ grid.matrix
     numbers = [repr(float(number)) for number in to_ras.ravel()] + [f"0;{n - 1}" for n in grid.size]
-    return {"name": "Reference image geometry", "value": ";".join(numbers) + ";", "description": "Grid of the volume"}
+    # Slicer passes over the last parameter of the list unless the separator stands behind it.
+    return {"name": "Reference image geometry", "value": ";".join(numbers) + ";", "description": "Grid of the volume&"}
 
 
 def _slicerio() -> Any:
