@@ -171,3 +171,9 @@ def test_every_package_that_is_imported_is_asked_for(repository: Path, project: 
     declared = {canonicalize_name(Requirement(text).name) for text in texts}
     needed = imported - sys.stdlib_module_names - slicers_own
     assert {name for name in needed if canonicalize_name(package_of.get(name, name)) not in declared} == set()
+
+
+def test_every_check_inside_slicer_is_registered(repository: Path) -> None:
+    listed = (repository / "Testing" / "CMakeLists.txt").read_text(encoding="utf-8")
+    scripts = {file.stem for file in (repository / "Testing" / "slicer").glob("*.py")}
+    assert scripts == set(re.findall(r"\bcheck_\w+", listed))
