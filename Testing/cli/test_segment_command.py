@@ -164,10 +164,11 @@ def test_paint_on_another_image(workplace: Workplace) -> None:
     assert labels.shape == elsewhere.shape
 
 
-def test_the_same_seed_gives_the_same_output(workplace: Workplace) -> None:
-    for name in ("a.nrrd", "b.nrrd"):
-        assert workplace.segment(method="pixels", output=name, seed=3) == 0
-    assert workplace.path("a.nrrd").read_bytes() == workplace.path("b.nrrd").read_bytes()
+@pytest.mark.parametrize("ending", ["seg.nrrd", "nii.gz"])
+def test_the_same_seed_gives_the_same_file(workplace: Workplace, ending: str) -> None:
+    for name in ("a", "b"):
+        assert workplace.segment(method="pixels", output=f"{name}.{ending}", seed=3) == 0
+    assert workplace.path(f"a.{ending}").read_bytes() == workplace.path(f"b.{ending}").read_bytes()
 
 
 def test_real_scan(workplace: Workplace, shared_data: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,13 @@ def test_a_label_map_becomes_named_and_coloured_segments(tmp_path: Path) -> None
     again = read_painted(tmp_path / "a.seg.nrrd", GRID)
     assert np.array_equal(again.layers[0], labels)
     assert again.segments[0].fields["color"] != again.segments[1].fields["color"]
+
+
+def test_equal_results_are_equal_files_whenever_they_were_written(tmp_path: Path) -> None:
+    painted = read_painted(_label_map(tmp_path, paint_box((3, 4, 5), (2, 3, 4))), GRID)
+    write_segmentation(tmp_path / "a.seg.nrrd", painted.layers, painted.segments, GRID)
+    header = (tmp_path / "a.seg.nrrd").read_bytes().partition(b"\n\n")[0].decode()
+    assert not re.search(r"\d\d:\d\d", header)
 
 
 def test_chosen_segments_by_name_or_label(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def write_segmentation(path: Path, layers: Sequence[Labels], segments: Iterable[
     }
     try:
         _slicerio().write_segmentation(str(path), content, compression_level=COMPRESSION_LEVEL)
+        _remove_date(path)
     except OSError as error:
         raise output_error(error, path.parent) from error
 
@@ -228,6 +229,13 @@ def _values(labels: NDArray[Any]) -> list[int]:
         if plane.any():
             found.update(int(value) for value in np.unique(plane))
     return sorted(found - {0})
+
+
+def _remove_date(path: Path) -> None:
+    """Take out the line with the time of writing: equal results shall be equal files."""
+    header, blank, data = path.read_bytes().partition(b"\n\n")
+    lines = [line for line in header.split(b"\n") if not line.startswith(b"# on ")]
+    path.write_bytes(b"\n".join(lines) + blank + data)
 
 
 def _other_grid(own: Grid, grid: Grid) -> InputError:
