@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -49,9 +50,10 @@ def cmake_list(repository: Path, name: str) -> list[str]:
 def files_of_the_module(repository: Path) -> set[str]:
     """Everything in MetaSegment/ that git knows or would add."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", MODULE]
-    listed = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    if listed.returncode != 0:
-        pytest.skip("this is no git checkout, so which files belong to it is not known")
+    no_checkout = not shutil.which("git") or not (repository / ".git").exists()
+    if no_checkout:
+        pytest.skip("without git and its checkout it is not known which files belong to the project")
+    listed = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     names = {name for name in listed.stdout.splitlines() if (repository / name).is_file()}
     return {name.removeprefix(f"{MODULE}/") for name in names} - {"CMakeLists.txt"}
 
