@@ -77,8 +77,9 @@ def run_demo(
     except OSError as error:
         raise output_error(error, folder.parent) from error
     scan = load_scan()
+    print(f"The MNI152 head: {k} slices of {len(scan.truth)} structures are painted, the others are for the methods.")
     outcomes = {name: _compare(scan, name, k, settings, progress) for name in scan.truth}
-    print(table(outcomes))
+    print(f"Dice over the slices that were not painted, and seconds a structure:\n\n{table(outcomes)}\n")
     shown = column_title(settings.method)
     with Staging() as staging:
         draw(staging.path(folder / "demo.png"), scan, outcomes, shown)
@@ -137,7 +138,7 @@ def table(outcomes: dict[str, Outcome]) -> str:
     dice = {name: [outcome.dice[column] for column in columns] for name, outcome in outcomes.items()}
     dice["Mean"] = list(np.mean(list(dice.values()), axis=0))
     seconds = [np.mean([outcome.seconds[column] for outcome in outcomes.values()]) for column in columns]
-    rows = [("Dice", columns)]
+    rows = [("", columns)]
     rows += [(name, [f"{value:.3f}" for value in values]) for name, values in dice.items()]
     rows.append(("Seconds", [f"{value:.1f}" for value in seconds]))
     first = max(len(name) for name, _ in rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from MetaSegmentLib import demo
+from MetaSegmentLib import demo, weights
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.evaluation.protocol import dice
 from MetaSegmentLib.files.images import read_image
@@ -63,6 +64,19 @@ def test_table_picture_report_and_segmentation(
         found = painted.layers[segment.layer] == segment.value
         assert dice(found, scan.truth[segment.name]) > 0.75
         assert about["dice"]["Shape interpolation"] > 0.75
+
+
+def test_every_method_beats_both_tools_of_slicer_on_the_putamen(
+    scan: demo.Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not list(weights.FOLDER.glob("*.safetensors")):
+        pytest.skip("no weights are shipped yet")
+    name = "Left putamen"
+    monkeypatch.setattr(demo, "load_scan", lambda: replace(scan, truth={name: scan.truth[name]}))
+    dice_of = demo.run_demo(tmp_path)[name].dice
+    slicers = max(dice_of.pop("Fill between slices"), dice_of.pop("Grow from seeds"))
+    assert set(dice_of) == {"ProtoNet", "MAML", "MetaSegment"}
+    assert min(dice_of.values()) > slicers, dice_of
 
 
 @pytest.mark.parametrize("words", [["--k", "0"], ["--k", "40"], ["--method", "magic"]])
