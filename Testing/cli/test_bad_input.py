@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,7 +18,9 @@ import pytest
 import SimpleITK as sitk
 
 from cli.workplace import GRID, SHAPE, Workplace, a_ball, an_image_of, painted_on
+from MetaSegmentLib import weights
 from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
+from MetaSegmentLib.methods import METHODS
 
 Prepare = Callable[[Workplace], None]
 REFERENCE = an_image_of(a_ball())
@@ -227,30 +228,23 @@ def test_a_disk_that_is_full_for_the_segmentation_and_the_report(
 
 @pytest.mark.parametrize("harm", ["missing", "damaged"])
 def test_weights_that_are_missing_or_damaged(
-    workplace: Workplace, repository: Path, tmp_path_factory: pytest.TempPathFactory, harm: str
+    refused: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    harm: str,
 ) -> None:
-    from MetaSegmentLib.methods import METHODS
-
-    copy = tmp_path_factory.mktemp("copy")
-    shutil.copytree(repository / "MetaSegment" / "MetaSegmentLib", copy / "MetaSegmentLib")
-    for name in METHODS["protonet"].weights:
-        file = copy / "MetaSegmentLib" / "weights" / f"{name}.safetensors"
-        if not file.exists():
-            pytest.skip("no weights are shipped yet")
+    names = METHODS["protonet"].weights
+    if not all((weights.FOLDER / f"{name}.safetensors").exists() for name in names):
+        pytest.skip("no weights are shipped yet")
+    copy = tmp_path_factory.mktemp("copy") / "weights"
+    shutil.copytree(weights.FOLDER, copy)
+    for name in names:
+        file = copy / f"{name}.safetensors"
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.unlink() if harm == "missing" else file.write_bytes(content)
-    before = workplace.listing()
-    done = subprocess.run(
-        [sys.executable, "-m", "MetaSegmentLib", *workplace.words(method="protonet")],
-        env={**os.environ, "PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert harm in done.stderr and len(done.stderr.splitlines()) == 1
-    assert workplace.listing() == before
+    monkeypatch.setattr(weights.load, "__defaults__", (copy,))
+    assert harm in refused(method="protonet")
 
 
 def test_what_nobody_foresaw_is_one_line_too(

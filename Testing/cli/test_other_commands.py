@@ -89,7 +89,8 @@ def test_info_names_versions_devices_and_verifies_the_weights(
     import torch
 
     weights.store("tiny", {"a": torch.zeros(2)}, tmp_path)
-    _put_weights_into(monkeypatch, tmp_path)
+    for function in (weights.names, weights.load, weights.checksum):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path,))
     assert main(["info"]) == 0
     said = capsys.readouterr().out
     assert f"MetaSegment {__version__}" in said
@@ -102,13 +103,6 @@ def test_info_names_versions_devices_and_verifies_the_weights(
     (tmp_path / "tiny.safetensors").write_bytes(content)
     assert main(["info"]) == 1
     assert "damaged" in capsys.readouterr().out
-
-
-def _put_weights_into(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    names, load, checksum = weights.names, weights.load, weights.checksum
-    monkeypatch.setattr(weights, "names", lambda folder=folder: names(folder))
-    monkeypatch.setattr(weights, "load", lambda name, folder=folder: load(name, folder))
-    monkeypatch.setattr(weights, "checksum", lambda name, folder=folder: checksum(name, folder))
 
 
 class Terminal(io.StringIO):
