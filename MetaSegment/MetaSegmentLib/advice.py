@@ -55,17 +55,16 @@ def suggest(doubt: NDArray[np.float64], painted: Sequence[int], axis: int, gap: 
     """
     reach = max(gap / 2, 1.0)
     positions = np.arange(len(doubt))
-    taken = list(painted)
+    nearest = np.min([np.abs(positions - index) for index in painted], axis=0, initial=reach)
     best: list[SuggestedSlice] = []
     highest = 0.0
     while len(best) < SUGGESTIONS:
-        near = np.min(np.abs(positions[:, None] - np.array(taken)[None]), axis=1)
-        score = doubt * np.clip(near / reach, 0, 1)
+        score = doubt * np.clip(nearest / reach, 0, 1)
         pick = int(score.argmax())
         if not best:
             highest = float(score[pick])
         if score[pick] <= _LEAST_SHARE * highest or highest <= 0:
             break
         best.append({"axis": axis, "index": pick, "score": float(score[pick] / highest)})
-        taken.append(pick)
+        nearest = np.minimum(nearest, np.abs(positions - pick))
     return best

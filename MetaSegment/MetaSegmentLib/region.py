@@ -220,7 +220,7 @@ def _window(mask: NDArray[np.bool_], spacing: Sequence[float]) -> Window:
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
         count = max(round(side / s), b - a + 2)
-        first = round((a + b - count) / 2)
+        first = (a + b - count) // 2
         spans.append((first, first + count))
     return Window(spans[0], spans[1])
 

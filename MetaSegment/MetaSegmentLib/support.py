@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 
-# Two families of painted planes are "several axes" when each holds at least this share of the paint on its own.
+# Slices across two axes are "several axes" when lone slices of each hold at least this share of the paint.
 _OWN_PLANE_SHARE = 0.2
 
 
@@ -69,7 +69,7 @@ def find_support(
             "Slices are painted along several axes at once; paint along one axis, or name the slices and the axis."
         )
     if axis is None:
-        axis = _sparsest_axis(paint)
+        axis = _slice_axis(paint)
 
     front = np.moveaxis(labels, axis, 0)
     if slices is None:
@@ -114,35 +114,31 @@ def _bounding_box(labels: NDArray[Any]) -> tuple[slice, ...] | None:
     return tuple(box)
 
 
-def _sparsest_axis(paint: NDArray[np.bool_]) -> int:
-    """The axis along which painted voxels touch least: slices painted with gaps between them do not touch at all."""
-    voxels = paint.sum()
-    touching = [np.logical_and(p[1:], p[:-1]).sum() / voxels for p in (np.moveaxis(paint, a, 0) for a in range(3))]
-    extents = paint.shape
-    return min(range(3), key=lambda a: (touching[a], extents[a]))
+def _slice_axis(paint: NDArray[np.bool_]) -> int:
+    """The axis along which painted voxels do not touch; else the one with unpainted slices between painted ones;
+    else the one along which they touch least."""
+    touching = [np.logical_and(p[1:], p[:-1]).sum() for p in (np.moveaxis(paint, a, 0) for a in range(3))]
+    gaps = [not paint.any(axis=tuple(i for i in range(3) if i != axis)).all() for axis in range(3)]
+    if min(touching) > 0 and sum(gaps) == 1:
+        return gaps.index(True)
+    return min(range(3), key=lambda a: (touching[a], paint.shape[a]))
 
 
 def _on_several_axes(paint: NDArray[np.bool_]) -> bool:
-    """Whether two families of planes each hold much paint that lies flat in them and not in the other."""
-    flat = [_inside_plane(paint, axis) for axis in range(3)]
-    voxels = paint.sum()
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        own_a = np.logical_and(flat[a], ~flat[b]).sum() / voxels
-        own_b = np.logical_and(flat[b], ~flat[a]).sum() / voxels
-        if min(own_a, own_b) > _OWN_PLANE_SHARE:
-            return True
-    return False
+    """Whether lone slices across one axis and lone slices across another each hold a good share of the paint."""
+    shares = sorted(_lone_slice(paint, axis).sum() / paint.sum() for axis in range(3))
+    return bool(shares[1] > _OWN_PLANE_SHARE)
 
 
-def _inside_plane(paint: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Voxels whose four neighbours in the plane across ``axis`` are painted too."""
+def _lone_slice(paint: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """Voxels with paint all around in the slice across ``axis`` and none on the slices before and after."""
     padded = np.pad(paint, 1)
-    inside = paint.copy()
+    lone = paint.copy()
     for other in range(3):
-        if other != axis:
-            for shift in (-1, 1):
-                inside &= np.roll(padded, shift, other)[1:-1, 1:-1, 1:-1]
-    return inside
+        for shift in (-1, 1):
+            neighbour = np.roll(padded, shift, other)[1:-1, 1:-1, 1:-1]
+            lone &= ~neighbour if other == axis else neighbour
+    return lone
 
 
 def _size(shape: Sequence[int]) -> str:

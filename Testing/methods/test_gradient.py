@@ -70,7 +70,9 @@ def test_step_sizes_have_a_meta_gradient_too(task):
     (gradient,) = torch.autograd.grad(meta_loss(task, parameters, rates, first_order=False), rate)
 
     def at(value):
-        return meta_loss(task, fresh(network), dict.fromkeys(parameters, torch.tensor(value, dtype=torch.float64)), True).item()
+        return meta_loss(
+            task, fresh(network), dict.fromkeys(parameters, torch.tensor(value, dtype=torch.float64)), True
+        ).item()
 
     assert (at(0.3 + 1e-6) - at(0.3 - 1e-6)) / 2e-6 == pytest.approx(gradient.item(), rel=1e-5)
 
@@ -82,9 +84,7 @@ def test_first_order_is_the_gradient_at_the_adapted_weights_and_differs_from_sec
     for first_order in (True, False):
         parameters = fresh(network)
         loss = meta_loss(task, parameters, rates, first_order)
-        gradients[first_order] = torch.cat(
-            [g.flatten() for g in torch.autograd.grad(loss, list(parameters.values()))]
-        )
+        gradients[first_order] = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(parameters.values()))])
     adapted = inner_loop(network, fresh(network), rates, support, support_truth, 3, True)
     adapted = {name: value.detach().requires_grad_() for name, value in adapted.items()}
     loss = segmentation_loss(functional_call(network, adapted, (query,)), query_truth)
@@ -99,7 +99,9 @@ def test_adaptation_lowers_the_support_loss_and_leaves_the_network_alone(task):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses = [
         segmentation_loss(
-            functional_call(network, inner_loop(network, fresh(network), fixed_rates(network), support, truth, n), (support,)),
+            functional_call(
+                network, inner_loop(network, fresh(network), fixed_rates(network), support, truth, n), (support,)
+            ),
             truth,
         ).item()
         for n in (0, 1, 5)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 Distance = Literal["euclidean", "cosine"]
 COSINE_SCALE = 20.0
-CELL = 12
+CELL = 16
 """Side of the cells of local prototypes, in pixels."""
 PURITY = 0.95
 """Share of a cell that must belong to a class."""

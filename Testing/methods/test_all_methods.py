@@ -1,0 +1,148 @@
+"""What holds for every registered method."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from MetaSegmentLib import Cancelled, Settings, adapt, segment
+from MetaSegmentLib.evaluation.protocol import dice, paint, query_dice
+from MetaSegmentLib.methods import METHODS
+
+SPACING = (3.0, 1.0, 1.0)
+PAINTED = [4, 9, 14]
+LEARNED = ["fusion", "maml", "protonet", "protonet-cosine", "network"]
+
+
+@pytest.fixture(scope="module")
+def scan():
+    """A bent bright body beside a darker one in noise: image and both masks."""
+    random = np.random.default_rng(3)
+    z, y, x = np.indices((20, 64, 60)).astype(np.float32)
+    one = ((z - 9) / 8) ** 2 + ((y - 26 - 4 * np.sin(z / 4)) / 14) ** 2 + ((x - 24) / 11) ** 2 < 1
+    two = ((z - 9) / 7) ** 2 + ((y - 30) / 12) ** 2 + ((x - 45) / 8) ** 2 < 1
+    two &= ~one
+    image = 100 * one + 50 * two + 12 * gaussian_filter(random.standard_normal(one.shape), 1.5) / 0.15
+    return gaussian_filter(image, 0.6).astype(np.float32), one, two
+
+
+def run(scan, method, **more):
+    image, one, _ = scan
+    settings = Settings(method=method, device="cpu")
+    return segment(image, paint(one, PAINTED), SPACING, settings=settings, **more)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_segments_keeps_the_paint_and_tells_what_it_did(scan, method):
+    image, one, _ = scan
+    result = run(scan, method, names={1: "body"})
+    assert np.array_equal(result.labels[PAINTED] > 0, one[PAINTED])
+    assert query_dice(result.labels, one, PAINTED) > 0.8
+    assert result.labels.dtype == np.uint8 and result.probabilities.shape == (2, *image.shape)
+    assert 0 <= result.uncertainty.min() and result.uncertainty.max() <= 1
+    assert 0.5 < result.estimated_dice[1] <= 1
+    scores = [s["score"] for s in result.suggested_slices]
+    assert scores == sorted(scores, reverse=True) and all(0 < s <= 1 for s in scores)
+    report = json.loads(json.dumps(result.report))
+    assert set(report) == {
+        "method", "device", "axis", "support_slices", "segments", "suggested_slices", "seconds", "peak_memory_mb",
+        "versions", "weights_sha256", "seed",
+    }  # fmt: skip
+    assert report["method"] == method and report["axis"] == 0 and report["support_slices"] == PAINTED
+    segment_report = report["segments"]["1"]
+    assert segment_report["name"] == "body" and segment_report["voxels"] == int((result.labels == 1).sum())
+    assert segment_report["volume_ml"] == pytest.approx(segment_report["voxels"] * 0.003)
+    assert set(report["weights_sha256"]) == set(METHODS[method].weights)
+
+
+@pytest.mark.parametrize("method", ["fusion", "protonet"])
+def test_the_same_input_and_seed_give_the_same_output(scan, method):
+    first, second = run(scan, method), run(scan, method)
+    assert np.array_equal(first.labels, second.labels)
+    assert np.array_equal(first.probabilities, second.probabilities)
+
+
+@pytest.mark.parametrize("method", ["fusion", "maml", "protonet"])
+def test_a_run_stops_at_any_of_its_steps(scan, method):
+    """However late the caller cancels, the very next step raises."""
+    polls = []
+    run(scan, method, cancel=lambda: bool(polls.append(0)))
+    assert len(polls) > 20
+    for last in (0, 1, len(polls) // 3, len(polls) // 2, len(polls) - 1):
+        seen = []
+        with pytest.raises(Cancelled):
+            run(scan, method, cancel=lambda seen=seen, last=last: bool(seen.append(0)) or len(seen) > last)
+        assert len(seen) == last + 1
+
+
+def test_progress_tells_stages_and_time_left(scan):
+    told = []
+    run(scan, "fusion", progress=lambda *step: told.append(step))
+    stages = list(dict.fromkeys(stage for stage, *_ in told))
+    assert stages == [
+        "reading the painted slices",
+        "adapting",
+        "checking on the painted slices",
+        "predicting",
+        "combining",
+    ]
+    assert all(0 <= done <= total for _, done, total, _ in told)
+    assert all(eta is None or eta >= 0 for *_, eta in told)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_several_segments_with_large_labels(scan, method):
+    image, one, two = scan
+    painted = np.zeros(image.shape, np.uint16)
+    painted[PAINTED] = one[PAINTED] * np.uint16(300) + two[PAINTED] * np.uint16(7)
+    result = segment(image, painted, SPACING, settings=Settings(method=method))
+    assert result.labels.dtype == np.uint16 and set(np.unique(result.labels)) == {0, 7, 300}
+    assert result.probabilities.shape[0] == 3 and list(result.estimated_dice) == [7, 300]
+    assert np.array_equal(result.labels[PAINTED], painted[PAINTED])
+    assert dice(result.labels == 300, one) > 0.8 and dice(result.labels == 7, two) > 0.7
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_painted_slice_works_without_an_estimate(scan, method):
+    image, one, _ = scan
+    result = segment(image, paint(one, [9]), SPACING, settings=Settings(method=method))
+    assert np.array_equal(result.labels[9] > 0, one[9])
+    assert result.estimated_dice == {1: None} and result.report["segments"]["1"]["estimated_dice"] is None
+    assert dice(result.labels, one) > 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_found_on_and_beyond_a_slice_named_as_empty(scan, method):
+    image, one, _ = scan
+    painted = paint(one, [4, 9])
+    result = segment(image, painted, SPACING, slices=[4, 9, 12], settings=Settings(method=method))
+    assert not result.labels[12:].any()
+    assert result.report["support_slices"] == [4, 9, 12]
+
+
+@pytest.mark.parametrize("method", ["fusion", "protonet"])
+def test_painting_one_more_slice_helps_and_gives_what_starting_afresh_gives(scan, method):
+    image, one, _ = scan
+    settings = Settings(method=method)
+    adapted = adapt(image, paint(one, [4, 12]), SPACING, settings=settings)
+    before = adapted.predict()
+    more = paint(one, [4, 8, 12])
+    after = adapted.update(more).predict()
+    afresh = segment(image, more, SPACING, settings=settings)
+    assert dice(after.labels, afresh.labels) > 0.97
+    assert query_dice(after.labels, one, [4, 8, 12]) > query_dice(before.labels, one, [4, 8, 12]) - 0.01
+    assert np.array_equal(after.labels[[4, 8, 12]] > 0, one[[4, 8, 12]])
+
+
+def test_another_volume_gets_the_structure_too(scan):
+    image, one, _ = scan
+    moved = np.roll(np.pad(image, ((2, 1), (0, 0), (4, 0)), mode="edge"), (1, 3), axis=(0, 1))
+    there = np.roll(np.pad(one, ((2, 1), (0, 0), (4, 0))), (1, 3), axis=(0, 1))
+    adapted = adapt(image, paint(one, PAINTED), SPACING)
+    result = adapted.predict(moved * 3 + 50, spacing=SPACING)
+    assert result.labels.shape == moved.shape
+    assert dice(result.labels, there) > 0.85
+    assert result.estimated_dice == {1: None}
