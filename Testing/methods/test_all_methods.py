@@ -66,17 +66,19 @@ def test_the_same_input_and_seed_give_the_same_output(scan, method):
 
 
 @pytest.mark.parametrize("method", ["fusion", "maml", "protonet"])
-def test_a_run_stops_at_any_of_its_steps(scan, method):
-    """However late the caller cancels, the very next step raises."""
-    polls = []
-    run(scan, method, cancel=lambda: bool(polls.append(0)))
-    assert len(polls) > 20
-    # Waiting for threads polls now and then, so two runs differ a little in how often they ask.
-    for last in (0, 1, len(polls) // 3, len(polls) // 2, len(polls) * 4 // 5):
+def test_a_run_stops_within_a_step_of_any_stage(scan, method):
+    told = []
+    run(scan, method, progress=lambda stage, *_: told.append(stage))
+    for stage in dict.fromkeys(told):
         seen = []
         with pytest.raises(Cancelled):
-            run(scan, method, cancel=lambda seen=seen, last=last: bool(seen.append(0)) or len(seen) > last)
-        assert len(seen) == last + 1
+            run(
+                scan,
+                method,
+                progress=lambda now, *_, seen=seen: seen.append(now),
+                cancel=lambda s=stage, seen=seen: s in seen,
+            )
+        assert seen.count(stage) == 1 and seen[-1] == stage
 
 
 def test_progress_tells_stages_and_time_left(scan):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..episode import Episode
-from ..networks import SliceNetwork
+from ..networks import SliceNetwork, mixed_experts
 from ..region import Stack
 from ..runtime import Tools
 from . import AdaptedMethod
@@ -89,6 +89,8 @@ class _Compare(nn.Module):
         self._settings = settings
 
     def forward(self, inputs: Tensor) -> Tensor:
-        sharpness = self.embedding.network.sharpness.exp()
+        network = self.embedding.network
         query = self.embedding(inputs)
-        return logits_of(query, self.foreground, self.background, self._settings.distance, sharpness)
+        sharpness = network.sharpness.exp()
+        likelihood = logits_of(query, self.foreground, self.background, self._settings.distance, sharpness)
+        return likelihood + mixed_experts(inputs, network.prior)

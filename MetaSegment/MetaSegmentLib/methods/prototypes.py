@@ -5,6 +5,8 @@ p(k | x) ∝ exp(−d(f(x), c_k)), d the squared Euclidean distance (or, after P
 negative cosine). With several prototypes a class, p(k | x) ∝ mean_j exp(−d(f(x), c_kj)). Global prototypes come from
 masked average pooling over all painted slices; local ones (ALPNet, Ouyang et al., ECCV 2020) from the cells of a grid
 that lie almost wholly inside or outside the structure.
+
+In use, p(k | x) ∝ π_k(x) · mean_j exp(−d): the spatial prior π is a learned mixture of what the experts say.
 """
 
 from __future__ import annotations

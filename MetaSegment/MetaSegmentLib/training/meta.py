@@ -26,7 +26,7 @@ from .. import weights
 from ..errors import InputError
 from ..methods.gradient import RATE_PREFIX, first_rates, inner_loop, split_weights
 from ..methods.prototypes import PrototypeSettings, prototype_logits
-from ..networks import SliceNetwork, segmentation_loss
+from ..networks import SliceNetwork, mixed_experts, segmentation_loss
 from .augment import augment
 from .episodes import read_episode
 
@@ -171,9 +171,9 @@ class Trainer:
         direct = segmentation_loss(logits[n:], query_truth) + 0.3 * segmentation_loss(logits[:n], support_truth)
         if support_truth.sum() < 1:
             return direct
-        compared = prototype_logits(
-            features[:n], support_truth, features[n:], PrototypeSettings(), self.network.sharpness.exp()
-        )
+        sharpness = self.network.sharpness.exp()
+        likelihood = prototype_logits(features[:n], support_truth, features[n:], PrototypeSettings(), sharpness)
+        compared = likelihood + mixed_experts(inputs[n:], self.network.prior)
         return direct + 0.5 * segmentation_loss(compared, query_truth)
 
     def _maml_loss(self, support: Tensor, support_truth: Tensor, query: Tensor, query_truth: Tensor) -> Tensor:
