@@ -108,8 +108,7 @@ class Trainer:
         running = 0.0
         with (self._run / "log.jsonl").open("a") as log:
             while self.step < self.settings.steps:
-                loss = self._update()
-                self.step += 1
+                loss = self.advance()
                 running = loss if running == 0.0 else 0.98 * running + 0.02 * loss
                 if self.step % 50 == 0:
                     log.write(json.dumps({"step": self.step, "loss": round(running, 4)}) + "\n")
@@ -124,7 +123,8 @@ class Trainer:
     def _trained(self) -> dict[str, Tensor]:
         return {**dict(self.network.named_parameters()), **{RATE_PREFIX + n: r for n, r in self._rates.items()}}
 
-    def _update(self) -> float:
+    def advance(self) -> float:
+        """One update; returns its loss."""
         progress = self.step / self.settings.steps
         warm = min(1.0, (self.step + 1) / 100)
         for group in self._optimiser.param_groups:
@@ -142,6 +142,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in self._trained().items():
                 self._average[name].lerp_(value, 1 - decay)
+        self.step += 1
         return total
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
