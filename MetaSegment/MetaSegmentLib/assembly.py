@@ -83,7 +83,7 @@ def assemble(
         truth = support.labels[support.slices.index(index)]
         labels_front[index] = truth
         probabilities_front[:, index] = truth[None] == classes[:, None, None]
-    promised = {value: float(a / b) if b > 0 else 1.0 for value, (a, b) in halves.items()}
+    promised = {value: float(a / b) if b >= 1 else 1.0 for value, (a, b) in halves.items()}
     return Assembled(labels, probabilities, uncertainty, doubt, promised)
 
 

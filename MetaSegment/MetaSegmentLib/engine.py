@@ -1,4 +1,4 @@
-"""Painted slices in, segmentation out: adapt → predict → fuse → result, in that order and nowhere else."""
+"""Painted slices in, segmentation out: adapt → predict → result, in that order and nowhere else."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Adapted:
         tools: Tools,
         names: dict[int, str],
         structures: list[_Structure],
-        start: float,
+        seconds: float,
     ) -> None:
         self._volume = volume
         self._support = support
@@ -111,7 +111,7 @@ class Adapted:
         self._tools = tools
         self._names = names
         self._structures = structures
-        self._start = start
+        self._seconds = seconds
 
     @classmethod
     def _learn(
@@ -136,7 +136,7 @@ class Adapted:
             goes_on = known is not None and before is not None and before._method is method and episode.continues
             adapted = made.adapt(episode, tools, known.method if known and goes_on else None)
             structures.append(_Structure(value, episode, adapted))
-        return cls(volume, support, settings, method, tools, names, structures, start)
+        return cls(volume, support, settings, method, tools, names, structures, time.monotonic() - start)
 
     def update(
         self,
@@ -148,8 +148,8 @@ class Adapted:
     ) -> Adapted:
         """Learn again from more or other paint on the same volume, or by another ``method`` from the same paint.
 
-        What depends on the image alone is kept. Where painted slices were only added, so is everything that was said
-        of slices whose painted neighbours are the same.
+        Slices that were named as empty stay so until they are painted. What depends on the image alone is kept. Where
+        painted slices were only added, so is everything that was said of slices whose painted neighbours are the same.
 
         Raises:
             MetaSegmentError: as :func:`adapt`.
@@ -158,7 +158,10 @@ class Adapted:
         settings = self._settings if method is None else replace(self._settings, method=method)
         info = find_method(settings.method)
         support = find_support(painted, self._volume.array.shape, slices, self._support.axis)
-        tools = self._tools.again(Progress(progress, cancel))
+        if slices is None and (empty := self._support.empty):
+            named = sorted({*support.slices, *empty})
+            support = find_support(painted, self._volume.array.shape, named, self._support.axis)
+        tools = self._tools.again(self._tools.progress.again(progress, cancel))
         return self._learn(self._volume, support, settings, info, tools, self._names, start, self)
 
     def predict(
@@ -175,14 +178,14 @@ class Adapted:
         Raises:
             MetaSegmentError: as :func:`segment`; also when the structures cannot be found in the other volume.
         """
-        if progress is not None or cancel is not None:
-            self._tools.progress = Progress(progress, cancel)
+        start = time.monotonic()
+        self._tools.progress.listen(progress, cancel)
         if image is None:
-            return self._result(self._support.slices)
-        return self._predict_other(check_volume(image, spacing))
+            return self._result(self._support.slices, start)
+        return self._predict_other(check_volume(image, spacing), start)
 
-    def _result(self, painted: tuple[int, ...], values: tuple[int, ...] | None = None) -> Result:
-        """Everything about this volume; ``painted`` slices are taken as they are."""
+    def _result(self, painted: tuple[int, ...], start: float, values: tuple[int, ...] | None = None) -> Result:
+        """Everything about this volume; ``painted`` slices are taken as they are, ``values`` are all labels."""
         progress = self._tools.progress
         values = values or self._support.values
         patches = {s.value: Patch(s.episode.region, _logits(s, painted)) for s in self._structures}
@@ -204,21 +207,20 @@ class Adapted:
             self._names,
             estimated,
             suggested,
-            {**progress.seconds, "total": time.monotonic() - self._start},
+            {**progress.seconds, "total": self._seconds + time.monotonic() - start},
         )
         return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
 
-    def _predict_other(self, target: Volume) -> Result:
+    def _predict_other(self, target: Volume, start: float) -> Result:
         from .transfer import carry_support
 
-        start = time.monotonic()
-        own = self._result(self._support.slices)
+        own = self._result(self._support.slices, start)
         tools = self._tools
         support = carry_support(self._volume, own.labels, target, self._support.axis, tools.progress.check)
         if support is None:
             raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
-        other = self._learn(target, support, self._settings, self._method, tools, self._names, start, None)
-        result = other._result((), self._support.values)
+        other = self._learn(target, support, self._settings, self._method, tools, self._names, time.monotonic(), None)
+        result = other._result((), start, self._support.values)
         about = {**result.report, "support_slices": list(self._support.slices)}
         return replace(result, report=about)
 
@@ -226,13 +228,11 @@ class Adapted:
 def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:
     """Slice index → (GRID, GRID) logits of all slices of the region but the ``painted`` ones."""
     region = structure.episode.region
+    wanted = tuple(region.queries if painted else range(region.start, region.stop))
     found: dict[int, Stack] = {}
-    if region.queries:
-        found = dict(zip(region.queries, structure.method.predict(region.queries), strict=True))
-    if not painted:
-        again = structure.method.left_out()
-        slices = structure.episode.left_out().slices if again is not None else region.support
-        if again is None:
-            again = structure.method.predict(region.support)
-        found |= dict(zip(slices, again, strict=True))
+    if not painted and (again := structure.method.left_out()) is not None:
+        found = dict(zip(structure.episode.left_out().slices, again, strict=True))
+    rest = tuple(index for index in wanted if index not in found)
+    if rest:
+        found |= dict(zip(rest, structure.method.predict(rest), strict=True))
     return found

@@ -45,10 +45,19 @@ CHANNELS = (
     "anisotropy",
     "painted slices",
 )
-"""What a network sees of a slice; see :meth:`Episode.inputs`."""
+"""What a network sees of a slice; see :attr:`Evidence.inputs`."""
 
 IMAGE_CHANNELS = (0, 1, 2, 9, 11)
 """Channels that hold intensities."""
+
+
+def lies_inside(inputs: Any) -> Any:
+    """(N,) whether slices lie between the painted slices they are predicted from; inputs (N, channels, H, W).
+
+    An outermost painted slice, predicted from the others, lies beyond them and is still full of the structure. To
+    learn from that would teach a method to run past the ends, so only slices between serve to adapt and to calibrate.
+    """
+    return inputs[:, CHANNELS.index("outside"), 0, 0] < 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +164,13 @@ class Episode:
     def expert_logits(self, name: str, targets: tuple[int, ...]) -> Stack:
         """(T, GRID, GRID): what one expert of EXPERTS alone says of slices, from all painted ones."""
         support = self.region.support
-        self._progress.check()
+        if name == "propagation":
+            steps = self._propagation.steps([(support, targets)])
+            tasks: list[Callable[[], object]] = [partial(self._propagation.step, *step) for step in steps]
+        else:
+            tasks = [partial(self._pixels.describe, i) for i in {*support, *targets}] if name == "pixels" else []
+        run_all("reading the slices", tasks, self._progress, self._workers)
+        self._progress.report("learning from the paint", 0, 1)
         if name == "shape":
             return np.float32(0.5) * self._shape.predict(support, targets)
         if name == "propagation":

@@ -1,8 +1,7 @@
 """Combining experts: a weighted sum of their logits, the weights fitted on each case where it can bear it.
 
 With enough painted slices the weights are refitted by logistic regression on leave-one-out predictions of the inner
-painted slices, held near the fixed weights by a ridge. Outer slices are left out of the fit: predicted without their
-own paint they lie beyond the paint, which says little about slices between.
+painted slices, held near the fixed weights by a ridge.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from .episode import Episode
+from .episode import Episode, lies_inside
 from .region import Stack
 
 REFIT_FROM = 5
@@ -38,9 +37,8 @@ def refit(weights: Weights, logits: Mapping[str, Stack], slices: tuple[int, ...]
     Minimises mean cross-entropy + ridge · |w − w₀|² over w ≥ 0; w₀ are the given weights, returned as they are when
     fewer than REFIT_FROM slices are painted.
     """
-    filled = episode.region.filled
-    inner = [n for n, i in enumerate(slices) if filled[0] < i < filled[-1]]
-    if len(filled) < REFIT_FROM or len(inner) < 2:
+    inner = np.flatnonzero(lies_inside(episode.left_out().inputs))
+    if len(episode.region.filled) < REFIT_FROM or len(inner) < 2:
         return weights
     names = list(weights)
     start = np.array([weights[name] for name in names])

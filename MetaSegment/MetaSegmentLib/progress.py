@@ -30,6 +30,17 @@ class Progress:
         self._cancel = cancel
         self.seconds: dict[str, float] = {}
 
+    def again(self, callback: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Progress:
+        """For another run, with the callbacks of this one unless others are given."""
+        if callback is None and cancel is None:
+            return Progress(self._callback, self._cancel)
+        return Progress(callback, cancel)
+
+    def listen(self, callback: ProgressCallback | None, cancel: CancelCallback | None) -> None:
+        """From now on tell these callbacks, unless both are None."""
+        if callback is not None or cancel is not None:
+            self._callback, self._cancel = callback, cancel
+
     def check(self) -> None:
         """Raise :class:`Cancelled` if the caller wants to stop."""
         if self._cancel is not None and self._cancel():

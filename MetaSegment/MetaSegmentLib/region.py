@@ -5,6 +5,7 @@ This is the one place that crops, resizes and normalises intensities.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -103,6 +104,7 @@ class Region:
         start, stop: the slices [start, stop) that are worked on: the painted ones and one gap beyond them.
         depth: number of slices of the volume.
         gap: the largest distance between neighbouring painted slices, in slices.
+        reach: how far, in slices, a structure painted on a single slice is looked for.
         anisotropy: slice distance over the size of a grid pixel, both in mm.
         images: (stop - start, GRID, GRID) float32, normalised, within [-1.5, 1.5].
         distances: slice index → (GRID, GRID) signed distance in grid pixels of a painted slice, clipped;
@@ -116,6 +118,7 @@ class Region:
     stop: int
     depth: int
     gap: int
+    reach: int
     anisotropy: float
     images: Stack
     distances: dict[int, Stack | None]
@@ -164,9 +167,9 @@ class Region:
         return resize(logits, self.window.shape)
 
     def gap_of(self, support: Sequence[int]) -> int:
-        """The largest distance between neighbours among ``support``, or the region's own with fewer than two."""
+        """The gap if only ``support`` were painted; the region's own with fewer than two filled slices."""
         filled = [i for i in support if self.distances[i] is not None]
-        return max((b - a for a, b in pairwise(filled)), default=self.gap)
+        return _gap(filled, self.reach) if len(filled) > 1 else self.gap
 
     def runs_on(self, index: int, gap: int, below: bool) -> bool:
         """Whether the structure painted on ``index`` is taken to go on to the border of the volume on that side."""
@@ -191,7 +194,8 @@ def make_region(volume: Volume, support: Support, value: int, before: Region | N
     else:
         before = None
     filled = [i for i, mask in zip(support.slices, masks, strict=True) if mask.any()]
-    gap = _gap(filled, masks, spacing)
+    reach = _reach(masks, spacing)
+    gap = _gap(filled, reach)
     start, stop = _range(support.slices, filled, gap, len(stack))
     images = np.concatenate(
         [
@@ -203,7 +207,7 @@ def make_region(volume: Volume, support: Support, value: int, before: Region | N
         low, high = (float(v) for v in np.percentile(images, (1, 99)))
     else:
         low, high = before.low, before.high
-    images = np.clip((images - low) * (2 / max(high - low, 1e-6)) - 1, -1.5, 1.5).astype(np.float32)
+    images = np.clip((images - low) * (2 / (high - low or 1.0)) - 1, -1.5, 1.5).astype(np.float32)
 
     pixel = max(window.shape[0] * spacing[1], window.shape[1] * spacing[2]) / GRID
     distances: dict[int, Stack | None] = {}
@@ -213,7 +217,7 @@ def make_region(volume: Volume, support: Support, value: int, before: Region | N
             if mask.any():
                 distance = resize(signed_distance(mask, spacing[1:])[None], (GRID, GRID))[0] / pixel
                 distances[index] = np.clip(distance, -DISTANCE_LIMIT, DISTANCE_LIMIT)
-    return Region(window, low, high, start, stop, len(stack), gap, spacing[0] / pixel, images, distances)
+    return Region(window, low, high, start, stop, len(stack), gap, reach, spacing[0] / pixel, images, distances)
 
 
 def without(region: Region, index: int) -> Region:
@@ -249,12 +253,17 @@ def _well_within(mask: NDArray[np.bool_], window: Window) -> bool:
     return True
 
 
-def _gap(filled: Sequence[int], masks: NDArray[np.bool_], spacing: Sequence[float]) -> int:
-    """The largest distance of neighbouring painted slices; with one, 1½ times the radius of a disc of its area."""
-    if len(filled) > 1:
-        return max(b - a for a, b in pairwise(filled))
-    area = masks.sum() * spacing[1] * spacing[2]
+def _reach(masks: NDArray[np.bool_], spacing: Sequence[float]) -> int:
+    """1½ times the radius of a disc of the largest painted area, in slices."""
+    area = masks.sum((1, 2)).max() * spacing[1] * spacing[2]
     return max(2, round(1.5 * float(np.sqrt(area / np.pi)) / spacing[0]))
+
+
+def _gap(filled: Sequence[int], reach: int) -> int:
+    """The largest distance of neighbouring painted slices. Slices side by side say nothing of how far the structure
+    goes on, so for them it is the reach, shared among them."""
+    largest = max((b - a for a, b in pairwise(filled)), default=0)
+    return largest if largest > 1 else math.ceil(reach / len(filled))
 
 
 def _range(slices: Sequence[int], filled: Sequence[int], gap: int, depth: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from .errors import InputError
 from .volume import Volume
 
 Field = NDArray[np.float32]
@@ -23,6 +24,8 @@ _FIELD_SIGMA = 1.5
 _UPDATE_SIGMA = 1.0
 _LONGEST = 96
 """Volumes are registered with at most so many voxels along an axis."""
+_SMALLEST = 4
+"""Fewer voxels along an axis cannot be smoothed."""
 
 
 def slice_field(source: NDArray[np.float32], target: NDArray[np.float32]) -> Field:
@@ -50,9 +53,10 @@ class VolumeRegistration:
 
     def __init__(self, source: Volume, target: Volume, check: Callable[[], None] = lambda: None) -> None:
         self._source, self._target = source, target
+        if min(target.array.shape) < _SMALLEST or min(source.array.shape) < _SMALLEST:
+            raise InputError(f"A volume with fewer than {_SMALLEST} slices cannot be laid onto another; paint on it.")
         moving, fixed = (_coarse(volume) for volume in (source, target))
         affine = _affine(fixed, moving, check)
-        check()
         laid = sitk.Resample(moving, fixed, affine, sitk.sitkLinear, float(sitk.GetArrayViewFromImage(moving).min()))
         field = _bend(fixed, laid, check)
         bend = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
@@ -82,7 +86,7 @@ def _coarse(volume: Volume) -> Any:
     steps = [max(1, int(np.ceil(n / _LONGEST))) for n in volume.array.shape]
     array = volume.array.astype(np.float32)
     low, high = np.percentile(array[:: steps[0], :: steps[1], :: steps[2]], (1, 99))
-    image = _image(np.clip((array - low) / max(high - low, 1e-6), 0, 1), volume.spacing)
+    image = _image(np.clip((array - low) / (high - low or 1.0), 0, 1), volume.spacing)
     return sitk.BinShrink(image, steps[::-1]) if max(steps) > 1 else image
 
 
@@ -100,8 +104,7 @@ def _affine(fixed: Any, moving: Any, check: Callable[[], None]) -> Any:
     method.SetShrinkFactorsPerLevel([2, 1] if min(fixed.GetSize()) >= 16 else [1])
     method.SetSmoothingSigmasPerLevel([2, 1] if min(fixed.GetSize()) >= 16 else [1])
     method.SetInitialTransform(start, inPlace=True)
-    method.AddCommand(sitk.sitkIterationEvent, check)
-    method.Execute(fixed, moving)
+    _run(method, check, method.StopRegistration, fixed, moving)
     return start
 
 
@@ -110,5 +113,30 @@ def _bend(fixed: Any, moving: Any, check: Callable[[], None]) -> Any:
     demons.SetNumberOfIterations(40)
     demons.SetStandardDeviations(2.0)
     demons.SetSmoothDisplacementField(True)
-    demons.AddCommand(sitk.sitkIterationEvent, check)
-    return demons.Execute(fixed, sitk.HistogramMatching(moving, fixed, 64, 7))
+    return _run(demons, check, demons.Abort, fixed, sitk.HistogramMatching(moving, fixed, 64, 7))
+
+
+def _run(process: Any, check: Callable[[], None], stop: Callable[[], object], *inputs: Any) -> Any:
+    """Execute, polling ``check`` at every iteration. SimpleITK must not see an exception from a callback."""
+    raised: list[BaseException] = []
+
+    def poll() -> None:
+        try:
+            if not raised:
+                check()
+        except BaseException as error:
+            raised.append(error)
+            stop()
+
+    process.AddCommand(sitk.sitkIterationEvent, poll)
+    try:
+        result = process.Execute(*inputs)
+    except RuntimeError as error:
+        if raised:
+            raise raised[0] from None
+        raise InputError(
+            "The two volumes could not be laid onto each other; paint on the other one instead."
+        ) from error
+    if raised:
+        raise raised[0]
+    return result

@@ -59,7 +59,7 @@ def make(
     """The report of ``Result.report``; volumes in millilitres."""
     voxel_ml = float(np.prod(volume.spacing)) / 1000
     # Slice by slice: bincount makes a copy of eight bytes a voxel.
-    counts = sum(np.bincount(part.ravel(), minlength=support.values[-1] + 1) for part in labels)
+    counts = sum(np.bincount(part.ravel(), minlength=max(estimated) + 1) for part in labels)
     assert isinstance(counts, np.ndarray)
     segments = {
         str(value): {
@@ -68,7 +68,7 @@ def make(
             "volume_ml": float(counts[value]) * voxel_ml,
             "estimated_dice": estimated[value],
         }
-        for value in support.values
+        for value in estimated
     }
     return {
         "method": method.name,

@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import SettingsError
+
 DEFAULT_METHOD = "fusion"
 
 
@@ -19,11 +21,20 @@ class Settings:
         method: a name of ``metasegment methods``; the default is the most accurate one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
         seed: the same input, seed and device give the same output.
+
+    Raises:
+        SettingsError: a name that is no string, or a seed outside 0 … 2³² − 1.
     """
 
     method: str = DEFAULT_METHOD
     device: str = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, str) or not isinstance(self.device, str):
+            raise SettingsError("Method and device are given by name; see metasegment methods and metasegment info.")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise SettingsError("The seed must be a whole number from 0 to 4294967295.")
 
 
 class SuggestedSlice(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,11 @@ class Support:
     labels: NDArray[np.unsignedinteger[Any]]
     values: tuple[int, ...]
 
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """Slices that were named and have no paint."""
+        return tuple(i for i, plane in zip(self.slices, self.labels, strict=True) if not plane.any())
+
     def masks(self, value: int) -> NDArray[np.bool_]:
         """(S, rows, columns): where ``value`` is painted on the support slices."""
         return np.asarray(self.labels == value)
@@ -51,7 +57,12 @@ def find_support(
     Raises:
         InputError: see the messages below, each says what to do.
     """
-    labels = np.asarray(painted)
+    try:
+        labels = np.asarray(painted)
+        axis = None if axis is None else operator.index(axis)
+        slices = None if slices is None else [operator.index(i) for i in slices]
+    except (TypeError, ValueError) as error:
+        raise InputError("Paint must be an array of labels; slices and axis must be whole numbers.") from error
     if labels.shape != tuple(shape):
         raise InputError(
             f"The painted label map has the size {_size(labels.shape)} and the image {_size(shape)}; "
@@ -115,13 +126,13 @@ def _bounding_box(labels: NDArray[Any]) -> tuple[slice, ...] | None:
 
 
 def _slice_axis(paint: NDArray[np.bool_]) -> int:
-    """The axis along which painted voxels do not touch; else the one with unpainted slices between painted ones;
-    else the one along which they touch least."""
+    """The axis along which painted voxels do not touch, with unpainted slices between painted ones if there are two;
+    else the only one with unpainted slices between; else the one along which they touch least."""
     touching = [np.logical_and(p[1:], p[:-1]).sum() for p in (np.moveaxis(paint, a, 0) for a in range(3))]
     gaps = [not paint.any(axis=tuple(i for i in range(3) if i != axis)).all() for axis in range(3)]
     if min(touching) > 0 and sum(gaps) == 1:
         return gaps.index(True)
-    return min(range(3), key=lambda a: (touching[a], paint.shape[a]))
+    return min(range(3), key=lambda a: (touching[a], not gaps[a], paint.shape[a]))
 
 
 def _on_several_axes(paint: NDArray[np.bool_]) -> bool:

@@ -18,7 +18,7 @@ from .support import Support
 from .volume import Volume
 
 CARRIED_SLICES = 8
-"""At most so many slices of the carried segmentation are treated as painted."""
+"""At most so many slices of each carried structure are treated as painted."""
 
 
 def carry_support(
@@ -28,17 +28,22 @@ def carry_support(
     axis: int,
     check: Callable[[], None] = lambda: None,
 ) -> Support | None:
-    """Slices of ``labels`` carried to ``target``, evenly over the range of what arrives; None when nothing does."""
+    """Slices of ``labels`` carried to ``target``, evenly over the range of each structure; None when nothing does."""
     registration = VolumeRegistration(source, target, check)
     values = [int(v) for v in np.unique(labels) if v]
     chances = np.stack([registration.carry(labels == value) for value in values])
     carried = np.where(chances.max(0) > 0.5, np.array(values)[chances.argmax(0)], 0).astype(labels.dtype)
     front = np.moveaxis(carried, axis, 0)
-    occupied = np.flatnonzero(front.any(axis=(1, 2)))
-    if not len(occupied):
+    if not front.any():
         return None
-    count = min(CARRIED_SLICES, len(occupied))
-    places = np.linspace(0, len(occupied) - 1, 2 * count + 1)[1::2]
-    slices = sorted({int(occupied[round(p)]) for p in places})
+    slices = sorted({index for value in values for index in _spread(front == value)})
     picked = front[slices].copy()
     return Support(axis, tuple(slices), picked, tuple(int(v) for v in np.unique(picked) if v))
+
+
+def _spread(mask: NDArray[np.bool_]) -> list[int]:
+    """The middles of CARRIED_SLICES equal parts of the slices that hold a structure."""
+    occupied = np.flatnonzero(mask.any(axis=(1, 2)))
+    count = min(CARRIED_SLICES, len(occupied))
+    places = np.linspace(0, len(occupied) - 1, 2 * count + 1)[1::2]
+    return [int(occupied[round(place)]) for place in places] if count else []

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 
+_LARGEST = 1e30
+"""Beyond, sums and squares leave the range of float32."""
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -40,7 +43,13 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
         InputError: not three-dimensional, one slice only, not real numbers, NaN or infinite voxels,
             the same value everywhere, or a spacing that is not three positive numbers.
     """
-    array = np.asarray(image)
+    try:
+        array = np.asarray(image)
+        mm = np.asarray(spacing, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "The image must be an array of numbers and the spacing three numbers in millimetres."
+        ) from error
     if array.ndim != 3:
         raise InputError(
             f"The image has {array.ndim} dimensions; "
@@ -58,7 +67,8 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
         )
     if array.min() == array.max():
         raise InputError("The image has the same value everywhere; choose a volume in which the structure can be seen.")
-    mm = np.asarray(spacing, dtype=float)
+    if array.dtype.kind == "f" and max(abs(float(array.min())), abs(float(array.max()))) > _LARGEST:
+        raise InputError("The image holds values beyond 10^30; rescale it and try again.")
     if mm.shape != (3,) or not np.isfinite(mm).all() or (mm <= 0).any():
         raise InputError("The spacing must be three positive numbers in millimetres, in the order of the array axes.")
     return Volume(array, (float(mm[0]), float(mm[1]), float(mm[2])))

@@ -16,7 +16,9 @@ def merge_reports(reports: Sequence[Report]) -> Report:
     """One report of several runs on one image, as when overlapping segments were done one layer after the other."""
     merged = dict(reports[0])
     merged["segments"] = {value: found for report in reports for value, found in report["segments"].items()}
-    merged["peak_memory_mb"] = max(report["peak_memory_mb"] for report in reports)
+    merged["peak_memory_mb"] = max(
+        (peak for report in reports if (peak := report["peak_memory_mb"]) is not None), default=None
+    )
     merged["seconds"] = {}
     suggested: dict[tuple[int, int], Any] = {}
     for report in reports:

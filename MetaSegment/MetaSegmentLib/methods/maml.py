@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..device import within_memory
-from ..episode import Episode
+from ..episode import Episode, lies_inside
 from ..networks import SliceNetwork
 from ..region import Stack
 from ..runtime import Tools
@@ -17,7 +17,7 @@ from .gradient import STEPS, Parameters, inner_loop, split_weights
 
 
 class Maml:
-    """Adapts meta-learned weights to the painted slices; with a single one there is nothing to adapt on.
+    """Adapts meta-learned weights to the inner painted slices; with fewer than three there is nothing to adapt on.
 
     After more slices were painted it goes on from the weights it had, by a single step.
     """
@@ -32,10 +32,11 @@ class Maml:
         learned, rates = split_weights(tools.weights(self.weights))
         evidence = episode.left_out()
         adapted = dict(known.parameters) if known else learned
-        if evidence.slices:
+        inside = lies_inside(evidence.inputs)
+        if inside.any():
             truth = np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32)
             steps = 1 if known else self.steps
-            adapted = _adapt(network, adapted, rates, evidence.inputs, truth, steps, tools)
+            adapted = _adapt(network, adapted, rates, evidence.inputs[inside], truth[inside], steps, tools)
         return AdaptedMaml(network, learned, adapted, episode, tools, known)
 
 

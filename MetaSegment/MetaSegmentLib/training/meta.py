@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from .. import weights
+from ..episode import lies_inside
 from ..errors import InputError
 from ..methods.gradient import RATE_PREFIX, first_rates, inner_loop, split_weights
 from ..methods.prototypes import PrototypeSettings, prototype_logits
@@ -91,7 +92,7 @@ class Trainer:
             self.network.load_state_dict(parameters)
         self._groups = [
             {"params": list(self.network.parameters()), "base": settings.rate},
-            {"params": list(self._rates.values()), "base": settings.rate * 10, "weight_decay": 0.0},
+            {"params": list(self._rates.values()), "base": settings.rate * 100, "weight_decay": 0.0},
         ]
         self._optimiser = torch.optim.AdamW(
             [g for g in self._groups if g["params"]], lr=settings.rate, weight_decay=1e-4
@@ -180,15 +181,10 @@ class Trainer:
     def _maml_loss(self, support: Tensor, support_truth: Tensor, query: Tensor, query_truth: Tensor) -> Tensor:
         parameters = dict(self.network.named_parameters())
         rates = {name: rate.exp() for name, rate in self._rates.items()}
-        adapted = inner_loop(
-            self.network,
-            parameters,
-            rates,
-            support,
-            support_truth,
-            self.settings.inner_steps,
-            self.settings.first_order,
-        )
+        inside = lies_inside(support)
+        steps = self.settings.inner_steps if inside.any() else 0
+        painted = (support[inside], support_truth[inside])
+        adapted = inner_loop(self.network, parameters, rates, *painted, steps, self.settings.first_order)
         return segmentation_loss(functional_call(self.network, adapted, (query,)), query_truth)
 
     def save(self) -> None:
