@@ -18,6 +18,7 @@ from ..settings import Result, Settings
 from .atomic import Staging
 from .grids import Grid
 from .images import read_image, write_image
+from .orientation import Turn
 from .reports import Report, merge_reports, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
 
@@ -72,7 +73,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     with Staging() as rehearsal:
         _rehearse(job, grid, rehearsal)
 
-    other = None if job.support_image is None else (image, grid.array_spacing)
+    other = None if job.support_image is None else (image, grid)
     results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
     report = merge_reports([result.report for result in results])
     report["seconds"] = seconds | report["seconds"]
@@ -97,7 +98,7 @@ def _segment_layers(
     image: NDArray[Any],
     grid: Grid,
     painted: Painted,
-    other: tuple[NDArray[Any], tuple[float, float, float]] | None,
+    other: tuple[NDArray[Any], Grid] | None,
     job: Job,
     progress: ProgressCallback | None,
     cancel: CancelCallback | None,
@@ -122,8 +123,11 @@ def _segment_layers(
         if other is None:
             results.append(segment(image, layer, **given))
         else:
-            target, spacing = other
-            results.append(adapt(image, layer, **given).predict(target, spacing=spacing))
+            target, target_grid = other
+            turn = Turn.onto(target_grid, grid)
+            spacing = tuple(target_grid.array_spacing[axis] for axis in turn.order)
+            result = adapt(image, layer, **given).predict(turn.apply(target), spacing=spacing)
+            results.append(turn.undo_result(result))
     return results
 
 

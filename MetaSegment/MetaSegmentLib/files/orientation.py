@@ -1,0 +1,63 @@
+"""Turning a volume so that its axes run as those of another one do, and its result back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from ..settings import Result, SuggestedSlice
+from .grids import Grid
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A permutation of array axes and then a reversal of some, without resampling.
+
+    Attributes:
+        order: which axis of the volume comes first, second and third.
+        reversed_axes: axes, after that, that run the other way.
+    """
+
+    order: tuple[int, int, int]
+    reversed_axes: tuple[int, ...]
+
+    @classmethod
+    def onto(cls, grid: Grid, other: Grid) -> Turn:
+        """The turn after which each array axis of ``grid`` points as nearly as possible as that of ``other``."""
+        mine, theirs = (np.reshape(g.direction, (3, 3))[:, ::-1] for g in (grid, other))  # columns in array order
+        cosines = theirs.T @ mine
+        order = linear_sum_assignment(-np.abs(cosines))[1]
+        against = tuple(axis for axis in range(3) if cosines[axis, order[axis]] < 0)
+        return cls((int(order[0]), int(order[1]), int(order[2])), against)
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """(K, J, I) turned."""
+        return np.flip(array.transpose(self.order), self.reversed_axes)
+
+    def undo(self, array: NDArray[Any]) -> NDArray[Any]:
+        """(…, K, J, I) turned back."""
+        ahead = array.ndim - 3
+        flipped = np.flip(array, tuple(axis + ahead for axis in self.reversed_axes))
+        back = np.argsort(self.order)
+        return np.ascontiguousarray(flipped.transpose(*range(ahead), *(int(axis) + ahead for axis in back)))
+
+    def undo_result(self, result: Result) -> Result:
+        """A result of the turned volume, as one of the volume; what the report says of the paint stays."""
+        shape = result.labels.shape
+        suggested: list[SuggestedSlice] = []
+        for one in result.suggested_slices:
+            axis = one["axis"]
+            index = shape[axis] - 1 - one["index"] if axis in self.reversed_axes else one["index"]
+            suggested.append({"axis": self.order[axis], "index": index, "score": one["score"]})
+        return replace(
+            result,
+            labels=self.undo(result.labels),
+            probabilities=self.undo(result.probabilities),
+            uncertainty=self.undo(result.uncertainty),
+            suggested_slices=suggested,
+            report={**result.report, "suggested_slices": suggested},
+        )
