@@ -42,9 +42,10 @@ class Desk:
     def add_views(self) -> list[Any]:
         """An axial, a sagittal and a coronal slice view."""
         views = []
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
         for name in ("Axial", "Sagittal", "Coronal"):
             view = self.scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
-            view.SetOrientationToDefault() if name == "Axial" else getattr(view, f"SetOrientationTo{name}")()
+            view.SetOrientation(name)
             views.append(view)
             self.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode", name)
         return views

@@ -48,7 +48,7 @@ def test_segment_says_what_is_missing_step_by_step(desk: Any) -> None:
 
 def test_segment_fills_and_reports(desk: Any) -> None:
     desk.put_ball()
-    assert desk.rows() == [("ball", "K", str(i), "painted") for i in PAINTED]
+    assert desk.rows() == [("ball", "Axial", str(i), "painted") for i in PAINTED]
     result = desk.segment()
     np.testing.assert_array_equal(desk.look(), result.labels == 1)
     assert dice(desk.look(), BALL) > 0.85
@@ -57,7 +57,7 @@ def test_segment_fills_and_reports(desk: Any) -> None:
     assert summary.startswith("ball: ") and abs(float(summary.split()[1]) - volume) < 0.2 * volume
     assert "estimated Dice" in summary and "Shape interpolation, 3 painted slices" in summary
     assert not desk.ui.progressBar.visible and desk.ui.applyButton.text == "Segment" and not desk.errors
-    assert desk.rows() == [("ball", "K", str(i), "painted") for i in PAINTED]
+    assert desk.rows() == [("ball", "Axial", str(i), "painted") for i in PAINTED]
 
 
 def test_two_runs_in_a_row_and_a_correction(desk: Any) -> None:
@@ -69,7 +69,7 @@ def test_two_runs_in_a_row_and_a_correction(desk: Any) -> None:
     edited[6, 2:4, 2:4] = True
     repaint(desk.segmentation, desk.volume, desk.ball, edited)
     desk.settle()
-    assert ("ball", "K", "6", "painted") in desk.rows()
+    assert ("ball", "Axial", "6", "painted") in desk.rows()
     assert desk.segment().report["support_slices"] == sorted([*PAINTED, 6])
     assert desk.look()[6, 2:4, 2:4].all()
 
@@ -154,10 +154,10 @@ def test_an_empty_slice_bounds_the_structure(desk: Any) -> None:
     desk.put_ball()
     axial.JumpSliceByOffsetting(0, 0, 5 + 2.0 * 14)
     desk.ui.emptyButton.click()
-    assert desk.rows()[-1] == ("ball", "K", "14", "empty")
+    assert desk.rows()[-1] == ("ball", "Axial", "14", "empty")
     result = desk.segment()
     assert 14 in result.report["support_slices"] and not desk.look()[14:].any()
-    assert desk.rows()[-1] == ("ball", "K", "14", "empty")
+    assert desk.rows()[-1] == ("ball", "Axial", "14", "empty")
 
 
 def test_accepting_a_slice_makes_it_painted(desk: Any) -> None:
@@ -169,7 +169,7 @@ def test_accepting_a_slice_makes_it_painted(desk: Any) -> None:
     axial.JumpSliceByOffsetting(0, 0, 5 + 2.0 * 6)
     before = desk.look()
     desk.ui.acceptButton.click()
-    assert ("ball", "K", "6", "painted") in desk.rows()
+    assert ("ball", "Axial", "6", "painted") in desk.rows()
     np.testing.assert_array_equal(desk.look(), before)
     assert desk.segment().report["support_slices"] == sorted([*PAINTED, 6])
     axial.JumpSliceByOffsetting(0, 0, 5 + 2.0 * 6)

@@ -23,7 +23,7 @@ class QUiLoader(QtUiTools.QUiLoader):
 
     def load(self, file: Any, _parent: Any = None) -> Any:
         root = ElementTree.fromstring(bytes(file.readAll()))
-        _check_properties(root)
+        _check_names(root)
         connections = root.find("connections")
         wanted = [] if connections is None else [[child.text for child in c] for c in connections]
         if connections is not None:
@@ -52,10 +52,12 @@ def _connect(sender: Any, signal: str, receiver: Any, slot: str) -> None:
     sender.connect(signal, getattr(receiver, slot.split("(")[0]))
 
 
-def _check_properties(root: Any) -> None:
-    """Only dynamic properties (stdset="0") may be unknown to the class."""
+def _check_names(root: Any) -> None:
+    """Refuse classes that there are not, and properties that their classes do not have; only dynamic ones
+    (stdset="0") may be anything."""
     for widget in root.iter("widget"):
         kind = widget.get("class")
+        widget_class(kind)
         known = inventory.properties(kind)
         for item in widget.findall("property"):
             if known and item.get("stdset") != "0" and item.get("name") not in known:

@@ -51,10 +51,11 @@ class Wrapped:
         if isinstance(value, QtWidgets.QWidget) and value.objectName == name:
             return  # PySide's loader hangs the children on the widget it has made; PythonQt does not
         _check(type(self).__name__, name)
+        name = "objectName" if name == "name" else name
         setter = getattr(type(self), f"_set_{name}", None)
         if setter is not None:
             setter(self, value)
-        elif _is_property(self, "objectName" if name == "name" else name):
+        elif _is_property(self, name):
             QtCore.QObject.setProperty(self, name, value)  # type: ignore[arg-type]
         else:
             raise Refused(f"PythonQt cannot make the attribute {name} on a {type(self).__name__}.")

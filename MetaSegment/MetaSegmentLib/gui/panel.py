@@ -115,7 +115,7 @@ class Panel:
         volume, segmentation = self._nodes()
         usable = volume is not None and volume.GetImageData() is not None and segmentation is not None
         self.overview = painted_slices(volume, segmentation) if usable else Overview()
-        self._table.show(self.overview.slices)
+        self._table.show(self.overview.slices, views.orientations(volume) if usable else ())
         self.update()
 
     def update(self) -> None:

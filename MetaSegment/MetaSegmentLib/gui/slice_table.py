@@ -7,7 +7,6 @@ from typing import Any
 
 from ..scene.i18n import tr as _
 from ..scene.slices import PaintedSlice
-from ..scene.wording import AXES
 
 
 class SliceTable:
@@ -24,9 +23,10 @@ class SliceTable:
 
         self._table = table
         self._rows: tuple[PaintedSlice, ...] = ()
+        self._orientations: tuple[str, ...] = ()
         self._go = go
         table.setColumnCount(4)
-        table.setHorizontalHeaderLabels([_("Segment"), _("Axis"), _("Slice"), _("State")])
+        table.setHorizontalHeaderLabels([_("Segment"), _("Slices"), _("Index"), _("State")])
         table.verticalHeader().setVisible(False)
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
@@ -41,19 +41,25 @@ class SliceTable:
         selected = self._table.selectionModel().hasSelection()
         return self._rows[row] if selected and 0 <= row < len(self._rows) else None
 
-    def show(self, rows: Sequence[PaintedSlice]) -> None:
-        """Show other rows; the selection stays where it was if the row is still there."""
+    def show(self, rows: Sequence[PaintedSlice], orientations: Sequence[str] = ()) -> None:
+        """Show other rows; the selection stays where it was if the row is still there.
+
+        Args:
+            rows: may be empty.
+            orientations: what slices across each array axis are called.
+        """
         import qt
 
-        if tuple(rows) == self._rows:
+        if tuple(rows) == self._rows and tuple(orientations) == self._orientations:
             return
+        self._orientations = tuple(orientations)
         before = self.current
         self._rows = tuple(rows)
         was_blocked = self._table.blockSignals(True)
         self._table.setRowCount(len(self._rows))
         for i, row in enumerate(self._rows):
             state = _("empty") if row.empty else _("painted")
-            for column, text in enumerate((row.name, AXES[row.axis], str(row.index), state)):
+            for column, text in enumerate((row.name, orientations[row.axis], str(row.index), state)):
                 item = qt.QTableWidgetItem(text)
                 if column in (1, 2):
                     item.setTextAlignment(qt.Qt.AlignCenter)

@@ -12,6 +12,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 import slicer
 
 from .geometry import transform_between
+from .i18n import tr as _
 from .runtime import nodes_of_class
 
 OVERLAY = "MetaSegment.Uncertainty"
@@ -62,6 +63,14 @@ def shown_slice(volume: Any, axis: int | None = None) -> tuple[int, int] | None:
         return None
     index = round(float(normal @ (origin - (to_world @ start)[:3])) / along)
     return (axis, index) if 0 <= index < dimensions[2 - axis] else None
+
+
+def orientations(volume: Any) -> tuple[str, str, str]:
+    """How slices across each array axis of a volume node lie in the patient, in Slicer's words."""
+    names = (_("Sagittal"), _("Coronal"), _("Axial"))
+    to_world = np.abs(_to_world(volume)[:3, :3])
+    k, j, i = (names[int(to_world[:, 2 - axis].argmax())] for axis in range(3))
+    return k, j, i
 
 
 def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:

@@ -12,9 +12,6 @@ from .flow import PREVIEW_METHOD
 from .i18n import tr as _
 from .slices import Overview
 
-AXES = ("K", "J", "I")
-"""Slicer's names of the array axes, in numpy order."""
-
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
