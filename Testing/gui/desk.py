@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from host.widgets import let_go_of_the_scene
 from MetaSegmentLib import Result
 from scene.nodes import a_ball, add_segmentation, add_volume, affine, an_image, look, only, paint
 
@@ -35,6 +36,7 @@ class Desk:
     def close(self) -> None:
         self.widget.cleanup()
         self.settle()
+        let_go_of_the_scene()
         self.scene.Clear(True)
         self.widget.parent.deleteLater()
         slicer.app.processEvents()

@@ -19,7 +19,7 @@ from host import inventory
 from host.loader import QUiLoader
 from host.parameter_node import parameterNodeWrapper
 from host.pythonqt import QtModule, Refused, qt_class
-from host.widgets import CTK, QMRML
+from host.widgets import CTK, QMRML, let_go_of_the_scene
 from MetaSegmentLib.scene import runtime
 
 MODULE = Path(__file__).resolve().parents[2] / "MetaSegment"
@@ -127,6 +127,7 @@ def application() -> Iterator[Any]:
 
         yield MetaSegment
     finally:
+        let_go_of_the_scene()
         scene.Clear(True)
         window.deleteLater()
         for name in names:

@@ -74,6 +74,16 @@ class qMRMLWidget(Wrapped, QtWidgets.QWidget):
             super().__getattribute__("mrmlSceneChanged").emit(scene)
 
 
+_selectors: list[qMRMLNodeComboBox] = []
+
+
+def let_go_of_the_scene() -> None:
+    """No selector observes a scene any more; for when panels go but the scene stays."""
+    for selector in _selectors:
+        selector.setMRMLScene(None)
+    _selectors.clear()
+
+
 class qMRMLNodeComboBox(Wrapped, QtWidgets.QWidget):
     """Lists the nodes of its types in the scene."""
 
@@ -86,6 +96,7 @@ class qMRMLNodeComboBox(Wrapped, QtWidgets.QWidget):
         self._tags: list[tuple[Any, int]] = []
         self._nodes: list[Any] = []
         self._current: Any = None
+        _selectors.append(self)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._box = QtWidgets.QComboBox()

@@ -13,16 +13,16 @@ from MetaSegmentLib.scene.slices import painted_slices
 from scene.nodes import add_volume, look
 
 SHAPE = (40, 64, 64)
-K, J, I = np.indices(SHAPE).astype(float)
+KK, JJ, II = np.indices(SHAPE).astype(float)
 
 
 def an_ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Any:
-    return sum(((x - c) / r) ** 2 for x, c, r in zip((K, J, I), centre, radii, strict=True)) <= 1
+    return sum(((x - c) / r) ** 2 for x, c, r in zip((KK, JJ, II), centre, radii, strict=True)) <= 1
 
 
 def a_chest() -> tuple[Any, Any]:
     """Hounsfield units, and the lungs."""
-    body = ((J - 32) / 26) ** 2 + ((I - 32) / 30) ** 2 <= 1
+    body = ((JJ - 32) / 26) ** 2 + ((II - 32) / 30) ** 2 <= 1
     lungs = an_ellipsoid((20, 32, 20), (15, 14, 8)) | an_ellipsoid((20, 32, 44), (15, 14, 8))
     image = np.where(body, 40, -1000)
     image[lungs] = -850
