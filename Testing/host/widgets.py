@@ -80,7 +80,7 @@ _selectors: list[qMRMLNodeComboBox] = []
 def let_go_of_the_scene() -> None:
     """No selector observes a scene any more; for when panels go but the scene stays."""
     for selector in _selectors:
-        selector.setMRMLScene(None)
+        selector._stop_watching()
     _selectors.clear()
 
 
@@ -107,14 +107,17 @@ class qMRMLNodeComboBox(Wrapped, QtWidgets.QWidget):
         return self._scene
 
     def setMRMLScene(self, scene: Any) -> None:
-        for owner, tag in self._tags:
-            owner.RemoveObserver(tag)
-        self._tags = []
+        self._stop_watching()
         self._scene = scene
         if scene is not None:
             for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
                 self._tags.append((scene, scene.AddObserver(event, lambda *_: self._update())))
         self._update()
+
+    def _stop_watching(self) -> None:
+        for owner, tag in self._tags:
+            owner.RemoveObserver(tag)
+        self._tags = []
 
     def currentNode(self) -> Any:
         return self._current
