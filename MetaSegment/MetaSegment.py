@@ -216,7 +216,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._shown = False
         self.shortcuts.remove()
-        self.ui.segmentEditor.setActiveEffectByName("")
+        self.ui.segmentEditor.setActiveEffect(None)
         self.ui.segmentEditor.uninstallKeyboardShortcuts()
         self.ui.segmentEditor.removeViewObservations()
         self._disconnectParameterNode()

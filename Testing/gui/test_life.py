@@ -158,7 +158,7 @@ def test_shortcuts_exist_only_while_shown(desk: Any) -> None:
 
 def test_a_shortcut_presses_its_button(desk: Any) -> None:
     desk.put_ball()
-    desk.widget.shortcuts._shortcuts[0].activated.emit()
+    desk.widget.shortcuts._shortcuts[0][0].activated.emit()
     desk.settle()
     assert desk.panel.result is not None
 

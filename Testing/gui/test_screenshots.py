@@ -64,7 +64,7 @@ def name_things(desk: Any) -> None:
     desk.ui.inputSelector.setMRMLScene(desk.scene)
     desk.ui.segmentationSelector.setMRMLScene(desk.scene)
     desk.settle()
-    desk.ui.segmentEditor.setSegmentationNode(desk.segmentation)
+    desk.ui.segmentEditor.updateWidgetFromMRML()
 
 
 def test_painted(desk: Any, shoot: Any) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -33,6 +33,7 @@ class Application:
     def __init__(self) -> None:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self._on_start: list[Any] = []
+        self._modules: dict[str, Any] = {}
 
     def __getattribute__(self, name: str) -> Any:
         known = inventory.names("qSlicerApplication")
@@ -43,6 +44,9 @@ class Application:
     def connect(self, signal: str, slot: Any) -> None:
         assert signal == "startupCompleted()"
         self._on_start.append(slot)
+
+    def moduleManager(self) -> Any:
+        return SimpleNamespace(module=self._modules.get)
 
     def testingEnabled(self) -> bool:
         return True
@@ -96,6 +100,31 @@ class Logic:
         return node
 
 
+class LoadableModule:
+    """``slicer.modules.metasegment``, whose panel is made when it is first asked for."""
+
+    def __init__(self, name: str, widget: type) -> None:
+        self.name = name
+        self._widget = widget
+        self._made: Any = None
+
+    def widgetRepresentation(self) -> Any:
+        if self._made is None:
+            self._made = ModuleWidget(self._widget())
+        return self._made
+
+
+class ModuleWidget:
+    """``qSlicerScriptedLoadableModuleWidget``"""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+        widget.setup()
+
+    def self(self) -> Any:
+        return self._widget
+
+
 @contextmanager
 def application() -> Iterator[Any]:
     """The modules of the application, put in place and taken away again; gives the module file, imported anew."""
@@ -117,7 +146,13 @@ def application() -> Iterator[Any]:
     }
     before = {name: sys.modules.pop(name, None) for name in (*modules, "MetaSegment")}
     sys.modules.update(modules)
-    names = {"app": Application(), **QMRML}
+    app = Application()
+    names = {
+        "app": app,
+        "qSlicerScriptedLoadableModule": LoadableModule,
+        "qSlicerScriptedLoadableModuleWidget": ModuleWidget,
+        **QMRML,
+    }
     for name, value in names.items():
         setattr(slicer, name, value)
     window = qt_class("QMainWindow")()
@@ -125,6 +160,7 @@ def application() -> Iterator[Any]:
     try:
         import MetaSegment
 
+        app._modules["MetaSegment"] = LoadableModule("MetaSegment", MetaSegment.MetaSegmentWidget)
         yield MetaSegment
     finally:
         let_go_of_the_scene()

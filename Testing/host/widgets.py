@@ -170,7 +170,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         super().__init__(parent)
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node: Any = None
-        self._effect = ""
         self._keyboard = self._views = False
         layout = QtWidgets.QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -198,6 +197,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setSegmentationNode(self, node: Any) -> None:
         if self._node is not None and self._node.GetScene() is not None:
             self._node.SetAndObserveSegmentationNode(node)
+        self.updateWidgetFromMRML()
+
+    def updateWidgetFromMRML(self) -> None:
+        node = self.segmentationNode()
         segments = node.GetSegmentation() if node is not None else None
         self._list.clear()
         if segments is not None:
@@ -216,8 +219,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def undo(self) -> None:
         self._logic.Undo()
 
-    def setActiveEffectByName(self, name: str) -> None:
-        self._effect = name
+    def segmentationNode(self) -> Any:
+        return self._node.GetSegmentationNode() if self._node is not None else None
+
+    def sourceVolumeNode(self) -> Any:
+        return self._node.GetSourceVolumeNode() if self._node is not None else None
+
+    def setActiveEffect(self, effect: Any) -> None:
+        assert effect is None
 
     def installKeyboardShortcuts(self, _parent: Any = None) -> None:
         self._keyboard = True

@@ -99,8 +99,11 @@ class Panel:
         parameters = self.parameters
         if parameters is None:
             return
-        self.ui.segmentEditor.setSegmentationNode(parameters.segmentation)
-        self.ui.segmentEditor.setSourceVolumeNode(parameters.inputVolume)
+        editor = self.ui.segmentEditor
+        if editor.segmentationNode() is not parameters.segmentation:
+            editor.setSegmentationNode(parameters.segmentation)
+        if editor.sourceVolumeNode() is not parameters.inputVolume:
+            editor.setSourceVolumeNode(parameters.inputVolume)
         self.ui.show3DButton.setSegmentationNode(parameters.segmentation)
         self._show_uncertainty()
         self.refresh()

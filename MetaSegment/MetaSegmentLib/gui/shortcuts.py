@@ -15,7 +15,7 @@ class Shortcuts:
 
     def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
         self._actions = dict(actions)
-        self._shortcuts: list[Any] = []
+        self._shortcuts: list[tuple[Any, Callable[[], None]]] = []
 
     @property
     def installed(self) -> bool:
@@ -30,13 +30,13 @@ class Shortcuts:
         for keys, action in self._actions.items():
             shortcut = qt.QShortcut(qt.QKeySequence(keys), window)
             shortcut.connect("activated()", action)
-            self._shortcuts.append(shortcut)
+            self._shortcuts.append((shortcut, action))
 
     def remove(self) -> None:
         """Take them away."""
-        for shortcut in self._shortcuts:
+        for shortcut, action in self._shortcuts:
             shortcut.enabled = False
-            shortcut.disconnect("activated()")
+            shortcut.disconnect("activated()", action)
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._shortcuts = []

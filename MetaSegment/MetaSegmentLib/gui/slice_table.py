@@ -38,8 +38,7 @@ class SliceTable:
     def current(self) -> PaintedSlice | None:
         """The selected row."""
         row = self._table.currentRow()
-        selected = self._table.selectionModel().hasSelection()
-        return self._rows[row] if selected and 0 <= row < len(self._rows) else None
+        return self._rows[row] if self._table.selectedItems() and 0 <= row < len(self._rows) else None
 
     def show(self, rows: Sequence[PaintedSlice], orientations: Sequence[str] = ()) -> None:
         """Show other rows; the selection stays where it was if the row is still there.
