@@ -332,10 +332,12 @@ class MetaSegmentTest(ScriptedLoadableModuleTest):
     """Runs the checks in Testing/slicer of the source tree; an installed extension comes without them."""
 
     def runTest(self) -> None:
-        checks = Path(__file__).resolve().parents[1] / "Testing" / "slicer" / "check_scene.py"
-        if not checks.is_file():
+        folder = Path(__file__).resolve().parents[1] / "Testing" / "slicer"
+        if not folder.is_dir():
             self.skipTest("The checks are in the source tree, which is not here.")
-        runpy.run_path(str(checks))["run_all"]()
+        runpy.run_path(str(folder / "check_scene.py"))["run_all"]()
+        if slicer.util.mainWindow() is not None:
+            runpy.run_path(str(folder / "check_panel.py"))["run_all"]()
 
 
 def _timer() -> Callable[[Callable[[], None]], None] | None:
