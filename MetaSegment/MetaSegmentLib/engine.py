@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,10 @@ from .volume import Volume, check_volume
 
 if TYPE_CHECKING:
     from .methods import MethodInfo
+
+
+# Experts work side by side; more threads than this gain nothing, since parts of their work take turns.
+_WORKERS = min(4, os.cpu_count() or 1)
 
 
 def segment(
@@ -120,14 +125,16 @@ class Adapted:
         start: float,
         before: Adapted | None,
     ) -> Adapted:
-        earlier = {s.value: s.episode for s in before._structures} if before else {}
+        earlier = {s.value: s for s in before._structures} if before else {}
         made = method.make()
         structures = []
-        for value in tools.progress.steps("reading the painted slices", support.values):
+        for value in support.values:
+            tools.progress.check()
             known = earlier.get(value)
-            region = make_region(volume, support, value, known.region if known else None)
-            episode = Episode(region, settings.seed, known, tools.progress.check)
-            structures.append(_Structure(value, episode, made.adapt(episode, tools)))
+            region = make_region(volume, support, value, known.episode.region if known else None)
+            episode = Episode(region, settings.seed, known.episode if known else None, tools.progress, _WORKERS)
+            adapted = made.adapt(episode, tools, known.method if known else None)
+            structures.append(_Structure(value, episode, adapted))
         return cls(volume, support, settings, method, tools, names, structures, start)
 
     def update(

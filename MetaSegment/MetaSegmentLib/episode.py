@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from .growing import GrowFromSeeds
 from .pixels import PixelClassifier
+from .progress import Progress, run_all
 from .propagation import ContourPropagation
 from .region import GRID, Region, Stack
 from .shape import ShapeInterpolation
@@ -49,43 +51,86 @@ IMAGE_CHANNELS = (0, 1, 2, 9, 11)
 """Channels that hold intensities."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the experts say of some slices.
+@dataclass(frozen=True, eq=False)
+class SliceEvidence:
+    """What the experts say of one slice.
 
     Attributes:
-        slices: slice indices, (T,).
-        logits: expert name → (T, GRID, GRID) logits.
-        inputs: (T, len(CHANNELS), GRID, GRID) float32 network inputs.
+        logits: expert name → (GRID, GRID) logits.
+        inputs: (len(CHANNELS), GRID, GRID) float32 network inputs.
     """
 
-    slices: tuple[int, ...]
     logits: dict[str, Stack]
     inputs: Stack
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the experts say of some slices, in the order of ``slices``."""
+
+    slices: tuple[int, ...]
+    parts: tuple[SliceEvidence, ...]
+
+    def logits(self, name: str) -> Stack:
+        """(T, GRID, GRID) logits of one expert."""
+        return _stack([part.logits[name] for part in self.parts], (GRID, GRID))
+
+    @property
+    def inputs(self) -> Stack:
+        """(T, len(CHANNELS), GRID, GRID) network inputs."""
+        return _stack([part.inputs for part in self.parts], (len(CHANNELS), GRID, GRID))
 
 
 class Episode:
     """The experts of one region, their answers kept.
 
+    What is said of a slice is kept for as long as the painted slices next to it stay the same, so that one more
+    painted slice costs new answers around it only.
+
     Args:
         region: where to work and what is painted.
         seed: for the experts that draw random samples.
-        before: an episode of the same volume with other painted slices; what depends on the image alone is reused.
-        check: called between slices; raises to stop.
+        before: an episode of the same volume with other painted slices, to take over what still holds.
+        progress: told of the work, and polled for a cancel.
+        workers: threads that work at the same time.
     """
 
     def __init__(
-        self, region: Region, seed: int = 0, before: Episode | None = None, check: Callable[[], None] = lambda: None
+        self,
+        region: Region,
+        seed: int = 0,
+        before: Episode | None = None,
+        progress: Progress | None = None,
+        workers: int = 1,
     ) -> None:
         self.region = region
-        self._check = check
+        self._progress = progress or Progress()
+        self._workers = workers
+        same_grid = before is not None and before.region.same_grid(region)
         self._shape = ShapeInterpolation(region)
         self._grow = GrowFromSeeds(region)
         self._propagation: ContourPropagation = ContourPropagation(
-            region, before._propagation if before else None, check
+            region, before._propagation if before and same_grid else None
         )
-        self._pixels: PixelClassifier = PixelClassifier(region, seed, before._pixels if before else None, check)
-        self._kept: dict[tuple[int, ...], Evidence] = {}
+        self._pixels: PixelClassifier = PixelClassifier(region, seed, before._pixels if before and same_grid else None)
+        self._kept: dict[tuple[int, ...], SliceEvidence] = {}
+        if before and same_grid and before.region.paint_remains(region):
+            self._kept = dict(before._kept)
+
+    def prepare(self) -> None:
+        """Work out everything that :meth:`queries` and :meth:`left_out` will be asked, in parallel."""
+        region = self.region
+        wanted = [(region.support, region.queries), *((others, (index,)) for index, others in self._left_out())]
+        missing = [(support, new) for support, targets in wanted if (new := self._missing(support, targets))]
+        if not missing:
+            return
+        slices = sorted({index for _, targets in missing for index in targets})
+        steps = self._propagation.steps(missing)
+        tasks: list[Callable[[], object]] = [partial(self._propagation.step, *step) for step in steps]
+        tasks += [partial(self._pixels.describe, index) for index in sorted({*slices, *region.support})]
+        run_all("reading the slices", tasks, self._progress, self._workers)
+        learn = [partial(self._compute, support, targets) for support, targets in missing]
+        run_all("learning from the paint", learn, self._progress, self._workers)
 
     def queries(self, slices: tuple[int, ...] | None = None) -> Evidence:
         """Evidence for unpainted slices of the region (all of them by default), from all painted ones."""
@@ -96,21 +141,18 @@ class Episode:
 
         Slices without which no filled one would be left are passed over.
         """
-        region = self.region
-        parts = []
-        for index in region.support if slices is None else slices:
-            others = tuple(i for i in region.support if i != index)
-            if any(region.distances[i] is not None for i in others):
-                parts.append(self._evidence(others, (index,)))
-        return _join(parts)
+        wanted = [(index, others) for index, others in self._left_out() if slices is None or index in slices]
+        parts = [self._evidence(others, (index,)).parts[0] for index, others in wanted]
+        return Evidence(tuple(index for index, _ in wanted), tuple(parts))
 
     def own(self) -> Evidence:
         """Evidence for each painted slice from all painted ones, itself included."""
         return self._evidence(self.region.support, self.region.support)
 
     def expert_logits(self, name: str, targets: tuple[int, ...]) -> Stack:
-        """(T, GRID, GRID): what one expert of EXPERTS alone says of unpainted slices."""
+        """(T, GRID, GRID): what one expert of EXPERTS alone says of slices, from all painted ones."""
         support = self.region.support
+        self._progress.check()
         if name == "shape":
             return np.float32(0.5) * self._shape.predict(support, targets)
         if name == "propagation":
@@ -119,31 +161,46 @@ class Episode:
             return np.float32(6) * self._grow.predict(support, targets) - np.float32(3)
         return self._pixels.predict(support, targets)
 
-    def _evidence(self, support: tuple[int, ...], targets: tuple[int, ...]) -> Evidence:
-        key = (len(support), *support, *targets)
-        if key not in self._kept:
-            self._kept[key] = self._compute(support, targets)
-        return self._kept[key]
+    def _left_out(self) -> list[tuple[int, tuple[int, ...]]]:
+        """(painted slice, the other painted slices) wherever a filled one is among the others."""
+        region = self.region
+        pairs = [(index, tuple(i for i in region.support if i != index)) for index in region.support]
+        return [(index, others) for index, others in pairs if any(region.distances[i] is not None for i in others)]
 
-    def _compute(self, support: tuple[int, ...], targets: tuple[int, ...]) -> Evidence:
-        if not targets:
-            return _join([])
-        self._check()
+    def _key(self, support: tuple[int, ...], target: int) -> tuple[int, ...]:
+        """By what is next to it: the painted slices on both sides, or one of them and how far the region reaches."""
+        below = max((i for i in support if i <= target), default=-1)
+        above = min((i for i in support if i >= target), default=-1)
+        inside = below >= 0 and above >= 0
+        return (target, below, above, 0 if inside else self.region.gap_of(support))
+
+    def _missing(self, support: tuple[int, ...], targets: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(target for target in targets if self._key(support, target) not in self._kept)
+
+    def _evidence(self, support: tuple[int, ...], targets: tuple[int, ...]) -> Evidence:
+        missing = self._missing(support, targets)
+        if missing:
+            self._progress.check()
+            self._compute(support, missing)
+        return Evidence(targets, tuple(self._kept[self._key(support, target)] for target in targets))
+
+    def _compute(self, support: tuple[int, ...], targets: tuple[int, ...]) -> None:
         shape = self._shape.predict(support, targets)
         propagation = self._propagation.predict(support, targets)
-        around = sorted({min(max(t + d, 0), self.region.depth - 1) for t in targets for d in (-1, 0, 1)})
+        last = self.region.depth - 1
+        around = sorted({min(max(t + d, 0), last) for t in targets for d in (-1, 0, 1)})
         grown = dict(zip(around, self._grow.predict(support, around), strict=True))
-        self._check()
         pixels = self._pixels.predict(support, targets)
-        grow = np.stack([grown[t] for t in targets])
-        logits = {"shape": shape / 2, "propagation": propagation / 2, "grow": 6 * grow - 3, "pixels": pixels}
-        inputs = np.empty((len(targets), len(CHANNELS), GRID, GRID), np.float32)
         for place, target in enumerate(targets):
-            below, above = (grown.get(target + d, grown[target]) for d in (-1, 1))
-            inputs[place] = self._channels(
-                support, target, shape[place], propagation[place], (below, grown[target], above), pixels[place]
-            )
-        return Evidence(targets, logits, inputs)
+            grow = (grown[max(target - 1, 0)], grown[target], grown[min(target + 1, last)])
+            inputs = self._channels(support, target, shape[place], propagation[place], grow, pixels[place])
+            logits = {
+                "shape": np.float32(0.5) * shape[place],
+                "propagation": np.float32(0.5) * propagation[place],
+                "grow": np.float32(6) * grow[1] - np.float32(3),
+                "pixels": pixels[place],
+            }
+            self._kept[self._key(support, target)] = SliceEvidence(logits, inputs)
 
     def _channels(
         self,
@@ -194,12 +251,5 @@ def _known_distance(region: Region, index: int) -> Stack:
     return np.full((GRID, GRID), -10.0, np.float32) if distance is None else distance
 
 
-def _join(parts: Sequence[Evidence]) -> Evidence:
-    if not parts:
-        empty = np.zeros((0, GRID, GRID), np.float32)
-        return Evidence((), dict.fromkeys(EXPERTS, empty), np.zeros((0, len(CHANNELS), GRID, GRID), np.float32))
-    return Evidence(
-        tuple(i for part in parts for i in part.slices),
-        {name: np.concatenate([part.logits[name] for part in parts]) for name in EXPERTS},
-        np.concatenate([part.inputs for part in parts]),
-    )
+def _stack(arrays: Sequence[Stack], shape: tuple[int, ...]) -> Stack:
+    return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)

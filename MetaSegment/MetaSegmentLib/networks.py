@@ -36,6 +36,8 @@ class SliceNetwork(nn.Module):
         self.mix = nn.Parameter(torch.tensor(_MIX))
         self.sharpness = nn.Parameter(torch.zeros(()))
         """Logarithm of the factor on distances in the embedding."""
+        self.prior = nn.Parameter(torch.tensor(_MIX))
+        """What the experts weigh beside distances in the embedding."""
 
     def embed(self, inputs: Tensor) -> Tensor:
         """(N, channels, H, W) inputs → (N, EMBEDDING, H, W) features."""
@@ -43,13 +45,17 @@ class SliceNetwork(nn.Module):
 
     def decide(self, inputs: Tensor, features: Tensor) -> Tensor:
         """(N, H, W) logits of the foreground."""
-        experts = torch.stack([5 * inputs[:, 3], 5 * inputs[:, 4], 6 * inputs[:, 6] - 3, 4 * inputs[:, 8]], dim=1)
-        mixed = (experts * self.mix[:, None, None]).sum(1)
-        return cast(Tensor, self.head(features))[:, 0] + mixed
+        return cast(Tensor, self.head(features))[:, 0] + mixed_experts(inputs, self.mix)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, channels, H, W) inputs → (N, H, W) logits of the foreground."""
         return self.decide(inputs, self.embed(inputs))
+
+
+def mixed_experts(inputs: Tensor, weights: Tensor) -> Tensor:
+    """Σ w · logits of the experts, (N, H, W), read from network inputs (N, channels, H, W); order of EXPERTS."""
+    logits = (5 * inputs[:, 3], 5 * inputs[:, 4], 6 * inputs[:, 6] - 3, 4 * inputs[:, 8])
+    return (torch.stack(logits, dim=1) * weights[:, None, None]).sum(1)
 
 
 _soft_dice = DiceLoss(sigmoid=True, smooth_nr=4.0, smooth_dr=4.0)

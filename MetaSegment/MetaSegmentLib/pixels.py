@@ -6,7 +6,7 @@ position. Trees do not extrapolate, which is what makes position safe as a featu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, sobel
@@ -28,18 +28,11 @@ class PixelClassifier:
 
     name = "pixels"
 
-    def __init__(
-        self,
-        region: Region,
-        seed: int = 0,
-        before: PixelClassifier | None = None,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, region: Region, seed: int = 0, before: PixelClassifier | None = None) -> None:
         self._region = region
-        self._check = check
         self._seed = seed
         self._features: dict[int, Stack] = {}
-        if before is not None and before._region.window == region.window and before._region.low == region.low:
+        if before is not None:
             self._features = before._features
 
     def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
@@ -60,7 +53,6 @@ class PixelClassifier:
         trees.fit(rows, truth)
         logits = np.empty((len(targets), GRID, GRID), np.float32)
         for place, target in enumerate(targets):
-            self._check()
             score = trees.decision_function(self._rows(target)).reshape(GRID, GRID)
             logits[place] = gaussian_filter(np.clip(score, -_LOGIT_LIMIT, _LOGIT_LIMIT), 1.0)
         return logits
@@ -77,12 +69,15 @@ class PixelClassifier:
             truth.append(self._region.mask(index).ravel()[picked])
         return np.concatenate(rows), np.concatenate(truth)
 
-    def _rows(self, index: int) -> Stack:
-        """(GRID * GRID, features) of a slice."""
+    def describe(self, index: int) -> Stack:
+        """(GRID * GRID, features) of a slice, without its position along the axis."""
         if index not in self._features:
             self._features[index] = _describe(*(self._region.image(index + d) for d in (-1, 0, 1)))
+        return self._features[index]
+
+    def _rows(self, index: int) -> Stack:
         z = np.full((GRID * GRID, 1), index, np.float32)
-        return np.concatenate([self._features[index], z], axis=1)
+        return np.concatenate([self.describe(index), z], axis=1)
 
 
 def _describe(below: Stack, image: Stack, above: Stack) -> Stack:

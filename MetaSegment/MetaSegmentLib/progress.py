@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from .errors import Cancelled
@@ -11,6 +12,7 @@ from .errors import Cancelled
 ProgressCallback = Callable[[str, int, int, float | None], None]
 CancelCallback = Callable[[], bool]
 Item = TypeVar("Item")
+_POLL_SECONDS = 0.05
 
 
 class Progress:
@@ -52,3 +54,25 @@ class Progress:
             spent = time.monotonic() - start
             self.seconds[stage] = before + spent
             self.report(stage, done, total, spent / done * (total - done))
+
+
+def run_all(stage: str, tasks: Sequence[Callable[[], object]], progress: Progress, workers: int = 1) -> None:
+    """Run tasks in threads, ``workers`` at a time; callbacks are called from this thread only.
+
+    A cancel or an error lets the tasks that have begun end and drops the others.
+    """
+    if workers < 2 or len(tasks) < 2:
+        for task in progress.steps(stage, tasks):
+            task()
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = {pool.submit(task) for task in tasks}
+        for _ in progress.steps(stage, range(len(tasks))):
+            while not (done := wait(waiting, _POLL_SECONDS, FIRST_COMPLETED).done):
+                progress.check()
+            finished = done.pop()
+            waiting.discard(finished)
+            finished.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

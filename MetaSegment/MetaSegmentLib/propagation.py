@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -26,25 +26,31 @@ class ContourPropagation:
 
     name = "propagation"
 
-    def __init__(
-        self, region: Region, before: ContourPropagation | None = None, check: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, region: Region, before: ContourPropagation | None = None) -> None:
         self._region = region
-        self._check = check
         self._coarse: dict[int, Stack] = {}
         self._steps: dict[tuple[int, int], Field] = {}
         self._chains: dict[tuple[int, int], Field] = {}
-        if before is not None and before._region.window == region.window and before._region.low == region.low:
+        if before is not None:
             self._steps, self._chains = before._steps, before._chains
 
     def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
         """(T, GRID, GRID) signed distances in pixels for the slices ``targets``, from the painted ``support``."""
         return np.stack([self._slice(sorted(support), target) for target in targets])
 
+    def steps(self, wanted: Iterable[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[int, int]]:
+        """The registrations, (source, target), that predicting ``(support, targets)`` pairs will need."""
+        needed: dict[tuple[int, int], None] = {}
+        for support, targets in wanted:
+            for target in targets:
+                for source in _neighbours(sorted(support), target):
+                    if source is not None and self._region.distances[source] is not None:
+                        towards = 1 if target > source else -1
+                        needed |= {(i, i + towards): None for i in range(source, target, towards)}
+        return [step for step in needed if step not in self._steps]
+
     def _slice(self, support: Sequence[int], target: int) -> Stack:
-        self._check()
-        below = max((i for i in support if i <= target), default=None)
-        above = min((i for i in support if i >= target), default=None)
+        below, above = _neighbours(support, target)
         if below == above and below is not None:
             distance = self._region.distances[below]
             return self._carried_nothing(support, below) if distance is None else distance
@@ -85,12 +91,12 @@ class ContourPropagation:
         if (source, target) not in self._chains:
             towards = target - 1 if target > source else target + 1
             inner = self._chain(source, towards)
-            step = self._step(towards, target)
+            step = self.step(towards, target)
             self._chains[source, target] = step + np.stack([_warp(part, step) for part in inner])
         return self._chains[source, target]
 
-    def _step(self, source: int, target: int) -> Field:
-        """Field between neighbouring slices."""
+    def step(self, source: int, target: int) -> Field:
+        """Field that pulls a slice onto its neighbour ``target``."""
         if (source, target) not in self._steps:
             self._steps[source, target] = slice_field(self._image(source), self._image(target))
         return self._steps[source, target]
@@ -99,6 +105,13 @@ class ContourPropagation:
         if index not in self._coarse:
             self._coarse[index] = resize(self._region.image(index)[None], (_COARSE, _COARSE))[0]
         return self._coarse[index]
+
+
+def _neighbours(support: Sequence[int], target: int) -> tuple[int | None, int | None]:
+    """The nearest painted slices on both sides; both are the target itself when it is among them."""
+    below = max((i for i in support if i <= target), default=None)
+    above = min((i for i in support if i >= target), default=None)
+    return below, above
 
 
 def _warp(values: Stack, field: Field) -> Stack:

@@ -144,6 +144,21 @@ class Region:
         distance = self.distances[index]
         return np.zeros((GRID, GRID), bool) if distance is None else np.asarray(distance > 0)
 
+    def same_grid(self, other: Region) -> bool:
+        """Whether slices of both look the same on the grid."""
+        return (self.window, self.low, self.high, self.depth) == (other.window, other.low, other.high, other.depth)
+
+    def paint_remains(self, other: Region) -> bool:
+        """Whether all painted slices of this region are painted in the same way in the other one."""
+        for index, mine in self.distances.items():
+            theirs = other.distances.get(index)
+            if mine is None or theirs is None:
+                if index not in other.distances or mine is not theirs:
+                    return False
+            elif not np.array_equal(mine, theirs):
+                return False
+        return True
+
     def to_slices(self, logits: Stack) -> Stack:
         """(N, GRID, GRID) values back on the voxels of the window, (N, *window.shape)."""
         return resize(logits, self.window.shape)
@@ -235,11 +250,11 @@ def _well_within(mask: NDArray[np.bool_], window: Window) -> bool:
 
 
 def _gap(filled: Sequence[int], masks: NDArray[np.bool_], spacing: Sequence[float]) -> int:
-    """The largest distance of neighbouring painted slices; with one, the radius of a disc of the painted area."""
+    """The largest distance of neighbouring painted slices; with one, 1½ times the radius of a disc of its area."""
     if len(filled) > 1:
         return max(b - a for a, b in pairwise(filled))
     area = masks.sum() * spacing[1] * spacing[2]
-    return max(2, round(float(np.sqrt(area / np.pi)) / spacing[0]))
+    return max(2, round(1.5 * float(np.sqrt(area / np.pi)) / spacing[0]))
 
 
 def _range(slices: Sequence[int], filled: Sequence[int], gap: int, depth: int) -> tuple[int, int]:

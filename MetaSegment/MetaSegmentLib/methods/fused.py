@@ -17,27 +17,31 @@ FUSED_WEIGHTS: Weights = {"shape": 0.1, "propagation": 0.1, "grow": 0.1, "pixels
 class Fused:
     """MAML and all experts."""
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedFusion:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
         from .maml import Maml
 
-        return AdaptedFusion({"maml": Maml().adapt(episode, tools)}, FUSED_WEIGHTS, episode)
+        known = before.learned.get("maml") if isinstance(before, AdaptedFusion) else None
+        return AdaptedFusion({"maml": Maml().adapt(episode, tools, known)}, FUSED_WEIGHTS, episode)
 
 
 class ExpertsOnly:
     """All experts, no network."""
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedFusion:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
+        episode.prepare()
         return AdaptedFusion({}, EXPERT_WEIGHTS, episode)
 
 
 class AdaptedFusion:
+    """A weighted sum; the weights are those of the experts and of the ``learned`` methods, by name."""
+
     def __init__(self, learned: dict[str, AdaptedMethod], weights: Weights, episode: Episode) -> None:
-        self._learned = learned
+        self.learned = learned
         self._episode = episode
         evidence = episode.left_out()
         self._left_out: Stack | None = None
-        if len(evidence.slices):
-            logits = {name: evidence.logits[name] for name in EXPERTS}
+        if evidence.slices:
+            logits = {name: evidence.logits(name) for name in EXPERTS}
             for name, method in learned.items():
                 checked = method.left_out()
                 assert checked is not None
@@ -47,8 +51,9 @@ class AdaptedFusion:
         self._weights = weights
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
-        logits = {name: self._episode.queries(slices).logits[name] for name in EXPERTS}
-        logits |= {name: method.predict(slices) for name, method in self._learned.items()}
+        evidence = self._episode.queries(slices)
+        logits = {name: evidence.logits(name) for name in EXPERTS}
+        logits |= {name: method.predict(slices) for name, method in self.learned.items()}
         return combine(logits, self._weights)
 
     def left_out(self) -> Stack | None:

@@ -61,7 +61,7 @@ def first_rates(network: nn.Module, rate: float = FIRST_RATE) -> Parameters:
     return {
         name: torch.full((), float(torch.tensor(rate).log()), requires_grad=True)
         for name, _ in network.named_parameters()
-        if name != "sharpness"
+        if name not in ("sharpness", "prior")
     }
 
 

@@ -11,38 +11,52 @@ from ..episode import Episode
 from ..networks import SliceNetwork
 from ..region import Stack
 from ..runtime import Tools
+from . import AdaptedMethod
 from .direct import AdaptedNetwork
 from .gradient import STEPS, Parameters, inner_loop, split_weights
 
 
 class Maml:
-    """Adapts meta-learned weights to the painted slices; with a single one there is nothing to adapt on."""
+    """Adapts meta-learned weights to the painted slices; with a single one there is nothing to adapt on.
+
+    After more slices were painted it goes on from the weights it had, by a single step.
+    """
 
     weights = "maml"
     steps = STEPS
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedMaml:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedMaml:
+        episode.prepare()
+        known = before if isinstance(before, AdaptedMaml) else None
         network = SliceNetwork()
-        start, rates = split_weights(tools.weights(self.weights))
+        learned, rates = split_weights(tools.weights(self.weights))
         evidence = episode.left_out()
-        adapted = start
-        if len(evidence.slices):
+        adapted = dict(known.parameters) if known else learned
+        if evidence.slices:
             truth = np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32)
-            adapted = _adapt(network, start, rates, evidence.inputs, truth, self.steps, tools)
-        return AdaptedMaml(network, start, adapted, episode, tools)
+            steps = 1 if known else self.steps
+            adapted = _adapt(network, adapted, rates, evidence.inputs, truth, steps, tools)
+        return AdaptedMaml(network, learned, adapted, episode, tools, known)
 
 
 class AdaptedMaml(AdaptedNetwork):
     """Predicts with the adapted weights, and painted slices with the unadapted ones, which never saw them."""
 
     def __init__(
-        self, network: nn.Module, start: Parameters, adapted: Parameters, episode: Episode, tools: Tools
+        self,
+        network: nn.Module,
+        learned: Parameters,
+        adapted: Parameters,
+        episode: Episode,
+        tools: Tools,
+        before: AdaptedMaml | None = None,
     ) -> None:
-        super().__init__(network, adapted, episode, tools)
-        self._before = AdaptedNetwork(network, start, episode, tools)
+        super().__init__(network, adapted, episode, tools, before)
+        earlier = before._unadapted if before else None
+        self._unadapted: AdaptedNetwork = AdaptedNetwork(network, learned, episode, tools, earlier)
 
     def left_out(self) -> Stack | None:
-        return self._before.left_out()
+        return self._unadapted.left_out()
 
 
 def _adapt(

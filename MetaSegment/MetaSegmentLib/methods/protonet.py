@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..episode import Episode
-from ..networks import SliceNetwork
+from ..networks import SliceNetwork, mixed_experts
 from ..region import Stack
 from ..runtime import Tools
-from .prototypes import Distance, PrototypeSettings, prototype_logits
+from . import AdaptedMethod
+from .kept import KeptLogits
+from .prototypes import Distance, PrototypeSettings, logits_of, prototypes_of
 
 
 class ProtoNet:
@@ -21,33 +25,45 @@ class ProtoNet:
     def __init__(self, distance: Distance = "euclidean") -> None:
         self._settings = PrototypeSettings(distance)
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedProtoNet:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedProtoNet:
+        episode.prepare()
+        known = before if isinstance(before, AdaptedProtoNet) else None
         evidence = episode.left_out()
-        if not len(evidence.slices):  # a single painted slice is its own support
+        if not evidence.slices:  # a single painted slice is its own support
             evidence = episode.own()
-        truth = np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32)
+        truth = torch.from_numpy(np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32))
         network = _Embedding()
         parameters = {f"network.{name}": value for name, value in tools.weights(self.weights).items()}
-        features = tools.run(network, parameters, evidence.inputs, "adapting")
-        compare = _Compare(
-            network,
-            torch.from_numpy(features),
-            torch.from_numpy(truth),
-            self._settings,
-            parameters["network.sharpness"].exp(),
-        )
-        return AdaptedProtoNet(compare, parameters, episode, tools)
+        features = torch.from_numpy(tools.run(network, parameters, evidence.inputs, "adapting"))
+        prototypes = {
+            "foreground": prototypes_of(features, truth, self._settings),
+            "background": prototypes_of(features, 1 - truth, self._settings),
+        }
+        compare = _Compare(self._settings)
+        learned = {f"embedding.{name}": value for name, value in parameters.items()}
+        return AdaptedProtoNet(compare, {**learned, **prototypes}, episode, tools, known)
 
 
 class AdaptedProtoNet:
-    def __init__(self, compare: nn.Module, parameters: dict[str, Tensor], episode: Episode, tools: Tools) -> None:
+    def __init__(
+        self,
+        compare: nn.Module,
+        parameters: Mapping[str, Tensor],
+        episode: Episode,
+        tools: Tools,
+        before: AdaptedProtoNet | None = None,
+    ) -> None:
         self._compare = compare
-        self._parameters = {f"embedding.{name}": value for name, value in parameters.items()}
+        self._parameters = parameters
         self._episode = episode
         self._tools = tools
+        self._queries: KeptLogits = KeptLogits(before._queries if before else None)
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
-        return self._tools.run(self._compare, self._parameters, self._episode.queries(slices).inputs, "predicting")
+        def run(inputs: Stack) -> Stack:
+            return self._tools.run(self._compare, self._parameters, inputs, "predicting")
+
+        return self._queries.of(self._episode.queries(slices), run)
 
     def left_out(self) -> Stack | None:
         return None
@@ -63,16 +79,18 @@ class _Embedding(nn.Module):
 
 
 class _Compare(nn.Module):
-    """Embeds queries and compares them with the prototypes of the support."""
+    """Embeds queries and compares them with prototypes, which are parameters here."""
 
-    def __init__(
-        self, embedding: _Embedding, support: Tensor, truth: Tensor, settings: PrototypeSettings, sharpness: Tensor
-    ) -> None:
+    def __init__(self, settings: PrototypeSettings) -> None:
         super().__init__()
-        self.embedding = embedding
-        self._support, self._truth, self._settings, self._sharpness = support, truth, settings, sharpness
+        self.embedding = _Embedding()
+        self.foreground = nn.Parameter(torch.zeros(0))
+        self.background = nn.Parameter(torch.zeros(0))
+        self._settings = settings
 
     def forward(self, inputs: Tensor) -> Tensor:
+        network = self.embedding.network
         query = self.embedding(inputs)
-        support, truth = self._support.to(query.device), self._truth.to(query.device)
-        return prototype_logits(support, truth, query, self._settings, self._sharpness.to(query.device))
+        sharpness = network.sharpness.exp()
+        likelihood = logits_of(query, self.foreground, self.background, self._settings.distance, sharpness)
+        return likelihood + mixed_experts(inputs, network.prior)

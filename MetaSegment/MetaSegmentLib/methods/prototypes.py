@@ -5,6 +5,8 @@ p(k | x) ∝ exp(−d(f(x), c_k)), d the squared Euclidean distance (or, after P
 negative cosine). With several prototypes a class, p(k | x) ∝ mean_j exp(−d(f(x), c_kj)). Global prototypes come from
 masked average pooling over all painted slices; local ones (ALPNet, Ouyang et al., ECCV 2020) from the cells of a grid
 that lie almost wholly inside or outside the structure.
+
+In use, p(k | x) ∝ π_k(x) · mean_j exp(−d): the spatial prior π is a learned mixture of what the experts say.
 """
 
 from __future__ import annotations
@@ -45,21 +47,34 @@ def local_prototypes(features: Tensor, mask: Tensor, cell: int = CELL, purity: f
 
 
 def distances(features: Tensor, prototypes: Tensor, distance: Distance) -> Tensor:
-    """(N, F, H, W) features and (P, F) prototypes → (N, P, H, W) distances."""
+    """(N, F, H, W) features and (P, F) prototypes → (N, H, W, P) distances."""
+    features = features.permute(0, 2, 3, 1)
     if distance == "cosine":
-        features = torch.nn.functional.normalize(features, dim=1)
-        prototypes = torch.nn.functional.normalize(prototypes, dim=1)
-        return -COSINE_SCALE * torch.einsum("nfhw,pf->nphw", features, prototypes)
+        features = torch.nn.functional.normalize(features, dim=-1)
+        prototypes = torch.nn.functional.normalize(prototypes, dim=-1)
+        return -COSINE_SCALE * (features @ prototypes.T)
     # |f − c|² = |f|² − 2 f·c + |c|²
-    cross = torch.einsum("nfhw,pf->nphw", features, prototypes)
-    squares = (features**2).sum(1, keepdim=True) + (prototypes**2).sum(1)[None, :, None, None]
-    return (squares - 2 * cross).clamp_min(0)
+    squares = (features**2).sum(-1, keepdim=True) + (prototypes**2).sum(-1)
+    return (squares - 2 * (features @ prototypes.T)).clamp_min(0)
 
 
 def class_score(features: Tensor, prototypes: Tensor, distance: Distance, sharpness: Tensor | float = 1.0) -> Tensor:
     """log mean_j exp(−sharpness · d_j): (N, F, H, W), (P, F) → (N, H, W)."""
     nearness = -sharpness * distances(features, prototypes, distance)
-    return torch.logsumexp(nearness, dim=1) - math.log(len(prototypes))
+    return torch.logsumexp(nearness, dim=-1) - math.log(len(prototypes))
+
+
+def logits_of(
+    query: Tensor, foreground: Tensor, background: Tensor, distance: Distance, sharpness: Tensor | float = 1.0
+) -> Tensor:
+    """log p(1 | x) − log p(0 | x) from the prototypes (P, F) of both classes: (N, F, H, W) → (N, H, W).
+
+    ``sharpness`` is a factor on Euclidean distances; the cosine has its own.
+    """
+    if distance == "cosine":
+        sharpness = 1.0
+    of_foreground = class_score(query, foreground, distance, sharpness)
+    return of_foreground - class_score(query, background, distance, sharpness)
 
 
 def prototypes_of(features: Tensor, mask: Tensor, settings: PrototypeSettings) -> Tensor:
@@ -85,8 +100,5 @@ def prototype_logits(
         query: (N, F, H, W) features of the slices to predict.
         sharpness: factor on Euclidean distances (the cosine has its own).
     """
-    if settings.distance == "cosine":
-        sharpness = 1.0
-    foreground = class_score(query, prototypes_of(support, truth, settings), settings.distance, sharpness)
-    background = class_score(query, prototypes_of(support, 1 - truth, settings), settings.distance, sharpness)
-    return foreground - background
+    foreground, background = (prototypes_of(support, mask, settings) for mask in (truth, 1 - truth))
+    return logits_of(query, foreground, background, settings.distance, sharpness)

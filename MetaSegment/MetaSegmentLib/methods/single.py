@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..episode import Episode
 from ..region import Stack
 from ..runtime import Tools
+from . import AdaptedMethod
 
 
 class SingleExpert:
@@ -13,7 +14,7 @@ class SingleExpert:
     def __init__(self, expert: str) -> None:
         self._expert = expert
 
-    def adapt(self, episode: Episode, tools: Tools) -> AdaptedExpert:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedExpert:
         return AdaptedExpert(self._expert, episode)
 
 

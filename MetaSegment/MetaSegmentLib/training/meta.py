@@ -26,7 +26,7 @@ from .. import weights
 from ..errors import InputError
 from ..methods.gradient import RATE_PREFIX, first_rates, inner_loop, split_weights
 from ..methods.prototypes import PrototypeSettings, prototype_logits
-from ..networks import SliceNetwork, segmentation_loss
+from ..networks import SliceNetwork, mixed_experts, segmentation_loss
 from .augment import augment
 from .episodes import read_episode
 
@@ -108,8 +108,7 @@ class Trainer:
         running = 0.0
         with (self._run / "log.jsonl").open("a") as log:
             while self.step < self.settings.steps:
-                loss = self._update()
-                self.step += 1
+                loss = self.advance()
                 running = loss if running == 0.0 else 0.98 * running + 0.02 * loss
                 if self.step % 50 == 0:
                     log.write(json.dumps({"step": self.step, "loss": round(running, 4)}) + "\n")
@@ -124,7 +123,8 @@ class Trainer:
     def _trained(self) -> dict[str, Tensor]:
         return {**dict(self.network.named_parameters()), **{RATE_PREFIX + n: r for n, r in self._rates.items()}}
 
-    def _update(self) -> float:
+    def advance(self) -> float:
+        """One update; returns its loss."""
         progress = self.step / self.settings.steps
         warm = min(1.0, (self.step + 1) / 100)
         for group in self._optimiser.param_groups:
@@ -142,6 +142,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in self._trained().items():
                 self._average[name].lerp_(value, 1 - decay)
+        self.step += 1
         return total
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -171,9 +172,9 @@ class Trainer:
         direct = segmentation_loss(logits[n:], query_truth) + 0.3 * segmentation_loss(logits[:n], support_truth)
         if support_truth.sum() < 1:
             return direct
-        compared = prototype_logits(
-            features[:n], support_truth, features[n:], PrototypeSettings(), self.network.sharpness.exp()
-        )
+        sharpness = self.network.sharpness.exp()
+        likelihood = prototype_logits(features[:n], support_truth, features[n:], PrototypeSettings(), sharpness)
+        compared = likelihood + mixed_experts(inputs[n:], self.network.prior)
         return direct + 0.5 * segmentation_loss(compared, query_truth)
 
     def _maml_loss(self, support: Tensor, support_truth: Tensor, query: Tensor, query_truth: Tensor) -> Tensor:
