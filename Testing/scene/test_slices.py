@@ -189,3 +189,19 @@ def test_the_overlay_lies_where_the_volume_is(scene: Any) -> None:
     hide_uncertainty(scene)
     assert overlay_of(scene) is None and bench.volume.GetScene() is scene
     hide_uncertainty(scene)
+
+
+@pytest.mark.parametrize("corner", [(0, 0, 0), (3, 4, 5), (-2, -3, 10), (14, 15, 16), (20, 0, 0), (-9, 0, 0)], ids=str)
+def test_a_label_map_may_stick_out_of_the_volume(scene: Any, corner: tuple[int, int, int]) -> None:
+    from MetaSegmentLib.scene.geometry import grid_of
+    from MetaSegmentLib.scene.reader import read_mask
+    from scene.nodes import grid_matrix, oriented_image
+
+    bench = Bench(scene)
+    box = np.random.default_rng(0).random((6, 7, 8)) < 0.5
+    segment = bench.segmentation.GetSegmentation().GetSegment(bench.ball)
+    segment.AddRepresentation(
+        "Binary labelmap", oriented_image(box, grid_matrix(bench.volume, bench.segmentation), corner)
+    )
+    found = read_mask(segment, grid_of(bench.volume, bench.segmentation))
+    np.testing.assert_array_equal(found, look(bench.segmentation, bench.volume, bench.ball))

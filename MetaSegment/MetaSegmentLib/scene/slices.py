@@ -158,8 +158,19 @@ def _painted(mask: Mask, record: SliceRecord | None) -> tuple[int, list[int]]:
     known = record.painted_now(mask) if record else None
     if record is not None and known is not None:
         return record.axis, known
-    support = find_support(mask.view(np.uint8), mask.shape)
-    return support.axis, list(support.slices)
+    box, corner = _cropped(mask)
+    support = find_support(box.view(np.uint8), box.shape)
+    return support.axis, [i + corner[support.axis] for i in support.slices]
+
+
+def _cropped(mask: Mask) -> tuple[Mask, list[int]]:
+    """The part of a mask that holds all of it, with the voxels around it that there are, and its first voxel."""
+    corner = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        corner.append(max(int(hit[0]) - 1, 0))
+        mask = np.moveaxis(np.moveaxis(mask, axis, 0)[corner[-1] : int(hit[-1]) + 2], 0, axis)
+    return np.ascontiguousarray(mask), corner
 
 
 def _record(segment: Any, mask: Mask, axis: int) -> SliceRecord:
