@@ -133,7 +133,8 @@ class Adapted:
             known = earlier.get(value)
             region = make_region(volume, support, value, known.episode.region if known else None)
             episode = Episode(region, settings.seed, known.episode if known else None, tools.progress, _WORKERS)
-            adapted = made.adapt(episode, tools, known.method if known else None)
+            goes_on = known is not None and before is not None and before._method is method and episode.continues
+            adapted = made.adapt(episode, tools, known.method if known and goes_on else None)
             structures.append(_Structure(value, episode, adapted))
         return cls(volume, support, settings, method, tools, names, structures, start)
 
@@ -143,12 +144,22 @@ class Adapted:
         slices: Sequence[int] | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
+        method: str | None = None,
     ) -> Adapted:
-        """Learn again after more slices were painted on the same volume; what depends on the image alone is kept."""
+        """Learn again from more or other paint on the same volume, or by another ``method`` from the same paint.
+
+        What depends on the image alone is kept. Where painted slices were only added, so is everything that was said
+        of slices whose painted neighbours are the same.
+
+        Raises:
+            MetaSegmentError: as :func:`adapt`.
+        """
         start = time.monotonic()
+        settings = self._settings if method is None else replace(self._settings, method=method)
+        info = find_method(settings.method)
         support = find_support(painted, self._volume.array.shape, slices, self._support.axis)
         tools = self._tools.again(Progress(progress, cancel))
-        return self._learn(self._volume, support, self._settings, self._method, tools, self._names, start, self)
+        return self._learn(self._volume, support, settings, info, tools, self._names, start, self)
 
     def predict(
         self,

@@ -93,6 +93,8 @@ class Episode:
         before: an episode of the same volume with other painted slices, to take over what still holds.
         progress: told of the work, and polled for a cancel.
         workers: threads that work at the same time.
+
+    ``continues`` tells whether painted slices were only added to those of ``before``.
     """
 
     def __init__(
@@ -114,7 +116,8 @@ class Episode:
         )
         self._pixels: PixelClassifier = PixelClassifier(region, seed, before._pixels if before and same_grid else None)
         self._kept: dict[tuple[int, ...], SliceEvidence] = {}
-        if before and same_grid and before.region.paint_remains(region):
+        self.continues = before is not None and same_grid and before.region.paint_remains(region)
+        if before and self.continues:
             self._kept = dict(before._kept)
 
     def prepare(self) -> None:

@@ -15,8 +15,8 @@ from torch.func import functional_call
 
 from ..networks import segmentation_loss
 
-STEPS = 3
-FIRST_RATE = 0.01
+STEPS = 2
+FIRST_RATE = 0.003
 
 Parameters = dict[str, Tensor]
 RATE_PREFIX = "rate/"

@@ -287,9 +287,9 @@ class _Learner:
             raise DependencyError(
                 f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
             ) from error
-        about = (origin, settings, painting.names, painting.spacing)
+        about = (origin, settings.device, settings.seed, painting.names, painting.spacing)
         if self._adapted is not None and self._learned == (*about, painting.axis):
-            adapted = self._adapted.update(painting.labels, painting.slices, progress, cancel)
+            adapted = self._adapted.update(painting.labels, painting.slices, progress, cancel, settings.method)
         else:
             self.forget()
             given = (painting.image, painting.labels, painting.spacing, painting.slices, painting.axis)
