@@ -58,6 +58,7 @@ class Desk:
         self.segmentation = add_segmentation(self.scene)
         self.ball = paint(self.segmentation, self.volume, "ball", only(BALL, 0, slices or PAINTED))
         self.parameters.method = "shape"
+        self.parameters.showPreview = False
         self.parameters.inputVolume = self.volume
         self.parameters.segmentation = self.segmentation
         self.settle()

@@ -93,7 +93,7 @@ class Flow:
                 end(error)
 
         def end(error: Exception | None) -> None:
-            self._session.save_state = self.save_state
+            self._session.save_state = None  # what scripts do is undone by scripts
             ended(error)
 
         begin(methods[0], after_preview=False)
