@@ -67,7 +67,8 @@ assert MetaSegment.__file__.startswith({str(tree)!r})
 
 def test_the_installed_panel_opens(installed: tuple[Path, str], repository: Path) -> None:
     """Under the stand-in for Slicer's Qt half: the .ui file and the icon came along."""
-    pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+    why = "PySide6-Essentials, or a system library that Qt needs (libegl1, libgl1, libxkbcommon0), is not installed"
+    pytest.importorskip("PySide6.QtWidgets", reason=why, exc_type=ImportError)
     tree, _ = installed
     code = f"""
 import sys

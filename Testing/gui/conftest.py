@@ -11,7 +11,8 @@ import pytest
 @pytest.fixture(scope="package")
 def module() -> Iterator[Any]:
     """The module file, imported as Slicer would."""
-    pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+    why = "PySide6-Essentials, or a system library that Qt needs (libegl1, libgl1, libxkbcommon0), is not installed"
+    pytest.importorskip("PySide6.QtWidgets", reason=why, exc_type=ImportError)
     from host.application import application
 
     with application() as module:

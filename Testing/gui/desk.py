@@ -72,7 +72,7 @@ class Desk:
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
         """Let events and background runs come to their end."""
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while self.logic.session.running if until is None else not until():
             slicer.app.processEvents()
             assert time.monotonic() < end, "the run does not end"
