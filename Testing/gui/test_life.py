@@ -138,6 +138,16 @@ def test_an_unforeseen_error_points_to_the_log(desk: Any, monkeypatch: pytest.Mo
     assert desk.ui.applyButton.enabled
 
 
+def test_a_callback_that_fails_does_not_hold_up_the_run(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a widget is gone")
+
+    monkeypatch.setattr(desk.panel, "_on_progress", broken)
+    desk.put_ball()
+    desk.segment()
+    assert desk.ui.applyButton.text == "Segment"
+
+
 def test_shortcuts_exist_only_while_shown(desk: Any) -> None:
     import slicer
 
