@@ -53,6 +53,32 @@ def test_cancel(desk: Any, gate: Any) -> None:
     desk.segment()
 
 
+def test_cancelling_after_the_preview_keeps_the_preview(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import qt
+
+    from MetaSegmentLib.scene import flow
+
+    monkeypatch.setattr(flow, "PREVIEW_METHOD", "shape")
+    desk.put_ball()
+    before = desk.look()
+    desk.parameters.method = "propagation"
+    desk.parameters.showPreview = True
+    shown = desk.panel._on_shown
+
+    def then_cancel(result: Any, last: bool) -> None:
+        shown(result, last)
+        qt.QTimer.singleShot(0, desk.ui.applyButton.click)  # before the next run is looked at for the first time
+
+    monkeypatch.setattr(desk.panel, "_on_shown", then_cancel)
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert desk.ui.statusLabel.text == "Cancelled." and desk.ui.summaryLabel.text.startswith("Preview")
+    preview = desk.look()
+    assert preview[6].any()
+    desk.ui.undoButton.click()
+    np.testing.assert_array_equal(desk.look(), before)
+
+
 def test_progress_tells_stage_and_time_left(desk: Any) -> None:
     desk.panel._on_progress("Adapting", 30, 120, 12.3)
     assert desk.ui.progressBar.value == 25 and desk.ui.statusLabel.text == "Adapting, 12 s left"
