@@ -1,15 +1,17 @@
 """The scripted module: what Slicer sees. Everything it does is in MetaSegmentLib."""
 
-from __future__ import annotations
-
 import runpy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import vtk
+from slicer.util import VTKObservationMixin
+
+import slicer
+
 try:
-    from slicer.i18n import tr as _
-    from slicer.i18n import translate
+    from slicer.parameterNodeWrapper import parameterNodeWrapper
     from slicer.ScriptedLoadableModule import (
         ScriptedLoadableModule,
         ScriptedLoadableModuleLogic,
@@ -22,17 +24,22 @@ except ImportError:  # slicer-core: MRML without the application, so without mod
         ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest,
         ScriptedLoadableModuleWidget,
-        translate,
+        parameterNodeWrapper,
     )
-    from MetaSegmentLib.scene.runtime import tr as _
 
-from MetaSegmentLib.errors import MetaSegmentError
 from MetaSegmentLib.scene import Run, Session
+from MetaSegmentLib.scene.flow import Flow
+from MetaSegmentLib.scene.i18n import tr as _
+from MetaSegmentLib.scene.i18n import translate
+from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample
+from MetaSegmentLib.scene.slices import SliceEdits
+from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from MetaSegmentLib import Result
 
 _POLL_MILLISECONDS = 50
+_EDITOR_TAG = "MetaSegmentPanel"
 
 
 class MetaSegment(ScriptedLoadableModule):
@@ -46,6 +53,20 @@ class MetaSegment(ScriptedLoadableModule):
         parent.contributors = ["MetaSegment contributors"]
         parent.helpText = _("Paint a structure on a few slices of a volume, and have it segmented on all the others.")
         parent.acknowledgementText = ""
+        if getattr(slicer, "app", None) is not None:
+            slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+@parameterNodeWrapper
+class MetaSegmentParameterNode:
+    """What is chosen in the panel, saved with the scene."""
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    segmentation: slicer.vtkMRMLSegmentationNode
+    method: str = DEFAULT_METHOD
+    device: str = "auto"
+    showPreview: bool = True
+    showUncertainty: bool = False
 
 
 class MetaSegmentLogic(ScriptedLoadableModuleLogic):
@@ -56,11 +77,19 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
 
     Attributes:
         session: the :class:`MetaSegmentLib.scene.Session` that does the work.
+        flow: what the panel's Segment button does with it.
+        edits: changes which slices count as painted.
     """
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.session = Session(schedule=_timer())
+        self.flow = Flow(self.session)
+        self.edits = SliceEdits()
+
+    def getParameterNode(self) -> MetaSegmentParameterNode:
+        """What is chosen in the panel."""
+        return MetaSegmentParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def process(
         self,
@@ -75,7 +104,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         progress: Callable[[str, int, int, float | None], None] | None = None,
         cancel: Callable[[], bool] | None = None,
         finished: Callable[[Run], None] | None = None,
-    ) -> Result | Run:
+    ) -> "Result | Run":
         """Fill the slices of a volume that are not painted; see :meth:`MetaSegmentLib.scene.Session.process`.
 
         Args:
@@ -121,124 +150,198 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         return self.session.undo()
 
 
-class MetaSegmentWidget(ScriptedLoadableModuleWidget):
-    """The panel: what to segment, how, and a button."""
+class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: a volume, a segmentation to paint in, and a button."""
 
     def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
         self.logic: MetaSegmentLogic | None = None
+        self.panel: Any = None
+        self._parameterNode: Any = None
+        self._parameterNodeGuiTag: Any = None
+        self._observedSegmentation: Any = None
+        self._shown = False
 
     def setup(self) -> None:
         """Make the panel."""
-        super().setup()
-        import qt
+        ScriptedLoadableModuleWidget.setup(self)
+        from MetaSegmentLib.gui.installer import Installer
+        from MetaSegmentLib.gui.panel import Panel
+        from MetaSegmentLib.gui.shortcuts import Shortcuts
 
-        import slicer
-        from MetaSegmentLib.methods import METHODS
-        from MetaSegmentLib.settings import DEFAULT_METHOD
-
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MetaSegment.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = MetaSegmentLogic()
-        form = qt.QFormLayout()
-        self.layout.addLayout(form)
-        self.volumeSelector = self._nodeSelector("vtkMRMLScalarVolumeNode")
-        form.addRow(_("Volume:"), self.volumeSelector)
-        self.segmentationSelector = self._nodeSelector("vtkMRMLSegmentationNode")
-        form.addRow(_("Segmentation:"), self.segmentationSelector)
-        self.methodBox = qt.QComboBox()
-        for name, info in METHODS.items():
-            self.methodBox.addItem(info.title, name)
-        self.methodBox.setCurrentIndex(max(0, self.methodBox.findData(DEFAULT_METHOD)))
-        form.addRow(_("Method:"), self.methodBox)
-        self.applyButton = qt.QPushButton()
-        self.applyButton.connect("clicked(bool)", self.onApply)
-        self.layout.addWidget(self.applyButton)
-        self.statusLabel = qt.QLabel()
-        self.statusLabel.setWordWrap(True)
-        self.layout.addWidget(self.statusLabel)
-        self.layout.addStretch(1)
-        for selector in (self.volumeSelector, self.segmentationSelector):
-            selector.setMRMLScene(slicer.mrmlScene)
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self._checkCanApply)
-        self._checkCanApply()
+        installer = Installer(slicer.util.confirmYesNoDisplay, slicer.util.mainWindow())
+        self.panel = Panel(self.ui, self.logic.flow, self.logic.edits, installer, slicer.util.errorDisplay)
+        self.shortcuts = Shortcuts(
+            {
+                "Ctrl+Return": self.ui.applyButton.click,
+                "Ctrl+Shift+N": self.ui.suggestButton.click,
+                "Ctrl+Shift+A": self.ui.acceptButton.click,
+                "Ctrl+Shift+E": self.ui.emptyButton.click,
+            }
+        )
+        self.logic.flow.save_state = self.ui.segmentEditor.saveStateForUndo
+        self.logic.edits.save_state = self.ui.segmentEditor.saveStateForUndo
+        self.ui.tryButton.connect("clicked(bool)", self.onTry)
+        self._selectEditorNode()
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
 
     def cleanup(self) -> None:
-        """The module is about to go: stop what is under way."""
-        if self.logic is not None:
-            self.logic.cancel()
+        """The module is about to go, perhaps with Slicer: stop what is under way."""
+        self.exit()
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.forget()
 
-    def onApply(self, _checked: bool = False) -> None:
-        """Start, or cancel what was started."""
-        import slicer
+    def enter(self) -> None:
+        """The module is shown."""
+        self._shown = True
+        self._selectEditorNode()
+        self._setParameterNode(self.logic.getParameterNode())
+        self.ui.segmentEditor.setupViewObservations()
+        self.ui.segmentEditor.installKeyboardShortcuts()
+        self.shortcuts.install(slicer.util.mainWindow())
 
-        assert self.logic is not None
-        if self.logic.session.running:
-            self.logic.cancel()
+    def exit(self) -> None:
+        """Another module is shown; a run goes on."""
+        if not self._shown:
             return
-        with slicer.util.tryWithErrorDisplay(_("The segmentation could not be started.")):
-            self.logic.process(
-                self.volumeSelector.currentNode(),
-                self.segmentationSelector.currentNode(),
-                method=self.methodBox.currentData,
-                wait=False,
-                progress=self._onProgress,
-                finished=self._onFinished,
-            )
-        self._checkCanApply()
+        self._shown = False
+        self.shortcuts.remove()
+        self.ui.segmentEditor.setActiveEffect(None)
+        self.ui.segmentEditor.uninstallKeyboardShortcuts()
+        self.ui.segmentEditor.removeViewObservations()
+        self._disconnectParameterNode()
 
-    def _nodeSelector(self, nodeType: str) -> Any:
-        import slicer
+    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        """The scene is about to be closed."""
+        self._disconnectParameterNode()
+        self._parameterNode = None
+        self.panel.forget()
+        self.ui.segmentEditor.setSegmentationNode(None)
+        self.ui.segmentEditor.removeViewObservations()
 
-        selector = slicer.qMRMLNodeComboBox()
-        selector.nodeTypes = [nodeType]
-        selector.addEnabled = False
-        selector.removeEnabled = False
-        selector.noneEnabled = True
-        return selector
+    def onSceneEnd(self, _caller: Any, _event: str) -> None:
+        """Another scene is there."""
+        if self._shown:
+            self.enter()
 
-    def _checkCanApply(self, _node: Any = None) -> None:
-        assert self.logic is not None
-        if self.logic.session.running:
-            self.applyButton.text, self.applyButton.toolTip = _("Cancel"), _("Stop; nothing will be changed.")
-            self.applyButton.enabled = True
+    def onTry(self, _checked: bool = False) -> None:
+        """Load a sample with painted slices."""
+        with slicer.util.tryWithErrorDisplay(_("The sample could not be loaded."), waitCursor=True):
+            volume, segmentation = loadSample(SAMPLES[0])
+            self._parameterNode.inputVolume = volume
+            self._parameterNode.segmentation = segmentation
+
+    def _selectEditorNode(self) -> None:
+        scene = slicer.mrmlScene
+        node = scene.GetSingletonNode(_EDITOR_TAG, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag(_EDITOR_TAG)
+            # Neither a stroke nor a result takes voxels from another segment, unless the user says so.
+            node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+            node = scene.AddNode(node)
+        self.logic.session.editor_node = node
+        self.ui.segmentEditor.setMRMLSegmentEditorNode(node)
+
+    def _setParameterNode(self, parameterNode: Any) -> None:
+        self._disconnectParameterNode()
+        self._parameterNode = parameterNode
+        if parameterNode.inputVolume is None:
+            parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+        self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._observeSegmentation(parameterNode.segmentation)
+        self.panel.attach(parameterNode)
+
+    def _disconnectParameterNode(self) -> None:
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            if self.hasObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified):
+                self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._observeSegmentation(None)
+
+    def _onParametersModified(self, _caller: Any = None, _event: str = "") -> None:
+        self._observeSegmentation(self._parameterNode.segmentation)
+        self.panel.parameters_changed()
+
+    def _observeSegmentation(self, segmentation: Any) -> None:
+        if segmentation is self._observedSegmentation:
             return
-        self.applyButton.text = _("Segment")
-        if self.volumeSelector.currentNode() is None:
-            missing = _("Choose the volume to segment.")
-        elif self.segmentationSelector.currentNode() is None:
-            missing = _("Choose the segmentation with the painted slices.")
-        else:
-            missing = ""
-        self.applyButton.enabled = not missing
-        self.applyButton.toolTip = missing or _("Segment the slices that are not painted.")
+        for node, observe in ((self._observedSegmentation, self.removeObserver), (segmentation, self.addObserver)):
+            for event in _paintEvents() if node is not None else ():
+                observe(node, event, self._onPaint)
+        self._observedSegmentation = segmentation
 
-    def _onProgress(self, stage: str, done: int, total: int, eta: float | None) -> None:
-        left = "" if eta is None else _(", {seconds} s left").format(seconds=round(eta))
-        self.statusLabel.text = f"{stage}: {done}/{total}{left}"
+    def _onPaint(self, _caller: Any = None, _event: str = "") -> None:
+        self.panel.refresh_soon()
 
-    def _onFinished(self, run: Run) -> None:
-        if run.error is None:
-            self.statusLabel.text = _("Done.")
-        elif isinstance(run.error, MetaSegmentError):
-            self.statusLabel.text = str(run.error)
-        else:
-            self.statusLabel.text = _("The segmentation failed: {error}").format(error=run.error)
-        self._checkCanApply()
+
+def loadSample(sample: Sample) -> tuple[Any, Any]:
+    """Download a sample, once, and paint its structure on some slices.
+
+    Returns:
+        The volume node and the segmentation node.
+    """
+    import SampleData
+
+    volume = SampleData.SampleDataLogic().downloadFromURL(
+        uris=sample.uri, fileNames=sample.file_name, nodeNames=sample.node_name, checksums=sample.checksum
+    )[0]
+    return volume, paint_sample(sample, volume)
+
+
+def registerSampleData() -> None:
+    """Put the samples into the Sample Data module."""
+    import SampleData
+
+    for sample in SAMPLES:
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="MetaSegment",
+            sampleName=sample.name,
+            uris=sample.uri,
+            fileNames=sample.file_name,
+            nodeNames=sample.node_name,
+            checksums=sample.checksum,
+            customDownloader=lambda _source, sample=sample: loadSample(sample),
+        )
+
+
+def _paintEvents() -> tuple[int, ...]:
+    """What a segmentation node tells when anything in it that matters here changes."""
+    kind = slicer.vtkSegmentation
+    return (
+        kind.SegmentAdded,
+        kind.SegmentRemoved,
+        kind.SegmentModified,
+        kind.SourceRepresentationModified,
+        slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent,
+    )
 
 
 class MetaSegmentTest(ScriptedLoadableModuleTest):
     """Runs the checks in Testing/slicer of the source tree; an installed extension comes without them."""
 
     def runTest(self) -> None:
-        checks = Path(__file__).resolve().parents[1] / "Testing" / "slicer" / "check_scene.py"
-        if not checks.is_file():
+        folder = Path(__file__).resolve().parents[1] / "Testing" / "slicer"
+        if not folder.is_dir():
             self.skipTest("The checks are in the source tree, which is not here.")
-        runpy.run_path(str(checks))["run_all"]()
+        runpy.run_path(str(folder / "check_scene.py"))["run_all"]()
+        if slicer.util.mainWindow() is not None:
+            runpy.run_path(str(folder / "check_panel.py"))["run_all"]()
 
 
 def _timer() -> Callable[[Callable[[], None]], None] | None:
     """Runs a callable a little later on Slicer's main thread; None where there is no application."""
-    import slicer
-
     if not hasattr(slicer, "app"):
         return None
     import qt

@@ -52,6 +52,18 @@ class Grid:
         """Whether the voxels of ``image`` are voxels of this grid, or of its continuation beyond the border."""
         return bool(slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, self.reference()))
 
+    def cut(self, box: NDArray[Any], corner: tuple[int, int, int]) -> NDArray[Any]:
+        """(K, J, I): the (k, j, i) array ``box`` at its place, which may stick out of the grid; 0 around it."""
+        result = np.zeros(self.shape, box.dtype)
+        inside, part = [], []
+        for first, count, size in zip(corner, box.shape, self.shape, strict=True):
+            low, high = max(first, 0), max(min(first + count, size), 0)
+            inside.append(slice(low, high))
+            part.append(slice(low - first, max(high - first, low - first)))
+        if all(span.stop > span.start for span in inside):
+            result[tuple(inside)] = box[tuple(part)]
+        return result
+
     def sample(self, image: Any, linear: bool = False, outside: float = 0.0) -> NDArray[Any]:
         """(K, J, I) voxels of a vtkOrientedImageData, taken at this grid's voxel centres (nearest, or linear)."""
         if image.IsEmpty():

@@ -132,6 +132,8 @@ def read_mask(segment: Any, grid: Grid) -> NDArray[np.bool_]:
         return np.zeros(grid.shape, bool)
     own = np.asarray(voxels(layer) == segment.GetLabelValue(), np.uint8)
     i0, _, j0, _, k0, _ = layer.GetExtent()
+    if grid.holds(layer):
+        return grid.cut(own, (k0, j0, i0)).view(bool)
     matrix = vtk.vtkMatrix4x4()
     layer.GetImageToWorldMatrix(matrix)
     return grid.sample(placed(own, (k0, j0, i0), matrix)) != 0

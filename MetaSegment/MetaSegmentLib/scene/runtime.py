@@ -52,6 +52,11 @@ def translate(context: str, text: str) -> str:
     return text
 
 
+def parameterNodeWrapper(cls: Any) -> Any:
+    """A parameter node needs Slicer's own wrapper; without it the class stays a description."""
+    return cls
+
+
 class ScriptedLoadableModule:
     """Stand-in for Slicer's base class of module descriptions, where there is no application."""
 

@@ -179,8 +179,12 @@ class Session:
         return self._editor.undo()
 
     def _tick(self) -> None:
-        if self.poll() and self._schedule is not None:
-            self._schedule(self._tick)
+        job = self._job
+        try:
+            self.poll()
+        finally:  # a caller's callback that fails must not leave the run without anybody who looks after it
+            if job is not None and self._job is job and self._schedule is not None:
+                self._schedule(self._tick)
 
     def _write(self, painting: Painting, result: Result, volume: Any, segmentation: Any, target: Any) -> None:
         editor = self.editor_node

@@ -70,6 +70,12 @@ class Editor:
         image = grid.image(patch.box, patch.corner)
         self._logic.ModifySegmentByLabelmap(self._node.GetSegmentationNode(), segment_id, image, mode, False, False)
 
+    def remove(self, segment_id: str, grid: Grid, mask: Mask) -> None:
+        """Remove the voxels of a (K, J, I) mask from a segment whose label map lies on ``grid``."""
+        target = self._node.GetSegmentationNode()
+        _bring_onto(grid, target.GetSegmentation(), target, segment_id)
+        self.change(segment_id, grid, _Patch.of(mask), add=False)
+
 
 @dataclass(frozen=True, eq=False)
 class _Patch:

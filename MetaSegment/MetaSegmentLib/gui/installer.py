@@ -1,0 +1,101 @@
+"""The first use: one question, then the missing packages are installed, with a log to look at."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .. import dependencies
+from ..errors import DependencyError
+from ..scene.i18n import tr as _
+from ..scene.wording import install_question
+
+
+class LogWindow:
+    """A window with the lines of an installation."""
+
+    def __init__(self, parent: Any | None) -> None:
+        import qt
+
+        self.dialog = qt.QDialog(parent)
+        self.dialog.setWindowTitle(_("Installing what MetaSegment needs"))
+        self.dialog.resize(640, 320)
+        layout = qt.QVBoxLayout(self.dialog)
+        self.text = qt.QPlainTextEdit()
+        self.text.setReadOnly(True)
+        layout.addWidget(self.text)
+        self.close_button = qt.QPushButton(_("Close"))
+        self.close_button.setEnabled(False)
+        self.close_button.connect("clicked(bool)", self._close)
+        layout.addWidget(self.close_button)
+
+    def open(self) -> None:
+        self.dialog.show()
+        self.dialog.raise_()
+
+    def line(self, text: str) -> None:
+        """Add a line and paint it at once: pip keeps the event loop busy."""
+        self.text.appendPlainText(text)
+        self.dialog.repaint()
+
+    def end(self, text: str) -> None:
+        self.line(text)
+        self.close_button.setEnabled(True)
+
+    def _close(self, _checked: bool = False) -> None:
+        self.dialog.accept()
+
+
+class Installer:
+    """Sees to it that the packages are there.
+
+    Args:
+        ask: shows a question and returns the answer.
+        parent: the window in front of which the log is shown.
+        ensure: installs what is missing; the default is :func:`MetaSegmentLib.dependencies.ensure`.
+        missing: tells what is missing.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[str], bool],
+        parent: Any | None = None,
+        ensure: Callable[..., Any] = dependencies.ensure,
+        missing: Callable[[], list[str]] = dependencies.missing,
+    ) -> None:
+        self._ask = ask
+        self._parent = parent
+        self._ensure = ensure
+        self._missing = missing
+        self._complete = False
+        self.window: LogWindow | None = None
+
+    def ready(self) -> bool:
+        """Whether everything is there; asks and installs when not.
+
+        Returns:
+            False when the user said no, or Slicer has to be restarted first.
+
+        Raises:
+            DependencyError: with what to do when it could not be installed.
+        """
+        if self._complete:
+            return True
+        missing = self._missing()
+        if not missing:
+            self._complete = True
+            return True
+        if not self._ask(install_question(missing)):
+            return False
+        self.window = LogWindow(self._parent)
+        self.window.open()
+        try:
+            report = self._ensure(log=self.window.line)
+        except DependencyError as error:
+            logging.exception("MetaSegment: the installation failed")
+            self.window.end(str(error))
+            raise
+        self.window.end(str(report))
+        self._complete = not report.restart
+        return self._complete

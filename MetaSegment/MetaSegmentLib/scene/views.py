@@ -1,0 +1,164 @@
+"""Slice views and the overlay of uncertainty, by MRML nodes alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import numpy_to_vtk
+
+import slicer
+
+from .geometry import transform_between
+from .i18n import tr as _
+from .runtime import nodes_of_class
+
+OVERLAY = "MetaSegment.Uncertainty"
+"""Attribute of the volume node that shows the uncertainty; its value is the id of the volume it belongs to."""
+
+_COLOURS = "vtkMRMLColorTableNodeFileInferno.txt"
+_OPACITY = 0.5
+_LEAST_SHOWN_PERCENT = 5.0
+
+
+def jump(volume: Any, axis: int, index: int) -> bool:
+    """Show slice ``index`` across array axis ``axis`` of a volume node in the slice views that lie along it.
+
+    Returns:
+        False when no slice view is on screen.
+    """
+    to_world = _to_world(volume)
+    centre = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
+    centre[2 - axis] = index
+    point = (to_world @ [*centre, 1.0])[:3]
+    views = _views_along(volume, axis)
+    for view in views:
+        view.JumpSliceByOffsetting(*point)
+    return bool(views)
+
+
+def shown_slice(volume: Any, axis: int | None = None) -> tuple[int, int] | None:
+    """Which slice of the volume is on screen, as (array axis, index); of the axis that is asked for, or of the first
+    slice view. None when no slice view is on screen or the volume is not where it looks."""
+    if axis is None:
+        views = _views(volume.GetScene())
+        if not views:
+            return None
+        axis = int(np.argmax([_alignment(views[0], volume, a) for a in range(3)]))
+    views = _views_along(volume, axis)
+    if not views:
+        return None
+    # Where the line through the volume's middle, across the slices, meets the plane of the view.
+    to_world = _to_world(volume)
+    dimensions = volume.GetImageData().GetDimensions()
+    start = np.array([*((n - 1) / 2 for n in dimensions), 1.0])
+    start[2 - axis] = 0
+    step = to_world[:3, 2 - axis]
+    matrix = _matrix(views[0].GetSliceToRAS())
+    normal, origin = matrix[:3, 2], matrix[:3, 3]
+    along = float(normal @ step)
+    if not along:
+        return None
+    index = round(float(normal @ (origin - (to_world @ start)[:3])) / along)
+    return (axis, index) if 0 <= index < dimensions[2 - axis] else None
+
+
+def orientations(volume: Any) -> tuple[str, str, str]:
+    """How slices across each array axis of a volume node lie in the patient, in Slicer's words."""
+    names = (_("Sagittal"), _("Coronal"), _("Axial"))
+    to_world = np.abs(_to_world(volume)[:3, :3])
+    k, j, i = (names[int(to_world[:, 2 - axis].argmax())] for axis in range(3))
+    return k, j, i
+
+
+def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
+    """Lay the uncertainty of a result over the volume in all slice views.
+
+    Args:
+        volume: the vtkMRMLScalarVolumeNode that was segmented.
+        uncertainty: (K, J, I) in [0, 1].
+
+    Returns:
+        The vtkMRMLScalarVolumeNode that shows it, in per cent; the same one every time.
+    """
+    scene = volume.GetScene()
+    node = overlay_of(scene)
+    if node is None:
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Uncertainty (%)")
+        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        display.SetAndObserveColorNodeID(_COLOURS)
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(0.0, 100.0)
+        display.AutoThresholdOff()
+        display.ApplyThresholdOn()
+        display.SetThreshold(_LEAST_SHOWN_PERCENT, 100.0)
+        node.SetAndObserveDisplayNodeID(display.GetID())
+    node.SetAttribute(OVERLAY, volume.GetID())
+    node.SetAndObserveImageData(_percent_image(uncertainty))
+    place = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(place)
+    node.SetIJKToRASMatrix(place)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    for view in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        view.SetForegroundVolumeID(node.GetID())
+        view.SetForegroundOpacity(_OPACITY)
+    return node
+
+
+def hide_uncertainty(scene: Any) -> None:
+    """Take the overlay off all slice views; its volume goes too."""
+    node = overlay_of(scene)
+    if node is None:
+        return
+    for view in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        if view.GetForegroundVolumeID() == node.GetID():
+            view.SetForegroundVolumeID(None)
+            view.SetForegroundOpacity(0.0)
+    if node.GetDisplayNode() is not None:
+        scene.RemoveNode(node.GetDisplayNode())
+    scene.RemoveNode(node)
+
+
+def overlay_of(scene: Any) -> Any | None:
+    """The volume node that shows the uncertainty, if there is one."""
+    return next((n for n in nodes_of_class(scene, "vtkMRMLScalarVolumeNode") if n.GetAttribute(OVERLAY)), None)
+
+
+def _views(scene: Any) -> list[Any]:
+    """The slice views that are on screen; all of them where no layout says which."""
+    views = nodes_of_class(scene, "vtkMRMLSliceNode")
+    return [view for view in views if view.IsMappedInLayout()] or views
+
+
+def _views_along(volume: Any, axis: int) -> list[Any]:
+    views = _views(volume.GetScene())
+    fits = [_alignment(view, volume, axis) for view in views]
+    return [view for view, fit in zip(views, fits, strict=True) if fit > max(fits) - 0.01]
+
+
+def _alignment(view: Any, volume: Any, axis: int) -> float:
+    """1 for a view that looks straight along the axis, 0 for one that lies across."""
+    across = _to_world(volume)[:3, 2 - axis]
+    return float(abs(_matrix(view.GetSliceToRAS())[:3, 2] @ across) / np.linalg.norm(across))
+
+
+def _to_world(volume: Any) -> NDArray[np.float64]:
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return transform_between(volume, None) @ _matrix(matrix)
+
+
+def _matrix(matrix: Any) -> NDArray[np.float64]:
+    return np.asarray(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def _percent_image(uncertainty: NDArray[Any]) -> Any:
+    image = vtk.vtkImageData()
+    image.SetDimensions(*reversed(uncertainty.shape))
+    percent = np.empty(uncertainty.shape, np.uint8)
+    for part, plane in zip(percent, uncertainty, strict=True):  # plane by plane: no large copies
+        part[:] = np.rint(np.clip(plane.astype(np.float32), 0, 1) * 100)
+    image.GetPointData().SetScalars(numpy_to_vtk(percent.ravel(), deep=True))
+    return image

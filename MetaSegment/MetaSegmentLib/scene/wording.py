@@ -1,0 +1,112 @@
+"""What the panel says: why it waits, how far it is, what came out. Plain functions from facts to sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import Cancelled, MetaSegmentError
+from ..methods import METHODS
+from ..settings import DEFAULT_METHOD
+from .flow import PREVIEW_METHOD
+from .i18n import tr as _
+from .slices import Overview
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -> str:
+    """Why Segment cannot be pressed, or what to do to press it; empty when nothing is in the way."""
+    if volume is None:
+        return _("Choose the volume to segment.")
+    if volume.GetImageData() is None:
+        return _("The volume is empty; choose one that is loaded.")
+    if segmentation is None:
+        return _("Choose a segmentation, or create one, and paint the structure on some slices.")
+    if segmentation.GetSegmentation().GetNumberOfSegments() == 0:
+        return _("Add a segment and paint the structure on some slices.")
+    if overview.problem:
+        return overview.problem
+    if not any(not row.empty for row in overview.slices):
+        return _("Paint the structure on at least one slice, better on three to five.")
+    return ""
+
+
+def advice(overview: Overview) -> str:
+    """What would make a result better, before it is made; empty when nothing is to be said."""
+    painted = len({row.index for row in overview.slices})
+    if painted == 1:
+        return _("One slice is painted. Two more, near both ends of the structure, make the result much better.")
+    return ""
+
+
+def method_choices(chosen: str) -> list[tuple[str, str]]:
+    """(title, name) of the methods in the panel's short list: instant, most accurate, and the chosen one."""
+    choices = [
+        (_("{title} (instant)").format(title=METHODS[PREVIEW_METHOD].title), PREVIEW_METHOD),
+        (METHODS[DEFAULT_METHOD].title, DEFAULT_METHOD),
+    ]
+    if chosen in METHODS and chosen not in (PREVIEW_METHOD, DEFAULT_METHOD):
+        choices.append((METHODS[chosen].title, chosen))
+    return choices
+
+
+def device_choices() -> list[tuple[str, str]]:
+    """(title, name) of the devices."""
+    titles = (_("Automatic"), _("Processor (CPU)"), _("NVIDIA GPU (CUDA)"), _("Apple GPU (MPS)"))
+    return list(zip(titles, DEVICES, strict=True))
+
+
+def progress_text(stage: str, eta_s: float | None) -> str:
+    """The stage and the time left."""
+    if eta_s is None or eta_s < 1:
+        return stage
+    if eta_s < 90:
+        return _("{stage}, {seconds} s left").format(stage=stage, seconds=round(eta_s))
+    return _("{stage}, {minutes} min left").format(stage=stage, minutes=round(eta_s / 60))
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """A line for each segment with its volume and estimated Dice, and a line on the run."""
+    lines = [_segment_line(segment) for segment in report["segments"].values()]
+    method = METHODS[report["method"]].title if report["method"] in METHODS else report["method"]
+    seconds = sum(report["seconds"].values())
+    lines.append(
+        _("{method}, {count} painted slices, {seconds:.1f} s on {device}").format(
+            method=method, count=len(report["support_slices"]), seconds=seconds, device=report["device"]
+        )
+    )
+    return "\n".join(lines)
+
+
+def suggestion_text(suggestions: Sequence[Mapping[str, Any]]) -> str:
+    """What the button to the suggested slice says."""
+    if not suggestions:
+        return _("Suggested slice")
+    return _("Suggested slice: {index}").format(index=suggestions[0]["index"])
+
+
+def failure(error: Exception) -> str:
+    """One sentence with what to do; details belong into the log."""
+    if isinstance(error, Cancelled):
+        return _("Cancelled.")
+    if isinstance(error, MetaSegmentError):
+        return str(error)
+    return _("The segmentation failed; the details are in Slicer's log (View menu, Error Log).")
+
+
+def install_question(missing: Sequence[str]) -> str:
+    """Asked once, before anything is installed."""
+    return _(
+        "MetaSegment needs Python packages that are not installed yet: {packages}.\n\n"
+        "Install them now? Up to 2 GB are downloaded, which can take some minutes; afterwards no network is needed. "
+        "Slicer's own packages stay as they are. Without a GPU everything works too: a preview takes seconds, the "
+        "most accurate method about a minute."
+    ).format(packages=", ".join(missing))
+
+
+def _segment_line(segment: Mapping[str, Any]) -> str:
+    volume = _("{name}: {volume:.2f} ml").format(name=segment["name"], volume=segment["volume_ml"])
+    if segment["estimated_dice"] is None:
+        return volume
+    return _("{volume}, estimated Dice {dice:.2f}").format(volume=volume, dice=segment["estimated_dice"])

@@ -1,0 +1,29 @@
+"""The panel, unchanged, under the stand-in for Slicer's Qt half."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="package")
+def module() -> Iterator[Any]:
+    """The module file, imported as Slicer would."""
+    why = "PySide6-Essentials, or a system library that Qt needs (libegl1, libgl1, libxkbcommon0), is not installed"
+    pytest.importorskip("PySide6.QtWidgets", reason=why, exc_type=ImportError)
+    from host.application import application
+
+    with application() as module:
+        yield module
+
+
+@pytest.fixture
+def desk(module: Any) -> Iterator[Any]:
+    """The panel, shown, with nothing in the scene."""
+    from gui.desk import Desk
+
+    desk = Desk(module)
+    yield desk
+    desk.close()

@@ -1,0 +1,326 @@
+"""Cancel, errors, closed scenes and other modules in the middle of a run; what a saved scene remembers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gui.desk import PAINTED
+from MetaSegmentLib.errors import DependencyError
+from scene.nodes import add_volume, an_image
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Holds every run until it is opened; opened at the end in any case."""
+    import MetaSegmentLib.engine as engine
+
+    opened, entered, adapt = threading.Event(), threading.Event(), engine.adapt
+
+    def slow(*args: Any) -> Any:
+        entered.set()
+        assert opened.wait(30)
+        return adapt(*args)
+
+    monkeypatch.setattr(engine, "adapt", slow)
+    opened.entered = entered  # type: ignore[attr-defined]
+    yield opened
+    opened.set()
+
+
+def start(desk: Any, gate: Any) -> None:
+    desk.ui.applyButton.click()
+    desk.settle(gate.entered.is_set)
+
+
+def test_cancel(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    before = desk.look()
+    start(desk, gate)
+    assert desk.ui.applyButton.text == "Cancel" and desk.ui.applyButton.enabled and desk.ui.progressBar.maximum == 0
+    for name in ("inputSelector", "segmentationSelector", "methodBox", "undoButton", "emptyButton", "tryButton"):
+        assert not getattr(desk.ui, name).enabled, name
+    desk.ui.applyButton.click()
+    gate.set()
+    desk.settle()
+    assert desk.ui.statusLabel.text == "Cancelled." and not desk.errors
+    assert desk.ui.applyButton.text == "Segment" and desk.ui.inputSelector.enabled
+    np.testing.assert_array_equal(desk.look(), before)
+    desk.segment()
+
+
+def test_cancelling_after_the_preview_keeps_the_preview(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import qt
+
+    from MetaSegmentLib.scene import flow
+
+    monkeypatch.setattr(flow, "PREVIEW_METHOD", "shape")
+    desk.put_ball()
+    before = desk.look()
+    desk.parameters.method = "propagation"
+    desk.parameters.showPreview = True
+    shown = desk.panel._on_shown
+
+    def then_cancel(result: Any, last: bool) -> None:
+        shown(result, last)
+        qt.QTimer.singleShot(0, desk.ui.applyButton.click)  # before the next run is looked at for the first time
+
+    monkeypatch.setattr(desk.panel, "_on_shown", then_cancel)
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert desk.ui.statusLabel.text == "Cancelled." and desk.ui.summaryLabel.text.startswith("Preview")
+    preview = desk.look()
+    assert preview[6].any()
+    desk.ui.undoButton.click()
+    np.testing.assert_array_equal(desk.look(), before)
+
+
+def test_progress_tells_stage_and_time_left(desk: Any) -> None:
+    desk.panel._on_progress("Adapting", 30, 120, 12.3)
+    assert desk.ui.progressBar.value == 25 and desk.ui.statusLabel.text == "Adapting, 12 s left"
+    desk.panel._on_progress("Adapting", 90, 120, 150.0)
+    assert desk.ui.statusLabel.text == "Adapting, 2 min left"
+
+
+def test_closing_the_scene_in_the_middle(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    start(desk, gate)
+    desk.scene.Clear(False)
+    assert desk.parameters is not None and desk.parameters.inputVolume is None
+    gate.set()
+    desk.settle()
+    assert not desk.errors and not desk.ui.applyButton.enabled and desk.rows() == []
+    desk.put_ball()
+    desk.segment()
+
+
+@pytest.mark.parametrize("gone", ["volume", "segmentation"])
+def test_removing_a_node_in_the_middle(desk: Any, gate: Any, gone: str) -> None:
+    desk.put_ball()
+    start(desk, gate)
+    desk.scene.RemoveNode(getattr(desk, gone))
+    gate.set()
+    desk.settle()
+    assert not desk.errors and not desk.ui.applyButton.enabled
+
+
+def test_renaming_in_the_middle_changes_nothing(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    start(desk, gate)
+    desk.segmentation.SetName("another name")
+    gate.set()
+    desk.settle()
+    assert desk.panel.result is not None and not desk.errors
+
+
+def test_another_module_in_the_middle(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    start(desk, gate)
+    desk.widget.exit()
+    gate.set()
+    desk.settle()
+    assert desk.panel.result is not None
+    desk.widget.enter()
+    assert desk.rows() and desk.ui.applyButton.enabled
+
+
+def test_leaving_slicer_in_the_middle(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    before = desk.look()
+    start(desk, gate)
+    desk.widget.cleanup()
+    gate.set()
+    desk.settle()
+    np.testing.assert_array_equal(desk.look(), before)
+
+
+def test_a_flat_volume_is_explained_in_a_sentence(desk: Any) -> None:
+    desk.put_ball()
+    flat = add_volume(desk.scene, np.full_like(an_image(desk.look()), 7))
+    flat.CopyOrientation(desk.volume)
+    desk.parameters.inputVolume = flat
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert len(desk.errors) == 1 and "same value" in desk.errors[0]
+    assert desk.ui.statusLabel.text == desk.errors[0] and "Traceback" not in desk.errors[0]
+
+
+def test_an_unforeseen_error_points_to_the_log(desk: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    import MetaSegmentLib.engine as engine
+
+    def broken(*_args: Any) -> Any:
+        raise RuntimeError("a detail")
+
+    monkeypatch.setattr(engine, "adapt", broken)
+    desk.put_ball()
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert "log" in desk.errors[0] and "a detail" not in desk.errors[0]
+    assert "a detail" in caplog.text
+    assert desk.ui.applyButton.enabled
+
+
+def test_a_callback_that_fails_does_not_hold_up_the_run(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a widget is gone")
+
+    monkeypatch.setattr(desk.panel, "_on_progress", broken)
+    desk.put_ball()
+    desk.segment()
+    assert desk.ui.applyButton.text == "Segment"
+
+
+def test_shortcuts_exist_only_while_shown(desk: Any) -> None:
+    import slicer
+
+    def keys() -> set[str]:
+        found = slicer.util.mainWindow().children()
+        return {child.key.toString() for child in found if type(child).__name__ == "QShortcut" and child.enabled}
+
+    assert "Ctrl+Return" in keys() and len(keys()) == 4
+    editor = desk.ui.segmentEditor
+    assert editor._keyboard and editor._views
+    desk.widget.exit()
+    assert keys() == set() and not editor._keyboard and not editor._views
+    desk.widget.enter()
+    assert len(keys()) == 4
+    desk.widget.enter()
+    assert len(keys()) == 4
+
+
+def test_a_shortcut_presses_its_button(desk: Any) -> None:
+    desk.put_ball()
+    desk.widget.shortcuts._shortcuts[0][0].activated.emit()
+    desk.settle()
+    assert desk.panel.result is not None
+
+
+def test_choices_and_slices_come_back_with_the_scene(desk: Any, tmp_path: Path) -> None:
+    desk.add_views()[0].JumpSliceByOffsetting(0, 0, 5 + 2.0 * 14)
+    desk.put_ball()
+    desk.ui.emptyButton.click()
+    desk.segment()
+    desk.ui.deviceBox.setCurrentIndex(desk.ui.deviceBox.findData("cpu"))
+    rows, mask = desk.rows(), desk.look()
+    save(desk, tmp_path)
+    desk.scene.Clear(False)
+    assert desk.parameters.method == "fusion" and desk.rows() == []
+    desk.scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert desk.scene.Import()
+    desk.settle()
+    assert (desk.parameters.method, desk.parameters.device) == ("shape", "cpu")
+    assert desk.ui.methodBox.currentData == "shape" and desk.ui.deviceBox.currentData == "cpu"
+    assert desk.ui.inputSelector.currentNode() is desk.parameters.inputVolume is not None
+    assert desk.rows() == rows
+    desk.volume, desk.segmentation = desk.parameters.inputVolume, desk.parameters.segmentation
+    np.testing.assert_array_equal(desk.look(), mask)
+    assert desk.segment().report["support_slices"] == [*PAINTED, 14]
+
+
+def save(desk: Any, folder: Path) -> None:
+    for node, kind, name in (
+        (desk.volume, "vtkMRMLVolumeArchetypeStorageNode", "volume.nrrd"),
+        (desk.segmentation, "vtkMRMLSegmentationStorageNode", "segmentation.seg.nrrd"),
+    ):
+        storage = desk.scene.AddNewNodeByClass(kind)
+        storage.SetFileName(str(folder / name))
+        node.SetAndObserveStorageNodeID(storage.GetID())
+        assert storage.WriteData(node)
+    desk.scene.SetRootDirectory(str(folder))
+    desk.scene.SetURL(str(folder / "scene.mrml"))
+    assert desk.scene.Commit()
+
+
+class Shop:
+    """What is missing, and somebody who installs it."""
+
+    def __init__(self, error: Exception | None = None, restart: bool = False) -> None:
+        from MetaSegmentLib.dependencies import Report
+
+        self.left = ["torch>=2.8", "monai>=1.5"]
+        self.questions: list[str] = []
+        self.answer = True
+        self.error = error
+        self.report = Report({"monai": "1.6"}, restart)
+
+    def ask(self, question: str) -> bool:
+        self.questions.append(question)
+        return self.answer
+
+    def missing(self) -> list[str]:
+        return self.left
+
+    def ensure(self, log: Any) -> Any:
+        log("Installing monai.")
+        if self.error is not None:
+            raise self.error
+        self.left = []
+        return self.report
+
+
+def use(desk: Any, shop: Shop) -> Any:
+    from MetaSegmentLib.gui.installer import Installer
+
+    desk.panel._installer = Installer(shop.ask, None, shop.ensure, shop.missing)
+    return desk.panel._installer
+
+
+def test_the_first_use_asks_once_and_installs(desk: Any) -> None:
+    shop = Shop()
+    installer = use(desk, shop)
+    desk.put_ball()
+    assert shop.questions == []
+    desk.segment()
+    assert len(shop.questions) == 1 and "torch>=2.8, monai>=1.5" in shop.questions[0] and "GPU" in shop.questions[0]
+    text = installer.window.text.plainText
+    assert text.splitlines()[0] == "Installing monai." and "monai 1.6" in text
+    assert installer.window.close_button.enabled
+    installer.window.close_button.click()
+    desk.segment()
+    assert len(shop.questions) == 1
+
+
+def test_a_no_changes_nothing(desk: Any) -> None:
+    shop = Shop()
+    shop.answer = False
+    use(desk, shop)
+    desk.put_ball()
+    desk.ui.applyButton.click()
+    assert not desk.logic.session.running and shop.left and not desk.errors
+    desk.ui.applyButton.click()
+    assert len(shop.questions) == 2
+
+
+def test_an_installation_that_fails_says_why(desk: Any) -> None:
+    installer = use(desk, Shop(DependencyError("The network cannot be reached; try again.")))
+    desk.put_ball()
+    desk.ui.applyButton.click()
+    assert desk.errors == ["The network cannot be reached; try again."]
+    assert "network" in installer.window.text.plainText and not desk.logic.session.running
+
+
+def test_a_needed_restart_is_waited_for(desk: Any) -> None:
+    installer = use(desk, Shop(restart=True))
+    desk.put_ball()
+    desk.ui.applyButton.click()
+    assert not desk.logic.session.running and "Restart" in installer.window.text.plainText
+
+
+def test_the_panel_is_made_without_torch_and_without_a_window(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    import slicer
+
+    for name in ("torch", "monai"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: None)
+    widget = module.MetaSegmentWidget()
+    widget.setup()
+    widget.enter()
+    assert not widget.shortcuts.installed
+    widget.exit()
+    widget.cleanup()

@@ -1,0 +1,104 @@
+"""The panel in five states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gui.desk import BALL
+from scene.nodes import repaint
+
+WIDTH, HEIGHT = 460, 940
+
+
+@pytest.fixture
+def shoot(desk: Any, repository: Path, tmp_path: Path) -> Any:
+    """Takes a picture of the panel; into Resources/Screenshots where METASEGMENT_SCREENSHOTS is set."""
+    import slicer
+
+    folder = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+    parent = desk.widget.parent
+    parent.setStyleSheet("* { font-family: 'DejaVu Sans'; font-size: 12px; }")
+
+    def shoot(name: str) -> Any:
+        parent.resize(WIDTH, HEIGHT)
+        parent.show()
+        for _ in range(5):
+            slicer.app.processEvents()
+        picture = parent.grab()
+        assert picture.save(str(folder / f"panel-{name}.png"))
+        check_nothing_is_cut_off(desk)
+        return picture
+
+    yield shoot
+    parent.hide()
+
+
+def check_nothing_is_cut_off(desk: Any) -> None:
+    """Every text has the room that it needs, and controls of a section lie inside it without touching."""
+    for name, control in vars(desk.ui).items():
+        if name.startswith("qt_") or not control.isVisible():
+            continue
+        kind = type(control).__name__
+        if kind in ("QPushButton", "QLabel", "QCheckBox", "QComboBox", "qMRMLSegmentationShow3DButton"):
+            needed = control.minimumSizeHint
+            assert control.size.width() >= needed.width() and control.size.height() >= needed.height(), name
+            inside = control.parentWidget().rect
+            assert inside.contains(control.geometry), name
+    assert desk.widget.parent.minimumSizeHint.width() <= WIDTH
+
+
+def test_nothing_chosen(desk: Any, shoot: Any) -> None:
+    shoot("start")
+
+
+def name_things(desk: Any) -> None:
+    desk.volume.SetName("T1 brain")
+    desk.segmentation.SetName("Segmentation")
+    desk.segmentation.GetSegmentation().GetSegment(desk.ball).SetName("Left hippocampus")
+    desk.ui.inputSelector.setMRMLScene(desk.scene)
+    desk.ui.segmentationSelector.setMRMLScene(desk.scene)
+    desk.settle()
+    desk.ui.segmentEditor.updateWidgetFromMRML()
+
+
+def test_painted(desk: Any, shoot: Any) -> None:
+    desk.put_ball()
+    name_things(desk)
+    desk.parameters.method = "fusion"
+    shoot("painted")
+
+
+def test_running(desk: Any, shoot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.put_ball()
+    name_things(desk)
+    desk.parameters.method = "fusion"
+    monkeypatch.setattr(type(desk.panel._flow), "running", property(lambda _self: True))
+    desk.panel.update()
+    desk.panel._on_progress("Adapting MAML", 23, 60, 21.0)
+    shoot("running")
+
+
+def test_result(desk: Any, shoot: Any) -> None:
+    desk.add_views()
+    desk.put_ball()
+    name_things(desk)
+    desk.segment()
+    shoot("result")
+
+
+def test_several_axes(desk: Any, shoot: Any) -> None:
+    desk.put_ball()
+    name_things(desk)
+    wrong = np.zeros_like(BALL)
+    wrong[8], wrong[:, :, 10] = BALL[8], BALL[:, :, 10]
+    repaint(desk.segmentation, desk.volume, desk.ball, wrong)
+    desk.settle()
+    desk.ui.advancedCollapsibleButton.collapsed = False
+    desk.ui.inputsCollapsibleButton.collapsed = True
+    shoot("problem")

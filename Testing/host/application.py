@@ -1,0 +1,180 @@
+"""A small stand-in for the application: enough of it to show a scripted module's panel on slicer-core's real MRML."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6 import QtWidgets
+
+import slicer
+from host import inventory
+from host.loader import QUiLoader
+from host.parameter_node import parameterNodeWrapper
+from host.pythonqt import QtModule, Refused, qt_class
+from host.widgets import CTK, QMRML, let_go_of_the_scene
+from MetaSegmentLib.scene import runtime
+
+MODULE = Path(__file__).resolve().parents[2] / "MetaSegment"
+
+
+class Application:
+    """``slicer.app``"""
+
+    applicationName = "Slicer"
+
+    def __init__(self) -> None:
+        self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+        self._on_start: list[Any] = []
+        self._modules: dict[str, Any] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        known = inventory.names("qSlicerApplication")
+        if not name.startswith("_") and known is not None and name not in known | {"testingEnabled"}:
+            raise Refused(f"slicer.app has no attribute {name}.")
+        return super().__getattribute__(name)
+
+    def connect(self, signal: str, slot: Any) -> None:
+        assert signal == "startupCompleted()"
+        self._on_start.append(slot)
+
+    def moduleManager(self) -> Any:
+        return SimpleNamespace(module=self._modules.get)
+
+    def testingEnabled(self) -> bool:
+        return True
+
+    def topLevelWidgets(self) -> list[Any]:
+        return [w for w in self._qt.topLevelWidgets() if isinstance(w, qt_class("QMainWindow"))]
+
+    def setOverrideCursor(self, _cursor: Any) -> None:
+        pass
+
+    def restoreOverrideCursor(self) -> None:
+        pass
+
+    def processEvents(self) -> None:
+        self._qt.processEvents()
+
+
+class Widget:
+    """``ScriptedLoadableModuleWidget``"""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.parent = parent or qt_class("QWidget")()
+        if self.parent.layout() is None:
+            self.parent.setLayout(qt_class("QVBoxLayout")())
+        self.layout = self.parent.layout()
+
+    def resourcePath(self, filename: str) -> str:
+        return str(MODULE / "Resources" / filename)
+
+    def setup(self) -> None:
+        pass
+
+    def cleanup(self) -> None:
+        pass
+
+
+class Logic:
+    """``ScriptedLoadableModuleLogic``"""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+
+    def getParameterNode(self) -> Any:
+        scene = slicer.mrmlScene
+        node = scene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(self.moduleName)
+            node.SetModuleName(self.moduleName)
+            node = scene.AddNode(node)
+        return node
+
+
+class LoadableModule:
+    """``slicer.modules.metasegment``, whose panel is made when it is first asked for."""
+
+    def __init__(self, name: str, widget: type) -> None:
+        self.name = name
+        self._widget = widget
+        self._made: Any = None
+
+    def widgetRepresentation(self) -> Any:
+        if self._made is None:
+            self._made = ModuleWidget(self._widget())
+        return self._made
+
+
+class ModuleWidget:
+    """``qSlicerScriptedLoadableModuleWidget``"""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+        widget.setup()
+
+    def self(self) -> Any:
+        return self._widget
+
+
+@contextmanager
+def application() -> Iterator[Any]:
+    """The modules of the application, put in place and taken away again; gives the module file, imported anew."""
+    scene = runtime.current_scene()
+    scripted = _module(
+        "slicer.ScriptedLoadableModule",
+        ScriptedLoadableModule=runtime.ScriptedLoadableModule,
+        ScriptedLoadableModuleWidget=Widget,
+        ScriptedLoadableModuleLogic=Logic,
+        ScriptedLoadableModuleTest=runtime.ScriptedLoadableModuleTest,
+    )
+    modules = {
+        "qt": QtModule(QUiLoader),
+        "ctk": _module("ctk", **CTK),
+        "slicer.ScriptedLoadableModule": scripted,
+        "slicer.parameterNodeWrapper": _module(
+            "slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper
+        ),
+    }
+    before = {name: sys.modules.pop(name, None) for name in (*modules, "MetaSegment")}
+    sys.modules.update(modules)
+    app = Application()
+    names = {
+        "app": app,
+        "qSlicerScriptedLoadableModule": LoadableModule,
+        "qSlicerScriptedLoadableModuleWidget": ModuleWidget,
+        **QMRML,
+    }
+    for name, value in names.items():
+        setattr(slicer, name, value)
+    window = qt_class("QMainWindow")()
+    window.setObjectName("qSlicerMainWindow")
+    try:
+        import MetaSegment
+
+        app._modules["MetaSegment"] = LoadableModule("MetaSegment", MetaSegment.MetaSegmentWidget)
+        yield MetaSegment
+    finally:
+        let_go_of_the_scene()
+        scene.Clear(True)
+        window.deleteLater()
+        for name in names:
+            delattr(slicer, name)
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+
+def _module(name: str, **names: Any) -> ModuleType:
+    module = ModuleType(name)
+    module.__dict__.update(names)
+    return module

@@ -1,0 +1,1 @@
+# Packages and configuration files are made by Slicer itself.

@@ -1,0 +1,207 @@
+"""Painted slices listed and changed one at a time; slice views and the overlay, by MRML nodes alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import slicer
+from MetaSegmentLib.errors import InputError
+from MetaSegmentLib.scene import Session
+from MetaSegmentLib.scene.slices import SliceEdits, painted_slices
+from MetaSegmentLib.scene.views import hide_uncertainty, jump, orientations, overlay_of, show_uncertainty, shown_slice
+from scene.nodes import a_ball, a_rotation, add_segmentation, add_volume, affine, an_image, look, only, paint, repaint
+
+BALL = a_ball()
+OBLIQUE = affine(a_rotation((10, -15, 20)) @ np.diag([0.8, 0.8, 2.0]), (5, -6, 7))
+
+
+class Bench:
+    """A ball painted on three slices across one axis of an oblique, transformed volume."""
+
+    def __init__(self, scene: Any, axis: int = 0) -> None:
+        parent = affine(a_rotation((0, 0, -15)), (1, 2, 3))
+        self.axis, self.slices = axis, [5, 8, 11]
+        self.volume = add_volume(scene, an_image(BALL), OBLIQUE, parent)
+        self.segmentation = add_segmentation(scene)
+        self.ball = paint(self.segmentation, self.volume, "ball", only(BALL, axis, self.slices), cropped=True)
+        self.edits = SliceEdits()
+
+    def painted(self) -> list[tuple[int, int, bool]]:
+        return [(s.axis, s.index, s.empty) for s in painted_slices(self.volume, self.segmentation).slices]
+
+    def look(self) -> Any:
+        return np.moveaxis(look(self.segmentation, self.volume, self.ball), self.axis, 0)
+
+    def edit(self, change: str, index: int, axis: int | None = None) -> None:
+        axis = self.axis if axis is None else axis
+        getattr(self.edits, change)(self.volume, self.segmentation, self.ball, axis, index)
+
+    def run(self) -> Any:
+        return Session().process(self.volume, self.segmentation, method="shape")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_painted_slices_before_and_after_a_run(scene: Any, axis: int) -> None:
+    bench = Bench(scene, axis)
+    rows = [(axis, i, False) for i in bench.slices]
+    assert bench.painted() == rows
+    bench.run()
+    assert bench.painted() == rows
+    filled = painted_slices(bench.volume, bench.segmentation).filled
+    assert filled is not None and 7 in filled["ball"] and 8 not in filled["ball"]
+
+
+@pytest.mark.parametrize("run_first", [False, True], ids=["before a run", "after a run"])
+def test_removing_takes_the_paint_off_and_is_filled_again(scene: Any, run_first: bool) -> None:
+    bench = Bench(scene)
+    if run_first:
+        bench.run()
+    before = bench.look()
+    bench.edit("remove", 8)
+    assert bench.painted() == [(0, 5, False), (0, 11, False)] and not bench.look()[8].any()
+    np.testing.assert_array_equal(np.delete(bench.look(), 8, 0), np.delete(before, 8, 0))
+    assert bench.run().report["support_slices"] == [5, 11]
+    assert bench.look()[8].any()
+
+
+@pytest.mark.parametrize("run_first", [False, True], ids=["before a run", "after a run"])
+def test_an_empty_slice_is_learned_from_and_stays_empty(scene: Any, run_first: bool) -> None:
+    bench = Bench(scene)
+    if run_first:
+        bench.run()
+    bench.edit("mark_empty", 13)
+    assert bench.painted()[-1] == (0, 13, True)
+    assert bench.run().report["support_slices"] == [5, 8, 11, 13]
+    assert not bench.look()[13].any() and bench.painted()[-1] == (0, 13, True)
+    bench.edit("remove", 13)
+    assert bench.painted() == [(0, i, False) for i in bench.slices]
+
+
+def test_an_accepted_slice_counts_as_painted(scene: Any) -> None:
+    bench = Bench(scene)
+    with pytest.raises(InputError, match="not filled in"):
+        bench.edit("accept", 7)
+    bench.run()
+    before = bench.look()
+    bench.edit("accept", 7)
+    np.testing.assert_array_equal(bench.look(), before)
+    assert (0, 7, False) in bench.painted()
+    assert bench.run().report["support_slices"] == [5, 7, 8, 11]
+
+
+def test_a_correction_is_kept_when_another_slice_is_changed(scene: Any) -> None:
+    bench = Bench(scene)
+    bench.run()
+    edited = look(bench.segmentation, bench.volume, bench.ball)
+    edited[6, 2:5, 2:5] = True
+    repaint(bench.segmentation, bench.volume, bench.ball, edited)
+    bench.edit("mark_empty", 14)
+    assert [index for _, index, _ in bench.painted()] == [5, 6, 8, 11, 14]
+
+
+def test_every_change_is_one_undo_step(scene: Any) -> None:
+    bench = Bench(scene)
+    bench.run()
+    rows, mask = bench.painted(), bench.look()
+    for change, index in (("remove", 8), ("mark_empty", 13), ("accept", 7)):
+        bench.edit(change, index)
+        assert bench.painted() != rows
+        assert bench.edits.undo()
+        assert bench.painted() == rows
+        np.testing.assert_array_equal(bench.look(), mask)
+
+
+def test_undo_steps_can_belong_to_an_editor(scene: Any) -> None:
+    bench = Bench(scene)
+    saved: list[int] = []
+    bench.edits.save_state = lambda: saved.append(len(bench.painted()))
+    bench.edit("remove", 8)
+    assert saved == [3]
+
+
+@pytest.mark.parametrize(
+    ("index", "axis", "message"), [(8, 1, "another axis"), (99, 0, "outside"), (-1, 0, "outside")], ids=str
+)
+def test_what_cannot_be_marked_is_refused(scene: Any, index: int, axis: int, message: str) -> None:
+    bench = Bench(scene)
+    with pytest.raises(InputError, match=message):
+        bench.edit("mark_empty", index, axis)
+    assert bench.painted() == [(0, i, False) for i in bench.slices]
+
+
+def test_a_segment_without_paint_cannot_be_marked(scene: Any) -> None:
+    bench = Bench(scene)
+    bench.segmentation.GetSegmentation().AddEmptySegment("bare", "bare")
+    with pytest.raises(InputError, match="at least one slice"):
+        bench.edits.mark_empty(bench.volume, bench.segmentation, "bare", 0, 3)
+
+
+def test_paint_along_two_axes_is_a_problem_not_an_error(scene: Any) -> None:
+    bench = Bench(scene)
+    both = only(BALL, 0, [8]) | only(BALL, 2, [10])
+    repaint(bench.segmentation, bench.volume, bench.ball, both)
+    overview = painted_slices(bench.volume, bench.segmentation)
+    assert overview.slices == () and "axes" in overview.problem
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_views_go_to_a_slice_and_tell_which_is_shown(scene: Any, axis: int) -> None:
+    bench = Bench(scene)
+    assert not jump(bench.volume, axis, 5) and shown_slice(bench.volume) is None
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    views = [scene.AddNewNodeByClass("vtkMRMLSliceNode") for _ in range(3)]
+    for view, orientation in zip(views, ("Axial", "Coronal", "Sagittal"), strict=True):
+        assert view.SetOrientation(orientation)
+    offsets = [view.GetSliceOffset() for view in views]
+    assert jump(bench.volume, axis, 5)
+    moved = [view.GetSliceOffset() != before for view, before in zip(views, offsets, strict=True)]
+    assert moved == [i == axis for i in range(3)]
+    assert shown_slice(bench.volume, axis) == (axis, 5)
+    assert jump(bench.volume, axis, 11)
+    assert shown_slice(bench.volume, axis) == (axis, 11)
+
+
+def test_slices_are_called_as_in_slicer(scene: Any) -> None:
+    plain = add_volume(scene, an_image(BALL), affine(np.diag([1, 1, 3])))
+    sagittal = add_volume(scene, an_image(BALL), affine([[0, 0, 1.3], [-1, 0, 0], [0, -1, 0]]))
+    assert orientations(plain) == ("Axial", "Coronal", "Sagittal")
+    assert orientations(sagittal) == ("Sagittal", "Axial", "Coronal")
+
+
+def test_a_view_beside_the_volume_shows_no_slice(scene: Any) -> None:
+    volume = add_volume(scene, an_image(BALL))
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    view.SetSliceOffset(500)
+    assert shown_slice(volume, 0) is None
+
+
+def test_the_overlay_lies_where_the_volume_is(scene: Any) -> None:
+    from scene.nodes import world
+
+    bench = Bench(scene)
+    uncertainty = np.linspace(0, 1, BALL.size).reshape(BALL.shape).astype(np.float16)
+    node = show_uncertainty(bench.volume, uncertainty)
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(node), uncertainty * 100, atol=0.6)
+    np.testing.assert_allclose(world(node), world(bench.volume))
+    hide_uncertainty(scene)
+    assert overlay_of(scene) is None and bench.volume.GetScene() is scene
+    hide_uncertainty(scene)
+
+
+@pytest.mark.parametrize("corner", [(0, 0, 0), (3, 4, 5), (-2, -3, 10), (14, 15, 16), (20, 0, 0), (-9, 0, 0)], ids=str)
+def test_a_label_map_may_stick_out_of_the_volume(scene: Any, corner: tuple[int, int, int]) -> None:
+    from MetaSegmentLib.scene.geometry import grid_of
+    from MetaSegmentLib.scene.reader import read_mask
+    from scene.nodes import grid_matrix, oriented_image
+
+    bench = Bench(scene)
+    box = np.random.default_rng(0).random((6, 7, 8)) < 0.5
+    segment = bench.segmentation.GetSegmentation().GetSegment(bench.ball)
+    segment.AddRepresentation(
+        "Binary labelmap", oriented_image(box, grid_matrix(bench.volume, bench.segmentation), corner)
+    )
+    found = read_mask(segment, grid_of(bench.volume, bench.segmentation))
+    np.testing.assert_array_equal(found, look(bench.segmentation, bench.volume, bench.ball))
