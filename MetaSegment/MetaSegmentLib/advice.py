@@ -12,7 +12,6 @@ from .settings import SuggestedSlice
 
 if TYPE_CHECKING:
     from .episode import Episode
-    from .methods import AdaptedMethod
 
 SUGGESTIONS = 5
 _LEAST_SHARE = 0.02
@@ -31,8 +30,11 @@ def expected_dice(probability: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[f
     return 2 * inside, float(probability.sum(dtype=np.float64)) + float(mask.sum())
 
 
-def estimate_dice(episode: Episode, method: AdaptedMethod, promised: float) -> float | None:
+def estimate_dice(episode: Episode, promised: float) -> float | None:
     """Expected Dice of one structure over the unpainted slices; None with one painted slice.
+
+    It is what calibrated probabilities promise. On held-out training volumes neither the Dice of the painted slices
+    predicted from one another nor their number added to it.
 
     Args:
         promised: the Dice that the probabilities promise by themselves, see :func:`expected_dice`.

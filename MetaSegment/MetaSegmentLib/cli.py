@@ -17,6 +17,7 @@ from typing import Any
 
 from .errors import Cancelled, MetaSegmentError
 from .settings import DEFAULT_METHOD, Settings
+from .terminal import progress_bar
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -41,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 warnings.simplefilter("ignore")
             return int(arguments.run(arguments))
     except (KeyboardInterrupt, Cancelled):
-        return _say("Interrupted before it was done.", INTERRUPTED, arguments.verbose)
+        return _say(
+            "Interrupted before it was done; nothing was written, run it again.", INTERRUPTED, arguments.verbose
+        )
     except MetaSegmentError as error:
         return _say(str(error), FAILED, arguments.verbose)
     except MemoryError:
@@ -91,7 +94,12 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
     add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
     add("--segments", type=_words, default=(), metavar="A,B", help="names or label values to segment; default: all")
-    add("--slices", type=_indices, metavar="3,9,15", help="which slices are support; default: every slice with paint")
+    add(
+        "--slices",
+        type=_indices,
+        metavar="3,9,15",
+        help="all support slices, also empty ones; default: every slice with paint",
+    )
     add("--axis", choices=("auto", "0", "1", "2"), default="auto", help="slice axis in numpy order")
     _add_method_arguments(parser)
     add("--probabilities", type=Path, metavar="P.nrrd", help="write probabilities: 4D, background first")
@@ -130,7 +138,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         uncertainty=arguments.uncertainty,
         report=arguments.report,
     )
-    with _progress_bar(arguments.quiet) as progress:
+    with progress_bar(arguments.quiet) as progress:
         report = run(job, progress)
     if not arguments.quiet:
         _summarise(report)
@@ -196,33 +204,13 @@ def _devices() -> list[str]:
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import run_demo
 
-    with _progress_bar(arguments.quiet) as progress:
+    with progress_bar(arguments.quiet) as progress:
         run_demo(arguments.output, k=arguments.k, settings=_settings(arguments), progress=progress)
     return DONE
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(method=arguments.method, device=arguments.device, seed=arguments.seed)
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int, float | None], None] | None]:
-    """A callback that draws stage, share done and time left on stderr, or None when nobody is looking."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    layout = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
-    with tqdm(bar_format=layout, total=1, leave=False, file=sys.stderr) as bar:
-
-        def show(stage: str, done: int, total: int, eta_s: float | None) -> None:
-            bar.total, bar.n = max(total, 1), done
-            bar.set_description_str(stage, refresh=False)
-            bar.set_postfix_str("" if eta_s is None else f"{eta_s:.0f} s left", refresh=False)
-            bar.refresh()
-
-        yield show
 
 
 @contextmanager

@@ -72,6 +72,9 @@ def run_demo(
     from .demo_figure import draw
 
     settings = settings or Settings()
+    column_title(settings.method)  # an unknown method is better told of before anything is made
+    if k < 1:
+        raise InputError("At least one slice must be painted; choose a number from 1 to 8 as --k.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -194,7 +194,7 @@ class Adapted:
         if painted:
             for structure in self._structures:
                 promised = whole.promised[structure.value]
-                estimated[structure.value] = advice.estimate_dice(structure.episode, structure.method, promised)
+                estimated[structure.value] = advice.estimate_dice(structure.episode, promised)
         gap = max(s.episode.region.gap for s in self._structures)
         suggested = advice.suggest(whole.doubt, painted, self._support.axis, gap)
         about = report.make(

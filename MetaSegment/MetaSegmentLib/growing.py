@@ -21,8 +21,6 @@ class GrowFromSeeds:
     between its painted neighbours.
     """
 
-    name = "grow"
-
     def __init__(self, region: Region) -> None:
         self._region = region
 

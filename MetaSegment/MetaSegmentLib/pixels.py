@@ -26,8 +26,6 @@ class PixelClassifier:
     Pixels are drawn near the outline more often than far from it. Features depend on the image alone and are kept.
     """
 
-    name = "pixels"
-
     def __init__(self, region: Region, seed: int = 0, before: PixelClassifier | None = None) -> None:
         self._region = region
         self._seed = seed

@@ -24,8 +24,6 @@ class ContourPropagation:
     are kept.
     """
 
-    name = "propagation"
-
     def __init__(self, region: Region, before: ContourPropagation | None = None) -> None:
         self._region = region
         self._coarse: dict[int, Stack] = {}

@@ -27,8 +27,6 @@ def vanished(distance: Stack) -> Stack:
 class ShapeInterpolation:
     """Expert: shapes between and beyond the painted slices, from the paint alone."""
 
-    name = "shape"
-
     def __init__(self, region: Region) -> None:
         self._region = region
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, SettingsError
-from ..progress import Progress, ProgressCallback
+from ..progress import Progress
+from ..terminal import progress_bar
 from .protocol import PAINTED_COUNTS, PLACEMENTS
 
 DESCRIPTION = """\
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("Two of the data folders have the same name; rename one of them.")
     axis = None if args.axis == "auto" else int(args.axis)
     plan = Plan(methods, args.placement, args.device, args.seed, args.surface)
-    with _bar(getattr(args, "quiet", False)) as callback:
+    with progress_bar(getattr(args, "quiet", False)) as callback:
         progress = Progress(callback)
         chosen: dict[int, list[Any]] = {k: [] for k in args.k}
         for folder in args.data:
@@ -114,24 +114,6 @@ def _known(names: tuple[str, ...] | None) -> tuple[str, ...]:
         if name not in METHODS:
             raise SettingsError(f"There is no method '{name}'; use one of {', '.join(METHODS)}.")
     return tuple(METHODS) if names is None else names
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[ProgressCallback | None]:
-    """A progress bar on standard error when that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(file=sys.stderr, leave=False) as bar:
-
-        def show(stage: str, done: int, total: int, eta_s: float | None) -> None:
-            bar.set_description(stage, refresh=False)
-            bar.total, bar.n = total, done
-            bar.refresh()
-
-        yield show
 
 
 def _names(text: str) -> tuple[str, ...]:
