@@ -66,11 +66,11 @@ class SliceEvidence:
 
     Attributes:
         logits: expert name → (GRID, GRID) logits.
-        inputs: (len(CHANNELS), GRID, GRID) float32 network inputs.
+        inputs: (len(CHANNELS), GRID, GRID) network inputs; half floats, since a tall volume has hundreds of slices.
     """
 
     logits: dict[str, Stack]
-    inputs: Stack
+    inputs: NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Evidence:
     @property
     def inputs(self) -> Stack:
         """(T, len(CHANNELS), GRID, GRID) network inputs."""
-        return _stack([part.inputs for part in self.parts], (len(CHANNELS), GRID, GRID))
+        return _stack([part.inputs for part in self.parts], (len(CHANNELS), GRID, GRID)).astype(np.float32)
 
 
 class Episode:
@@ -218,7 +218,7 @@ class Episode:
                 "grow": np.float32(6) * grow[1] - np.float32(3),
                 "pixels": pixels[place],
             }
-            self._kept[self._key(support, target)] = SliceEvidence(logits, inputs)
+            self._kept[self._key(support, target)] = SliceEvidence(logits, inputs.astype(np.float16))
 
     def _channels(
         self,
@@ -269,5 +269,5 @@ def _known_distance(region: Region, index: int) -> Stack:
     return np.full((GRID, GRID), -10.0, np.float32) if distance is None else distance
 
 
-def _stack(arrays: Sequence[Stack], shape: tuple[int, ...]) -> Stack:
+def _stack(arrays: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
     return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)

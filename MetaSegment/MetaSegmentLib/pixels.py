@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, sobel
 
 from .region import GRID, Region, Stack
@@ -29,7 +30,7 @@ class PixelClassifier:
     def __init__(self, region: Region, seed: int = 0, before: PixelClassifier | None = None) -> None:
         self._region = region
         self._seed = seed
-        self._features: dict[int, Stack] = {}
+        self._features: dict[int, NDArray[np.float16]] = {}
         if before is not None:
             self._features = before._features
 
@@ -67,15 +68,15 @@ class PixelClassifier:
             truth.append(self._region.mask(index).ravel()[picked])
         return np.concatenate(rows), np.concatenate(truth)
 
-    def describe(self, index: int) -> Stack:
-        """(GRID * GRID, features) of a slice, without its position along the axis."""
+    def describe(self, index: int) -> NDArray[np.float16]:
+        """(GRID * GRID, features) of a slice, without its position along the axis; half floats to save memory."""
         if index not in self._features:
-            self._features[index] = _describe(*(self._region.image(index + d) for d in (-1, 0, 1)))
+            self._features[index] = _describe(*(self._region.image(index + d) for d in (-1, 0, 1))).astype(np.float16)
         return self._features[index]
 
     def _rows(self, index: int) -> Stack:
         z = np.full((GRID * GRID, 1), index, np.float32)
-        return np.concatenate([self.describe(index), z], axis=1)
+        return np.concatenate([self.describe(index).astype(np.float32), z], axis=1)
 
 
 def _describe(below: Stack, image: Stack, above: Stack) -> Stack:

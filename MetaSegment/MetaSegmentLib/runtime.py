@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import weights
 from .device import BATCH, within_memory
@@ -44,8 +45,10 @@ class Tools:
             self._loaded[name] = weights.load(name)
         return {key: value.to(self.device) for key, value in self._loaded[name].items()}
 
-    def run(self, network: nn.Module, parameters: Mapping[str, Tensor], inputs: Stack, stage: str) -> Stack:
-        """Outputs of a network for (N, channels, H, W) inputs, batch after batch, without gradients."""
+    def run(
+        self, network: nn.Module, parameters: Mapping[str, Tensor], inputs: Sequence[NDArray[Any]], stage: str
+    ) -> Stack:
+        """Outputs of a network for N inputs (channels, H, W), batch after batch, without gradients."""
         import torch
         from torch.func import functional_call
 
@@ -55,7 +58,7 @@ class Tools:
             starts = range(0, len(inputs), batch)
             with torch.inference_mode():
                 for start in self.progress.steps(stage, starts):
-                    part = torch.from_numpy(inputs[start : start + batch]).to(device)
+                    part = torch.from_numpy(np.stack(inputs[start : start + batch]).astype(np.float32)).to(device)
                     part = part.contiguous(memory_format=torch.channels_last)
                     parts.append(functional_call(network, there, (part,)).float().cpu().numpy())
             return np.concatenate(parts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..episode import Episode
@@ -52,5 +54,5 @@ class AdaptedNetwork:
             return None
         return self._left_out.of(evidence, lambda inputs: self._run(inputs, "checking on the painted slices"))
 
-    def _run(self, inputs: Stack, stage: str) -> Stack:
+    def _run(self, inputs: list[NDArray[Any]], stage: str) -> Stack:
         return self._tools.run(self._network, self.parameters, inputs, stage)

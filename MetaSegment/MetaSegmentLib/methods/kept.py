@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..episode import Evidence, SliceEvidence
 from ..region import Stack
@@ -20,12 +22,12 @@ class KeptLogits:
     def __init__(self, before: KeptLogits | None = None) -> None:
         self._kept: dict[int, tuple[SliceEvidence, Stack]] = dict(before._kept) if before else {}
 
-    def of(self, evidence: Evidence, compute: Callable[[Stack], Stack]) -> Stack:
-        """(T, GRID, GRID) logits, computed from the inputs (N, channels, GRID, GRID) of those slices that need it."""
+    def of(self, evidence: Evidence, compute: Callable[[list[NDArray[Any]]], Stack]) -> Stack:
+        """(T, GRID, GRID) logits, computed from the inputs (channels, GRID, GRID) of those slices that need it."""
         pairs = list(zip(evidence.slices, evidence.parts, strict=True))
         new = [(index, part) for index, part in pairs if not self._holds(index, part)]
         if new:
-            logits = compute(np.stack([part.inputs for _, part in new]))
+            logits = compute([part.inputs for _, part in new])
             self._kept |= {index: (part, one) for (index, part), one in zip(new, logits, strict=True)}
         return np.stack([self._kept[index][1] for index, _ in pairs])
 

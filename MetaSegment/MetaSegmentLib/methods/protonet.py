@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..episode import Episode
@@ -34,7 +36,7 @@ class ProtoNet:
         truth = torch.from_numpy(np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32))
         network = _Embedding()
         parameters = {f"network.{name}": value for name, value in tools.weights(self.weights).items()}
-        features = torch.from_numpy(tools.run(network, parameters, evidence.inputs, "adapting"))
+        features = torch.from_numpy(tools.run(network, parameters, list(evidence.inputs), "adapting"))
         prototypes = {
             "foreground": prototypes_of(features, truth, self._settings),
             "background": prototypes_of(features, 1 - truth, self._settings),
@@ -60,7 +62,7 @@ class AdaptedProtoNet:
         self._queries: KeptLogits = KeptLogits(before._queries if before else None)
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
-        def run(inputs: Stack) -> Stack:
+        def run(inputs: list[NDArray[Any]]) -> Stack:
             return self._tools.run(self._compare, self._parameters, inputs, "predicting")
 
         return self._queries.of(self._episode.queries(slices), run)
@@ -92,5 +94,10 @@ class _Compare(nn.Module):
         network = self.embedding.network
         query = self.embedding(inputs)
         sharpness = network.sharpness.exp()
-        likelihood = logits_of(query, self.foreground, self.background, self._settings.distance, sharpness)
+        # Slice by slice, so that the distances to all prototypes stay in the processor's cache.
+        slices = [
+            logits_of(one, self.foreground, self.background, self._settings.distance, sharpness)
+            for one in query.split(1)
+        ]
+        likelihood = torch.cat(slices)
         return likelihood + mixed_experts(inputs, network.prior)
