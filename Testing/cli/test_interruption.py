@@ -49,5 +49,5 @@ def test_no_output_changes_when_a_run_is_stopped(
     after = {name: content for name, content in workplace.listing().items() if not name.startswith(".metasegment-")}
     assert after == before
     if number != signal.SIGKILL:
-        assert said == "metasegment: Interrupted before it was done.\n"
+        assert said == "metasegment: Interrupted before it was done; nothing was written, run it again.\n"
         assert not list(workplace.folder.glob(".metasegment-*"))
