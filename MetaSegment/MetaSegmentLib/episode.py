@@ -7,7 +7,7 @@ this file, so a network is used exactly as it was trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,8 +22,35 @@ from .propagation import ContourPropagation
 from .region import GRID, Region, Stack
 from .shape import ShapeInterpolation
 
-EXPERTS = ("shape", "propagation", "grow", "pixels")
-"""Names of the experts that need no learning."""
+
+@dataclass(frozen=True)
+class Scale:
+    """How an expert's answer is read: as the logit ``factor · answer + offset``, and by a network as
+    ``answer / divisor``. Works on arrays and tensors alike."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+    divisor: float = 1.0
+
+    def logit(self, answer: Any) -> Any:
+        return self.factor * answer + self.offset
+
+    def shown(self, answer: Any) -> Any:
+        return answer / self.divisor
+
+    def logit_of_shown(self, shown: Any) -> Any:
+        return self.factor * self.divisor * shown + self.offset
+
+
+SCALES = {
+    "shape": Scale(0.5, divisor=10),
+    "propagation": Scale(0.5, divisor=10),
+    "grow": Scale(6, offset=-3),
+    "pixels": Scale(divisor=4),
+}
+
+EXPERTS = tuple(SCALES)
+"""Names of the experts that need no learning; a channel of the network is called after each."""
 
 CHANNELS = (
     "image below",
@@ -171,13 +198,13 @@ class Episode:
             tasks = [partial(self._pixels.describe, i) for i in {*support, *targets}] if name == "pixels" else []
         run_all("reading the slices", tasks, self._progress, self._workers)
         self._progress.report("learning from the paint", 0, 1)
-        if name == "shape":
-            return np.float32(0.5) * self._shape.predict(support, targets)
-        if name == "propagation":
-            return np.float32(0.5) * self._propagation.predict(support, targets)
-        if name == "grow":
-            return np.float32(6) * self._grow.predict(support, targets) - np.float32(3)
-        return self._pixels.predict(support, targets)
+        experts: dict[str, Callable[..., Stack]] = {
+            "shape": self._shape.predict,
+            "propagation": self._propagation.predict,
+            "grow": self._grow.predict,
+            "pixels": self._pixels.predict,
+        }
+        return np.asarray(SCALES[name].logit(experts[name](support, targets)))
 
     def _left_out(self) -> list[tuple[int, tuple[int, ...]]]:
         """(painted slice, the other painted slices) wherever a filled one is among the others."""
@@ -210,31 +237,26 @@ class Episode:
         grown = dict(zip(around, self._grow.predict(support, around), strict=True))
         pixels = self._pixels.predict(support, targets)
         for place, target in enumerate(targets):
-            grow = (grown[max(target - 1, 0)], grown[target], grown[min(target + 1, last)])
-            inputs = self._channels(support, target, shape[place], propagation[place], grow, pixels[place])
-            logits = {
-                "shape": np.float32(0.5) * shape[place],
-                "propagation": np.float32(0.5) * propagation[place],
-                "grow": np.float32(6) * grow[1] - np.float32(3),
+            answers = {
+                "grow below": grown[max(target - 1, 0)],
+                "grow": grown[target],
+                "grow above": grown[min(target + 1, last)],
+                "shape": shape[place],
+                "propagation": propagation[place],
                 "pixels": pixels[place],
             }
+            inputs = self._channels(support, target, answers)
+            logits = {name: scale.logit(answers[name]) for name, scale in SCALES.items()}
             self._kept[self._key(support, target)] = SliceEvidence(logits, inputs.astype(np.float16))
 
-    def _channels(
-        self,
-        support: Sequence[int],
-        target: int,
-        shape: Stack,
-        propagation: Stack,
-        grown: tuple[Stack, Stack, Stack],
-        pixels: Stack,
-    ) -> Stack:
+    def _channels(self, support: Sequence[int], target: int, answers: Mapping[str, Stack]) -> Stack:
+        """Network inputs of a slice; an answer is named after its channel and scaled as the expert it begins with."""
         region = self.region
         gap = region.gap_of(support)
         near = _nearest(support, target)
         painted: list[NDArray[Any]] = []
         for index in near:
-            painted += [region.image(index), _known_distance(region, index) / 10]
+            painted += [region.image(index), SCALES["shape"].shown(_known_distance(region, index))]
         outside = target < min(support) or target > max(support)
         scalars = [
             *((target - index) / gap for index in near),
@@ -244,10 +266,7 @@ class Episode:
         ]
         planes: list[NDArray[Any]] = [
             *(region.image(target + d) for d in (-1, 0, 1)),
-            shape / 10,
-            propagation / 10,
-            *grown,
-            pixels / 4,
+            *(SCALES[name.split()[0]].shown(answers[name]) for name in CHANNELS if name in answers),
             *painted,
             *(np.full((GRID, GRID), np.clip(s, -3, 3), np.float32) for s in scalars),
         ]

@@ -13,7 +13,7 @@ from monai.losses.dice import DiceCELoss, DiceLoss
 from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor, nn
 
-from .episode import CHANNELS
+from .episode import CHANNELS, SCALES
 
 EMBEDDING = 16
 _WIDTHS = (16, 24, 32, 48, 64, 16)
@@ -54,8 +54,13 @@ class SliceNetwork(nn.Module):
 
 def mixed_experts(inputs: Tensor, weights: Tensor) -> Tensor:
     """Σ w · logits of the experts, (N, H, W), read from network inputs (N, channels, H, W); order of EXPERTS."""
-    logits = (5 * inputs[:, 3], 5 * inputs[:, 4], 6 * inputs[:, 6] - 3, 4 * inputs[:, 8])
-    return (torch.stack(logits, dim=1) * weights[:, None, None]).sum(1)
+    return (expert_logits(inputs) * weights[:, None, None]).sum(1)
+
+
+def expert_logits(inputs: Tensor) -> Tensor:
+    """(N, 4, H, W) logits of the experts, read from network inputs (N, channels, H, W); order of EXPERTS."""
+    shown = ((scale, inputs[:, CHANNELS.index(name)]) for name, scale in SCALES.items())
+    return torch.stack([scale.logit_of_shown(channel) for scale, channel in shown], dim=1)
 
 
 _soft_dice = DiceLoss(sigmoid=True, smooth_nr=4.0, smooth_dr=4.0)

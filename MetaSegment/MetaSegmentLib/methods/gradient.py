@@ -66,9 +66,12 @@ def first_rates(network: nn.Module, rate: float = FIRST_RATE) -> Parameters:
 
 
 def split_weights(weights: Mapping[str, Tensor]) -> tuple[Parameters, Parameters]:
-    """Stored tensors → (parameters, step sizes)."""
-    parameters = {name: value for name, value in weights.items() if not name.startswith(RATE_PREFIX)}
-    rates = {
+    """Stored tensors → (parameters of the network, step sizes); what other stages stored beside them is left out."""
+    return {name: value for name, value in weights.items() if "/" not in name}, learned_rates(weights)
+
+
+def learned_rates(weights: Mapping[str, Tensor]) -> Parameters:
+    """The step sizes among stored tensors, by parameter name."""
+    return {
         name.removeprefix(RATE_PREFIX): value.exp() for name, value in weights.items() if name.startswith(RATE_PREFIX)
     }
-    return parameters, rates

@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .meta import TrainingSettings
 
+STAGES = ("base", "maml", "fomaml")
+"""Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``metasegment train``."""
     parser.description = (
         "Meta-train a network. 'episodes' runs the experts on tasks drawn from labelled volumes and writes what a "
-        "network would see; 'base' and then 'maml' train on that. A run that was stopped goes on where it was."
+        "network would see; 'base' and then the others train on that. A run that was stopped goes on where it was."
     )
-    parser.add_argument("stage", choices=("episodes", "base", "maml"))
+    parser.add_argument("stage", choices=("episodes", *STAGES))
     parser.add_argument("--data", type=Path, help="folder of training data sets, or one data set (episodes)")
     parser.add_argument("--episodes", type=Path, required=True, help="folder of episodes, written or read")
     parser.add_argument("--count", type=int, default=1000, help="how many episodes to write")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that write episodes")
     parser.add_argument("--held-out", action="store_true", help="episodes of the volumes kept for validation")
-    parser.add_argument("--output", type=Path, help="folder of the run: checkpoint, log, weights (base, maml)")
-    parser.add_argument("--start", type=Path, help="folder of the weights 'base' to go on from (maml)")
+    parser.add_argument("--output", type=Path, help="folder of the run: checkpoint, log, weights")
+    parser.add_argument("--start", type=Path, help="folder of the weights 'base' to go on from; default: those shipped")
     parser.add_argument("--steps", type=int, help="updates")
     parser.add_argument("--rate", type=float, help="highest learning rate")
-    parser.add_argument("--first-order", action="store_true", help="leave out second derivatives (maml)")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -81,12 +83,12 @@ def _train(args: argparse.Namespace) -> int:
     from .. import weights
     from ..errors import InputError
     from .meta import Trainer
+    from .objectives import OBJECTIVES
 
     if args.output is None:
         raise InputError("Name the folder of the run with --output.")
-    start = None
-    if args.stage == "maml":
-        start = weights.load("base", args.start or weights.FOLDER)
+    first = OBJECTIVES[args.stage].start
+    start = None if first is None else weights.load(first, args.start or weights.FOLDER)
     settings = _settings(args)
     trainer = Trainer(args.episodes, args.output, settings, start)
     with tqdm(total=settings.steps, initial=trainer.step, desc=args.stage, unit="step") as bar:
@@ -100,10 +102,9 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> TrainingSettings:
-    from .meta import MAML, TrainingSettings
+    from .meta import TrainingSettings
+    from .objectives import OBJECTIVES
 
     chosen = {key: getattr(args, key) for key in ("steps", "rate") if getattr(args, key) is not None}
-    defaults = MAML if args.stage == "maml" else {}
-    return TrainingSettings(
-        **{**defaults, **chosen, "stage": args.stage, "first_order": args.first_order, "seed": args.seed}
-    )
+    defaults = OBJECTIVES[args.stage].defaults
+    return TrainingSettings(**{**defaults, **chosen, "stage": args.stage, "seed": args.seed})

@@ -1,8 +1,6 @@
 """Meta-training: episodes in, weights out.
 
-Two stages share one loop. ``base`` trains the network to predict queries directly, through its head and through
-prototypes (episodic training of prototypical networks). ``maml`` goes on from there and trains weights and step sizes
-so that a few gradient steps on the painted slices lower the loss on the queries (second order by default).
+All stages share one loop; what each minimises stands in ``objectives.py``.
 A checkpoint holds everything that a restart needs and is written beside its place and renamed.
 """
 
@@ -15,23 +13,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.func import functional_call
 
 from .. import weights
-from ..episode import lies_inside
 from ..errors import InputError
-from ..methods.gradient import RATE_PREFIX, first_rates, inner_loop, split_weights
-from ..methods.prototypes import PrototypeSettings, prototype_logits
-from ..networks import SliceNetwork, mixed_experts, segmentation_loss
+from ..methods.gradient import split_weights
+from ..networks import SliceNetwork
 from .augment import augment
 from .episodes import read_episode
+from .objectives import OBJECTIVES, Drawn
 
-Stage = Literal["base", "maml"]
 _SAVE_EVERY_S = 60.0
 
 
@@ -40,30 +34,22 @@ class TrainingSettings:
     """How to train.
 
     Args:
-        stage: ``base`` or ``maml``; the latter starts from the stored weights ``base``.
+        stage: a name of OBJECTIVES.
         steps: updates; the learning rate falls to zero over them along a cosine.
         tasks: episodes an update.
         support, queries: slices of each kind taken from an episode for an update.
         rate: highest learning rate.
-        inner_steps: gradient steps on the painted slices (``maml``).
-        first_order: leave out second derivatives (FOMAML).
         decay: of the running average of the weights that is kept as the result.
     """
 
-    stage: Stage = "base"
+    stage: str = "base"
     steps: int = 4000
     tasks: int = 2
     support: int = 3
     queries: int = 4
     rate: float = 2e-3
-    inner_steps: int = 2
-    first_order: bool = False
     decay: float = 0.998
     seed: int = 0
-
-
-MAML: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
-"""What differs by default for the stage ``maml``."""
 
 
 class Trainer:
@@ -86,13 +72,18 @@ class Trainer:
         self._random = torch.Generator().manual_seed(settings.seed)
         self.network = SliceNetwork()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 30 % faster on a CPU
-        self._rates = first_rates(self.network) if settings.stage == "maml" else {}
+        self._objective = OBJECTIVES[settings.stage]
+        self._own = self._objective.loss.own(self.network)
         if start is not None:
             parameters, _ = split_weights(start)
             self.network.load_state_dict(parameters)
         self._groups = [
             {"params": list(self.network.parameters()), "base": settings.rate},
-            {"params": list(self._rates.values()), "base": settings.rate * 100, "weight_decay": 0.0},
+            {
+                "params": list(self._own.values()),
+                "base": settings.rate * self._objective.own_rate,
+                "weight_decay": 0.0,
+            },
         ]
         self._optimiser = torch.optim.AdamW(
             [g for g in self._groups if g["params"]], lr=settings.rate, weight_decay=1e-4
@@ -122,7 +113,7 @@ class Trainer:
         return dict(self._average)
 
     def _trained(self) -> dict[str, Tensor]:
-        return {**dict(self.network.named_parameters()), **{RATE_PREFIX + n: r for n, r in self._rates.items()}}
+        return {**dict(self.network.named_parameters()), **self._own}
 
     def advance(self) -> float:
         """One update; returns its loss."""
@@ -133,10 +124,8 @@ class Trainer:
         self._optimiser.zero_grad()
         total = 0.0
         for _ in range(self.settings.tasks):
-            task_loss = self._maml_loss if self.settings.stage == "maml" else self._base_loss
-            loss = task_loss(*self._draw()) / self.settings.tasks
-            loss.backward()
-            total += float(loss.detach())
+            share = 1 / self.settings.tasks
+            total += share * self._objective.loss.backward(self.network, self._own, self._draw(), share)
         torch.nn.utils.clip_grad_norm_(list(self._trained().values()), 3.0)
         self._optimiser.step()
         decay = min(self.settings.decay, (self.step + 1) / (self.step + 10))
@@ -146,8 +135,8 @@ class Trainer:
         self.step += 1
         return total
 
-    def _draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Support inputs and truth, query inputs and truth of a random episode, augmented."""
+    def _draw(self) -> Drawn:
+        """Some painted and query slices of a random episode, augmented."""
         if self.step % 100 == 0 or not self._files:
             self._files = sorted(self._episodes.glob("*.safetensors"))
             if not self._files:
@@ -163,29 +152,7 @@ class Trainer:
         inputs, truth = augment(inputs, truth.float(), self._random)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         n = len(support)
-        return inputs[:n], truth[:n], inputs[n:], truth[n:]
-
-    def _base_loss(self, support: Tensor, support_truth: Tensor, query: Tensor, query_truth: Tensor) -> Tensor:
-        inputs = torch.cat([support, query])
-        features = self.network.embed(inputs)
-        logits = self.network.decide(inputs, features)
-        n = len(support)
-        direct = segmentation_loss(logits[n:], query_truth) + 0.3 * segmentation_loss(logits[:n], support_truth)
-        if support_truth.sum() < 1:
-            return direct
-        sharpness = self.network.sharpness.exp()
-        likelihood = prototype_logits(features[:n], support_truth, features[n:], PrototypeSettings(), sharpness)
-        compared = likelihood + mixed_experts(inputs[n:], self.network.prior)
-        return direct + 0.5 * segmentation_loss(compared, query_truth)
-
-    def _maml_loss(self, support: Tensor, support_truth: Tensor, query: Tensor, query_truth: Tensor) -> Tensor:
-        parameters = dict(self.network.named_parameters())
-        rates = {name: rate.exp() for name, rate in self._rates.items()}
-        inside = lies_inside(support)
-        steps = self.settings.inner_steps if inside.any() else 0
-        painted = (support[inside], support_truth[inside])
-        adapted = inner_loop(self.network, parameters, rates, *painted, steps, self.settings.first_order)
-        return segmentation_loss(functional_call(self.network, adapted, (query,)), query_truth)
+        return Drawn(inputs[:n], truth[:n], inputs[n:], truth[n:])
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights."""
