@@ -52,7 +52,7 @@ def _blob(seed: int, shape: tuple[int, int, int] = (24, 22, 20)) -> np.ndarray:
 
 
 def _real_masks() -> Iterator[np.ndarray]:
-    for name in ("acdc", "msd_hippocampus", "openkbp"):
+    for name in ("msd_hippocampus", "msd_spleen_crop", "openkbp"):
         label_files = sorted((DATA / name / "labels").glob("*.nii.gz"))
         if label_files:
             import SimpleITK

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.protocol import Placement, painted_slices
+from ..evaluation.split import held_out
 from ..files.images import read_image
 from ..support import Support
 from ..volume import Volume
@@ -26,7 +27,6 @@ Random = np.random.Generator
 _PAINTED = (2, 3, 3, 4, 5, 5, 6, 8)
 _INSIDE_SHARE = 0.65
 _EMPTY_SHARE = 0.15
-_HELD_OUT_EVERY = 6
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class TaskMaker:
     def _path(self, source: Source, random: Random) -> Path:
         if source.name not in self._files:
             files = sorted((source.folder / "labels").iterdir())
-            if len(files) >= _HELD_OUT_EVERY:
-                files = [f for i, f in enumerate(files) if (i % _HELD_OUT_EVERY == 0) == self.held_out]
+            if kept := held_out(files):
+                files = kept if self.held_out else [file for file in files if file not in kept]
             self._files[source.name] = files
         files = self._files[source.name]
         return files[int(random.integers(len(files)))]
