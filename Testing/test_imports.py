@@ -32,7 +32,7 @@ FLOORS = (
     ("runtime", "transfer"),
     ("fusion",),
     ("methods",),
-    ("advice", "assembly", "report"),
+    ("advice", "assembly", "assignment", "report"),
     ("engine",),
     ("files", "scene", "training", "evaluation"),
     ("cohort", "gui", "web", "demo", "demo_figure"),

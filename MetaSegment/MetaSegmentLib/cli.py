@@ -11,7 +11,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from .terminal import progress_bar
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,13 +165,11 @@ def _methods(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     from . import weights
+    from .report import versions
 
     print(f"MetaSegment {__version__}, Python {sys.version.split()[0]}")
-    for package in PACKAGES:
-        try:
-            print(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            print(f"{package} is not installed")
+    for package, found in versions().items():
+        print(f"{package} {found}" if found else f"{package} is not installed")
     print("Devices: " + ", ".join(_devices()))
     return max((_check_weights(name) for name in weights.names()), default=DONE)
 

@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
 from . import advice, report
 from .assembly import Patch, assemble
+from .assignment import Assignment
 from .device import choose_device
 from .episode import Episode
 from .errors import InputError
@@ -20,12 +20,8 @@ from .progress import CancelCallback, Progress, ProgressCallback
 from .region import Stack, make_region
 from .runtime import Tools
 from .settings import Result, Settings
-from .support import Support, find_support
+from .support import find_support
 from .volume import Volume, check_volume
-
-if TYPE_CHECKING:
-    from .methods import MethodInfo
-
 
 # Experts work side by side; more threads than this gain nothing, since parts of their work take turns.
 _WORKERS = min(4, os.cpu_count() or 1)
@@ -74,11 +70,11 @@ def adapt(
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
     start = time.monotonic()
     settings = settings or Settings()
-    method = find_method(settings.method)
+    find_method(settings.method)  # before any work
     tools = Tools(choose_device(settings.device), settings.seed, Progress(progress, cancel))
     volume = check_volume(image, spacing)
     support = find_support(painted, volume.array.shape, slices, axis)
-    return Adapted._learn(volume, support, settings, method, tools, dict(names or {}), start, None)
+    return Adapted._learn(Assignment(volume, support, settings, tools, dict(names or {})), start)
 
 
 @dataclass(frozen=True)
@@ -93,50 +89,28 @@ class _Structure:
 class Adapted:
     """Methods adapted to the painted slices of a volume; made by :func:`adapt`."""
 
-    def __init__(
-        self,
-        volume: Volume,
-        support: Support,
-        settings: Settings,
-        method: MethodInfo,
-        tools: Tools,
-        names: dict[int, str],
-        structures: list[_Structure],
-        seconds: float,
-    ) -> None:
-        self._volume = volume
-        self._support = support
-        self._settings = settings
-        self._method = method
-        self._tools = tools
-        self._names = names
+    def __init__(self, assignment: Assignment, structures: list[_Structure], seconds: float) -> None:
+        self._assignment = assignment
         self._structures = structures
         self._seconds = seconds
 
     @classmethod
-    def _learn(
-        cls,
-        volume: Volume,
-        support: Support,
-        settings: Settings,
-        method: MethodInfo,
-        tools: Tools,
-        names: dict[int, str],
-        start: float,
-        before: Adapted | None,
-    ) -> Adapted:
+    def _learn(cls, assignment: Assignment, start: float, before: Adapted | None = None) -> Adapted:
+        support, tools, method = assignment.support, assignment.tools, assignment.method
         earlier = {s.value: s for s in before._structures} if before else {}
+        same_method = before is not None and before._assignment.method is method
         made = method.make()
         structures = []
         for value in support.values:
             tools.progress.check()
             known = earlier.get(value)
-            region = make_region(volume, support, value, known.episode.region if known else None)
-            episode = Episode(region, settings.seed, known.episode if known else None, tools.progress, _WORKERS)
-            goes_on = known is not None and before is not None and before._method is method and episode.continues
+            region = make_region(assignment.volume, support, value, known.episode.region if known else None)
+            seed = assignment.settings.seed
+            episode = Episode(region, seed, known.episode if known else None, tools.progress, _WORKERS)
+            goes_on = known is not None and same_method and episode.continues
             adapted = made.adapt(episode, tools, known.method if known and goes_on else None)
             structures.append(_Structure(value, episode, adapted))
-        return cls(volume, support, settings, method, tools, names, structures, time.monotonic() - start)
+        return cls(assignment, structures, time.monotonic() - start)
 
     def update(
         self,
@@ -155,14 +129,15 @@ class Adapted:
             MetaSegmentError: as :func:`adapt`.
         """
         start = time.monotonic()
-        settings = self._settings if method is None else replace(self._settings, method=method)
-        info = find_method(settings.method)
-        support = find_support(painted, self._volume.array.shape, slices, self._support.axis)
-        if slices is None and (empty := self._support.empty):
-            named = sorted({*support.slices, *empty})
-            support = find_support(painted, self._volume.array.shape, named, self._support.axis)
-        tools = self._tools.again(self._tools.progress.again(progress, cancel))
-        return self._learn(self._volume, support, settings, info, tools, self._names, start, self)
+        now = self._assignment
+        settings = now.settings if method is None else replace(now.settings, method=method)
+        find_method(settings.method)
+        shape, axis = now.volume.array.shape, now.support.axis
+        support = find_support(painted, shape, slices, axis)
+        if slices is None and (empty := now.support.empty):
+            support = find_support(painted, shape, sorted({*support.slices, *empty}), axis)
+        tools = now.tools.again(now.tools.progress.again(progress, cancel))
+        return self._learn(replace(now, support=support, settings=settings, tools=tools), start, self)
 
     def predict(
         self,
@@ -179,50 +154,40 @@ class Adapted:
             MetaSegmentError: as :func:`segment`; also when the structures cannot be found in the other volume.
         """
         start = time.monotonic()
-        self._tools.progress.listen(progress, cancel)
+        self._assignment.tools.progress.listen(progress, cancel)
         if image is None:
-            return self._result(self._support.slices, start)
+            return self._result(self._assignment.support.slices, start)
         return self._predict_other(check_volume(image, spacing), start)
 
     def _result(self, painted: tuple[int, ...], start: float, values: tuple[int, ...] | None = None) -> Result:
         """Everything about this volume; ``painted`` slices are taken as they are, ``values`` are all labels."""
-        progress = self._tools.progress
-        values = values or self._support.values
+        volume, support = self._assignment.volume, self._assignment.support
+        progress = self._assignment.tools.progress
+        values = values or support.values
         patches = {s.value: Patch(s.episode.region, _logits(s, painted)) for s in self._structures}
-        whole = assemble(self._volume, self._support, values, patches, painted, progress)
+        whole = assemble(volume, support, values, patches, painted, progress)
         estimated: dict[int, float | None] = dict.fromkeys(values)
         if painted:
             for structure in self._structures:
                 promised = whole.promised[structure.value]
                 estimated[structure.value] = advice.estimate_dice(structure.episode, promised)
         gap = max(s.episode.region.gap for s in self._structures)
-        suggested = advice.suggest(whole.doubt, painted, self._support.axis, gap)
-        about = report.make(
-            self._method,
-            self._settings,
-            self._tools,
-            self._volume,
-            self._support,
-            whole.labels,
-            self._names,
-            estimated,
-            suggested,
-            {**progress.seconds, "total": self._seconds + time.monotonic() - start},
-        )
+        suggested = advice.suggest(whole.doubt, painted, support.axis, gap)
+        seconds = {**progress.seconds, "total": self._seconds + time.monotonic() - start}
+        about = report.make(self._assignment, whole.labels, estimated, suggested, seconds)
         return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
 
     def _predict_other(self, target: Volume, start: float) -> Result:
         from .transfer import carry_support
 
-        own = self._result(self._support.slices, start)
-        tools = self._tools
-        support = carry_support(self._volume, own.labels, target, self._support.axis, tools.progress.check)
+        own = self._assignment
+        labels = self._result(own.support.slices, start).labels
+        support = carry_support(own.volume, labels, target, own.support.axis, own.tools.progress.check)
         if support is None:
             raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
-        other = self._learn(target, support, self._settings, self._method, tools, self._names, time.monotonic(), None)
-        result = other._result((), start, self._support.values)
-        about = {**result.report, "support_slices": list(self._support.slices)}
-        return replace(result, report=about)
+        other = self._learn(replace(own, volume=target, support=support), time.monotonic())
+        result = other._result((), start, own.support.values)
+        return replace(result, report={**result.report, "support_slices": list(own.support.slices)})
 
 
 def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:

@@ -10,27 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import weights
-from .settings import Settings, SuggestedSlice
-from .support import Support
+from .settings import SuggestedSlice
 from .version import __version__
-from .volume import Volume
 
 if TYPE_CHECKING:
-    from .methods import MethodInfo
-    from .runtime import Tools
+    from .assignment import Assignment
 
-_PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK", "scikit-learn", "slicer-core")
+PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
+"""The packages that decide on the results."""
 
 
-def versions() -> dict[str, str]:
-    """Versions of MetaSegment and of the packages that decide on its results; absent ones are left out."""
-    found = {"metasegment": __version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def versions() -> dict[str, str | None]:
+    """Versions of PACKAGES; None for an absent one."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def peak_memory_mb() -> float | None:
@@ -45,19 +44,15 @@ def peak_memory_mb() -> float | None:
 
 
 def make(
-    method: MethodInfo,
-    settings: Settings,
-    tools: Tools,
-    volume: Volume,
-    support: Support,
+    assignment: Assignment,
     labels: NDArray[Any],
-    names: Mapping[int, str],
     estimated: Mapping[int, float | None],
     suggested: list[SuggestedSlice],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """The report of ``Result.report``; volumes in millilitres."""
-    voxel_ml = float(np.prod(volume.spacing)) / 1000
+    method, support, names = assignment.method, assignment.support, assignment.names
+    voxel_ml = float(np.prod(assignment.volume.spacing)) / 1000
     # Slice by slice: bincount makes a copy of eight bytes a voxel.
     counts = sum(np.bincount(part.ravel(), minlength=max(estimated) + 1) for part in labels)
     assert isinstance(counts, np.ndarray)
@@ -72,14 +67,14 @@ def make(
     }
     return {
         "method": method.name,
-        "device": str(tools.device),
+        "device": str(assignment.tools.device),
         "axis": support.axis,
         "support_slices": list(support.slices),
         "segments": segments,
         "suggested_slices": suggested,
         "seconds": {stage: round(s, 3) for stage, s in seconds.items()},
         "peak_memory_mb": peak_memory_mb(),
-        "versions": versions(),
+        "versions": {"metasegment": __version__, **{name: found for name, found in versions().items() if found}},
         "weights_sha256": {name: weights.checksum(name) for name in method.weights},
-        "seed": settings.seed,
+        "seed": assignment.settings.seed,
     }

@@ -42,9 +42,8 @@ class ShapeInterpolation:
 def knots(region: Region, support: Sequence[int]) -> tuple[list[int], Stack]:
     """Slice positions and signed distances between which to interpolate, the shrinking ends included."""
     support = sorted(support)
-    filled = [i for i in support if region.distances[i] is not None]
-    shapes = {i: region.distances[i] for i in filled}
-    known: dict[int, Stack] = {i: shape for i, shape in shapes.items() if shape is not None}
+    known: dict[int, Stack] = {i: shape for i in support if (shape := region.distances[i]) is not None}
+    filled = sorted(known)
     for index in support:
         if index not in known:
             nearest = [
