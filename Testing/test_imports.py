@@ -15,7 +15,7 @@ HEAVY = ("torch", "monai", "qt", "ctk", "PySide6", "vtk", "vtkmodules", "slicer"
 
 # Who may import a toolkit; paths are those below MetaSegmentLib.
 ALLOWED = {
-    "SimpleITK": ("files/", "registration.py"),
+    "SimpleITK": ("files/", "registration.py", "training/supervoxels.py"),
     "vtk": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
     "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
     "slicer": ("scene/", "web/", "evaluation/peers.py", "growing.py", "dependencies.py"),

@@ -17,7 +17,8 @@ from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.episodes import make_episode
 from MetaSegmentLib.training.meta import Trainer, TrainingSettings
 from MetaSegmentLib.training.synthesis import lesion, random_shapes, render
-from MetaSegmentLib.training.tasks import Source, TaskMaker
+from MetaSegmentLib.training.sources import Source
+from MetaSegmentLib.training.tasks import TaskMaker
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def episodes(cohort, tmp_path_factory):
 
 
 def test_an_episode_holds_what_the_product_would_see(cohort):
-    maker = TaskMaker([Source(cohort, 1.0)], shapes_share=0)
+    maker = TaskMaker([Source(cohort, 1.0)])
     random = np.random.default_rng(1)
     task = maker.make(random)
     found = make_episode(task, random)
@@ -55,7 +56,7 @@ def test_an_episode_holds_what_the_product_would_see(cohort):
 
 
 def test_tasks_can_be_drawn_again(cohort):
-    maker = TaskMaker([Source(cohort, 1.0)])
+    maker = TaskMaker([Source(cohort, 1.0), Source(cohort, 0.5, "shapes")])
     one, two = (maker.make(np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(one.volume.array, two.volume.array) and one.support.slices == two.support.slices
 

@@ -47,12 +47,12 @@ def _write_episodes(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..errors import InputError
-    from .tasks import find_sources
+    from .sources import find_sources
 
     if args.data is None or not args.data.is_dir():
         raise InputError("Name the folder of the training data with --data.")
-    if not find_sources(args.data):
-        raise InputError("There are no labelled volumes to train on there; see metasegment train --help.")
+    if all(source.kind == "shapes" for source in find_sources(args.data)):
+        raise InputError("There are no volumes to train on there; a data set is a folder with labels/ and images/.")
     jobs = max(1, min(args.jobs, args.count))
     parts = [(args.data, args.held_out, args.episodes, range(n, args.count, jobs), args.seed) for n in range(jobs)]
     context = multiprocessing.get_context("spawn")
@@ -71,7 +71,8 @@ def _worker(data: Path, held_out: bool, folder: Path, numbers: range, seed: int)
     import torch
 
     from .episodes import write_episodes
-    from .tasks import TaskMaker, find_sources
+    from .sources import find_sources
+    from .tasks import TaskMaker
 
     torch.set_num_threads(1)
     write_episodes(TaskMaker(find_sources(data), held_out), folder, numbers, seed)

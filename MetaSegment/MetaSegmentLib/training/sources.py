@@ -1,0 +1,171 @@
+"""Where tasks come from: labelled volumes, label maps to render, scans to put lesions in or to cut up, bare shapes.
+
+A source draws an image and one structure of it; painting it is the business of :mod:`tasks`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SettingsError
+from ..evaluation.split import held_out
+from ..files.images import read_image
+from .supervoxels import supervoxel_structure
+from .synthesis import lesion, random_shapes, render
+
+Random = np.random.Generator
+Kind = Literal["labelled", "rendered", "lesions", "supervoxels", "shapes"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_RENDERED_MARGIN = 24
+
+
+@dataclass(frozen=True)
+class Structure:
+    """An image and one structure of it, (K, J, I) both, with mm in array order."""
+
+    image: NDArray[Any]
+    mask: NDArray[np.bool_]
+    spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to get structures, and its share of the tasks.
+
+    Attributes:
+        folder: has ``labels/`` and ``images/`` with equal file names, or only what the kind needs.
+        share: relative share of the tasks.
+        kind: ``labelled`` takes image and structure as they are; ``rendered`` makes the image from the label map;
+            ``lesions`` puts a lesion into the image, and ``supervoxels`` cuts the image up, neither needs labels;
+            ``shapes`` needs no folder at all.
+    """
+
+    folder: Path
+    share: float
+    kind: Kind = "labelled"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SettingsError(f"There is no kind of task source '{self.kind}'; use one of {', '.join(KINDS)}.")
+
+    @property
+    def name(self) -> str:
+        """What the episodes made from it are called."""
+        return {"labelled": self.folder.name, "shapes": "shapes"}.get(self.kind, f"{self.folder.name}_{self.kind}")
+
+    @property
+    def present(self) -> bool:
+        """Whether its files are there and may be trained on."""
+        return self.kind == "shapes" or ((self.folder / self._needed).is_dir() and _may_train(self.folder))
+
+    def draw(self, random: Random, validation: bool = False) -> Structure | None:
+        """A structure; None when what was drawn has none, then draw again.
+
+        Args:
+            validation: from the volumes that are held out, instead of the others.
+        """
+        if self.kind == "shapes":
+            labels, image = random_shapes(random)
+            return Structure(image, labels == random.integers(1, labels.max() + 1), (1.0, 1.0, 1.0))
+        files = _files(self.folder / self._needed, validation)
+        path = files[int(random.integers(len(files)))]
+        first, spacing = _read(path)
+        if self.kind == "lesions":
+            return Structure(*lesion(first, random), spacing)
+        if self.kind == "supervoxels":
+            found = supervoxel_structure(first, spacing, random)
+            return Structure(*found, spacing) if found else None
+        mask = _structure(first, random)
+        if mask is None:
+            return None
+        if self.kind == "rendered":
+            box = _around(mask, _RENDERED_MARGIN)
+            return Structure(render(first[box], random), mask[box], spacing)
+        image, _ = _read(self.folder / "images" / path.name)
+        return Structure(image, mask, spacing)
+
+    @property
+    def _needed(self) -> str:
+        return "labels" if self.kind in ("labelled", "rendered") else "images"
+
+
+MIXTURE: tuple[tuple[str, Kind, float], ...] = (
+    ("msd_hippocampus", "labelled", 0.14),
+    ("openkbp", "labelled", 0.21),
+    ("colin27", "labelled", 0.07),
+    ("inia19", "labelled", 0.07),
+    ("totalseg_examples", "labelled", 0.05),
+    ("msd_spleen_crop", "labelled", 0.01),
+    ("synthseg_labelmaps", "rendered", 0.15),
+    ("open_ms", "lesions", 0.05),
+    ("openkbp", "supervoxels", 0.04),
+    ("totalseg_examples", "supervoxels", 0.04),
+    ("open_ms", "supervoxels", 0.02),
+    ("colin27", "supervoxels", 0.015),
+    ("inia19", "supervoxels", 0.015),
+    ("msd_spleen_crop", "supervoxels", 0.01),
+    ("", "shapes", 0.11),
+)
+"""Data set, kind of source, share of the tasks."""
+
+
+def find_sources(data: Path, mixture: Sequence[tuple[str, Kind, float]] = MIXTURE) -> list[Source]:
+    """The sources of ``mixture`` that are present in the folder ``data`` and may train weights.
+
+    A folder that is itself a data set (has ``labels/``) is the only one beside random shapes: a user's own cohort.
+    """
+    if (data / "labels").is_dir():
+        shapes = [Source(data, share, kind) for _, kind, share in mixture if kind == "shapes"]
+        return [Source(data, 1.0), *shapes]
+    sources = [Source(data / name, share, kind) for name, kind, share in mixture]
+    return [source for source in sources if source.present]
+
+
+def _may_train(folder: Path) -> bool:
+    card = folder / "dataset.json"
+    return not card.is_file() or json.loads(card.read_text()).get("use", "train") == "train"
+
+
+@lru_cache
+def _files(folder: Path, validation: bool) -> list[Path]:
+    files = sorted(folder.iterdir())
+    if kept := held_out(files):
+        return kept if validation else [file for file in files if file not in kept]
+    return files
+
+
+@lru_cache(maxsize=48)
+def _read(path: Path) -> tuple[NDArray[Any], tuple[float, ...]]:
+    array, grid = read_image(path)
+    return array, tuple(reversed(grid.spacing))
+
+
+def _structure(labels: NDArray[Any], random: Random) -> NDArray[np.bool_] | None:
+    """One label, or now and then two that touch, as one structure."""
+    values = np.unique(labels[::2, ::2, ::2])
+    values = values[values > 0]
+    if not len(values):
+        return None
+    mask = np.asarray(labels == random.choice(values))
+    if random.random() < 0.15 and mask.any():
+        around = labels[_around(mask, 2)]
+        others = np.unique(around[around > 0])
+        mask = mask | (labels == random.choice(others))
+    return mask if mask.any() else None
+
+
+def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+    spans = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        spans.append(slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + margin + 1))
+    return tuple(spans)
