@@ -16,8 +16,8 @@ from MetaSegmentLib.region import GRID, make_region
 from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.episodes import make_episode
 from MetaSegmentLib.training.meta import Trainer, TrainingSettings
-from MetaSegmentLib.training.synthesis import lesion, random_shapes, render
 from MetaSegmentLib.training.sources import Source
+from MetaSegmentLib.training.synthesis import lesion, random_shapes, render
 from MetaSegmentLib.training.tasks import TaskMaker
 
 

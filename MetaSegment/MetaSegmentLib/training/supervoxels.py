@@ -29,6 +29,8 @@ _REACH = 2.0
 """The part that is looked at goes so many diameters to each side of its centre."""
 _LONGEST = 48
 """It is clustered with at most so many voxels along an axis; the structure's outline is on the full grid."""
+_AIR = 0.05
+"""Share of the image's range that counts as air."""
 _ITERATIONS = 4
 _MOST_NEIGHBOURS = 4
 
@@ -49,10 +51,8 @@ def supervoxel_structure(
     diameter = np.exp(random.uniform(np.log(_SMALLEST), np.log(_LARGEST))) * min(spacing)
     diameter = min(diameter, extent / 3)
     width = [max(diameter / mm, 2.0) for mm in spacing]
-    centre = _somewhere(image, random)
-    box = tuple(
-        slice(max(int(c - _REACH * w), 0), int(c + _REACH * w) + 1) for c, w in zip(centre, width, strict=True)
-    )
+    centre, air = _somewhere(image, random)
+    box = tuple(slice(max(int(c - _REACH * w), 0), int(c + _REACH * w) + 1) for c, w in zip(centre, width, strict=True))
     part = np.asarray(image[box], np.float32)
     steps = [max(1, -(-n // _LONGEST)) for n in part.shape]
     small = gaussian_filter(part, [random.uniform(0.4, 0.9) * s for s in steps], truncate=2)
@@ -63,22 +63,24 @@ def supervoxel_structure(
     small = np.clip((small - low) / (high - low), 0, 1)
     grid = [max(2, round(w / s)) for w, s in zip(width, steps, strict=True)]
     cut = [(b.start > 0, b.stop < n) for b, n in zip(box, image.shape, strict=True)]
-    chosen = _chosen(_slic(small, grid, random), small, grid, cut, random)
+    chosen = _chosen(_slic(small, grid, random), small, grid, cut, (air - low) / (high - low), random)
     if chosen is None:
         return None
     mask = _outline(chosen, part.shape)
     return (part, mask) if mask.any() else None
 
 
-def _somewhere(image: NDArray[Any], random: Random) -> tuple[int, ...]:
-    """A voxel that is not air: brighter than a random quantile up to the middle."""
+def _somewhere(image: NDArray[Any], random: Random) -> tuple[tuple[int, ...], float]:
+    """A voxel that is brighter than a random quantile up to the middle, and the value below which there is air."""
     step = [max(1, n // 48) for n in image.shape]
     coarse = image[tuple(slice(None, None, s) for s in step)]
     bright = np.argwhere(coarse > np.quantile(coarse, random.uniform(0, 0.6)))
+    low, high = (float(value) for value in np.percentile(coarse, (1, 99)))
+    air = low + _AIR * (high - low)
     if not len(bright):
-        return tuple(n // 2 for n in image.shape)
+        return tuple(n // 2 for n in image.shape), air
     chosen = bright[int(random.integers(len(bright)))]
-    return tuple(int(c) * s for c, s in zip(chosen, step, strict=True))
+    return tuple(int(c) * s for c, s in zip(chosen, step, strict=True)), air
 
 
 def _slic(image: NDArray[np.float32], grid: Sequence[int], random: Random) -> NDArray[np.uint32]:
@@ -98,18 +100,20 @@ def _chosen(
     image: NDArray[np.float32],
     grid: Sequence[int],
     cut: Sequence[tuple[bool, bool]],
+    air: float,
     random: Random,
 ) -> NDArray[np.bool_] | None:
     """A whole supervoxel and, half of the time, one to four neighbours that are most like it.
 
-    Those that stand out from what is around them are drawn more often; air and those that go on beyond the part (``cut``: by axis, at its first and last face) never.
+    Those that stand out from what is around them are drawn more often, those below ``air`` never, nor those that go on
+    beyond the part: ``cut`` says by axis whether the image does so at the part's first and last face.
     """
     flat = labels.ravel()
     counts = np.maximum(np.bincount(flat), 1)
     means = np.bincount(flat, image.ravel()) / counts
     surroundings = gaussian_filter(image, [n / 2 for n in grid], truncate=2)
     contrast = np.abs(means - np.bincount(flat, surroundings.ravel()) / counts)
-    contrast[means < 0.06] = 0
+    contrast[means < air] = 0
     for axis in range(3):
         for face, open_ended in zip((0, -1), cut[axis], strict=True):
             if open_ended:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..evaluation.protocol import Placement, painted_slices
 from ..support import Support
 from ..volume import Volume
-from .sources import Structure, Source
+from .sources import Source, Structure
 from .synthesis import disturb
 
 Random = np.random.Generator
