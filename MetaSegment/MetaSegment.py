@@ -33,6 +33,7 @@ from MetaSegmentLib.scene.i18n import tr as _
 from MetaSegmentLib.scene.i18n import translate
 from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample
 from MetaSegmentLib.scene.slices import SliceEdits
+from MetaSegmentLib.scene.views import default_volume
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _POLL_MILLISECONDS = 50
 _EDITOR_TAG = "MetaSegmentPanel"
+_EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Threshold")
 
 
 class MetaSegment(ScriptedLoadableModule):
@@ -51,8 +53,13 @@ class MetaSegment(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["Segmentations"]
         parent.contributors = ["MetaSegment contributors"]
-        parent.helpText = _("Paint a structure on a few slices of a volume, and have it segmented on all the others.")
-        parent.acknowledgementText = ""
+        parent.helpText = _(
+            "Paint a structure on a few slices of a volume, and have it segmented on all the others. "
+            'How to use it is told in the <a href="{url}">documentation</a>.'
+        ).format(url="https://github.com/MetaSegment/SlicerMetaSegment#use")
+        parent.acknowledgementText = _(
+            "The network's weights were trained on public data; the documentation names those who made it."
+        )
         if getattr(slicer, "app", None) is not None:
             slicer.app.connect("startupCompleted()", registerSampleData)
 
@@ -85,7 +92,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         super().__init__(parent)
         self.session = Session(schedule=_timer())
         self.flow = Flow(self.session)
-        self.edits = SliceEdits()
+        self.edits = SliceEdits(self.session.editor)
 
     def getParameterNode(self) -> MetaSegmentParameterNode:
         """What is chosen in the panel."""
@@ -146,7 +153,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         self.session.cancel()
 
     def undo(self) -> bool:
-        """Take the last result back; False when there is none."""
+        """Take the last step back, as the panel's Undo does; False when there is none."""
         return self.session.undo()
 
 
@@ -184,8 +191,9 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "Ctrl+Shift+E": self.ui.emptyButton.click,
             }
         )
-        self.logic.flow.save_state = self.ui.segmentEditor.saveStateForUndo
-        self.logic.edits.save_state = self.ui.segmentEditor.saveStateForUndo
+        self.logic.session.editor.panel = self.ui.segmentEditor
+        self.ui.segmentEditor.setEffectNameOrder(_EFFECTS)
+        self.ui.segmentEditor.unorderedEffectsVisible = False
         self.ui.tryButton.connect("clicked(bool)", self.onTry)
         self._selectEditorNode()
         uiWidget.setMRMLScene(slicer.mrmlScene)
@@ -199,7 +207,8 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.exit()
         self.removeObservers()
         if self.panel is not None:
-            self.panel.forget()
+            self.panel.close()
+            self.logic.session.editor.panel = None
 
     def enter(self) -> None:
         """The module is shown."""
@@ -247,8 +256,6 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if node is None:
             node = slicer.vtkMRMLSegmentEditorNode()
             node.SetSingletonTag(_EDITOR_TAG)
-            # Neither a stroke nor a result takes voxels from another segment, unless the user says so.
-            node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
             node = scene.AddNode(node)
         self.logic.session.editor_node = node
         self.ui.segmentEditor.setMRMLSegmentEditorNode(node)
@@ -257,7 +264,9 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._disconnectParameterNode()
         self._parameterNode = parameterNode
         if parameterNode.inputVolume is None:
-            parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            parameterNode.inputVolume = default_volume(slicer.mrmlScene)
+        if parameterNode.segmentation is None:
+            parameterNode.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
         self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
         self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self._observeSegmentation(parameterNode.segmentation)

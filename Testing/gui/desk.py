@@ -85,5 +85,5 @@ class Desk:
         """Press Segment and wait."""
         self.ui.applyButton.click()
         self.settle()
-        assert self.panel.result is not None
-        return self.panel.result
+        assert self.panel.view.result is not None
+        return self.panel.view.result

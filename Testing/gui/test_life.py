@@ -114,7 +114,7 @@ def test_renaming_in_the_middle_changes_nothing(desk: Any, gate: Any) -> None:
     desk.segmentation.SetName("another name")
     gate.set()
     desk.settle()
-    assert desk.panel.result is not None and not desk.errors
+    assert desk.panel.view.result is not None and not desk.errors
 
 
 def test_another_module_in_the_middle(desk: Any, gate: Any) -> None:
@@ -123,7 +123,7 @@ def test_another_module_in_the_middle(desk: Any, gate: Any) -> None:
     desk.widget.exit()
     gate.set()
     desk.settle()
-    assert desk.panel.result is not None
+    assert desk.panel.view.result is not None
     desk.widget.enter()
     assert desk.rows() and desk.ui.applyButton.enabled
 
@@ -196,7 +196,7 @@ def test_a_shortcut_presses_its_button(desk: Any) -> None:
     desk.put_ball()
     desk.widget.shortcuts._shortcuts[0][0].activated.emit()
     desk.settle()
-    assert desk.panel.result is not None
+    assert desk.panel.view.result is not None
 
 
 def test_choices_and_slices_come_back_with_the_scene(desk: Any, tmp_path: Path) -> None:

@@ -176,11 +176,13 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._list = QtWidgets.QListWidget()
         self._list.setFixedHeight(70)
         layout.addWidget(self._list, 0, 0, 1, 5)
-        for column, name in enumerate(("Paint", "Draw", "Erase", "Scissors", "Threshold")):
+
+    def setEffectNameOrder(self, names: Any) -> None:
+        for column, name in enumerate(names):
             button = QtWidgets.QToolButton()
             button.setText(name)
             button.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
-            layout.addWidget(button, 1, column)
+            QtWidgets.QWidget.layout(self).addWidget(button, 1, column)
 
     def setMRMLScene(self, scene: Any) -> None:
         super().setMRMLScene(scene)

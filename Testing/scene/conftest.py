@@ -19,8 +19,8 @@ def scene() -> Iterator[Any]:
 
 
 @pytest.fixture
-def desk(scene: Any) -> Any:
+def bench(scene: Any) -> Any:
     """A painted ball and the tools to fill it."""
-    from scene.desk import Desk
+    from scene.bench import Bench
 
-    return Desk(scene)
+    return Bench(scene)

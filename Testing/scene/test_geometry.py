@@ -12,8 +12,7 @@ import slicer
 from MetaSegmentLib import InputError
 from MetaSegmentLib.scene.geometry import spacing_of, voxels
 from MetaSegmentLib.scene.reader import read_painting
-from MetaSegmentLib.scene.rules import EditRules
-from MetaSegmentLib.scene.writer import Editor, write_result
+from scene.bench import BALL, Bench
 from scene.nodes import (
     a_ball,
     a_rotation,
@@ -21,11 +20,7 @@ from scene.nodes import (
     add_volume,
     affine,
     an_image,
-    look,
-    nearest_slice_result,
-    only,
     oriented_image,
-    paint,
     put_under,
     to_vtk,
 )
@@ -49,28 +44,18 @@ TRANSFORMS: dict[str, tuple[Any, Any]] = {
     "segmentation only": (None, TURN),
     "each its own": (TURN, STRETCH),
 }
-SUPPORT = [5, 8, 11]
 
 
 @pytest.mark.parametrize("transforms", TRANSFORMS.values(), ids=TRANSFORMS)
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_round_trip(scene: Any, grid: Any, transforms: tuple[Any, Any], axis: int) -> None:
-    truth = a_ball()
-    painted = only(truth, axis, SUPPORT)
-    volume = add_volume(scene, an_image(truth), grid, transforms[0])
-    segmentation = add_segmentation(scene, transforms[1])
-    ball = paint(segmentation, volume, "ball", painted, cropped=True)
-
-    painting = read_painting(volume, segmentation)
-    np.testing.assert_array_equal(painting.labels, painted)
-    np.testing.assert_array_equal(painting.image, an_image(truth))
-
-    result = nearest_slice_result(painting, axis, SUPPORT)
-    write_result(painting, result, volume, segmentation, segmentation, EditRules(None, volume), Editor())
-    np.testing.assert_array_equal(look(segmentation, volume, ball), result.labels == 1)
-    layer = segmentation.GetSegmentation().GetSegment(ball).GetRepresentation("Binary labelmap")
-    assert painting.grid.holds(layer)
+    bench = Bench(scene, axis, grid, transforms)
+    painting, ball = bench.fill()
+    np.testing.assert_array_equal(painting.labels, bench.painted)
+    np.testing.assert_array_equal(painting.image, an_image(BALL))
+    np.testing.assert_array_equal(bench.look(), ball)
+    assert painting.grid.holds(bench.segments.GetSegment(bench.ball).GetRepresentation("Binary labelmap"))
 
 
 def test_spacing_is_measured_in_the_world(scene: Any) -> None:
@@ -81,26 +66,20 @@ def test_spacing_is_measured_in_the_world(scene: Any) -> None:
 
 
 def test_reference_geometry_is_the_volumes(scene: Any) -> None:
-    truth = a_ball()
-    volume = add_volume(scene, an_image(truth), GRIDS["oblique"], STRETCH)
-    segmentation = add_segmentation(scene, TURN)
-    paint(segmentation, volume, "ball", only(truth, 0, SUPPORT))
-    painting = read_painting(volume, segmentation)
-    result = nearest_slice_result(painting, 0, SUPPORT)
-    write_result(painting, result, volume, segmentation, segmentation, EditRules(None, volume), Editor())
+    bench = Bench(scene, 0, GRIDS["oblique"], (STRETCH, TURN))
+    painting, _ = bench.fill()
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-    text = segmentation.GetSegmentation().GetConversionParameter(name)
+    text = bench.segments.GetConversionParameter(name)
     reference = slicer.vtkOrientedImageData()
     slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, reference, False)
     assert painting.grid.holds(reference)
-    assert reference.GetDimensions() == tuple(reversed(truth.shape))
+    assert reference.GetDimensions() == tuple(reversed(BALL.shape))
 
 
 def test_segment_on_another_grid_moves_onto_the_volumes_and_its_neighbour_stays(scene: Any) -> None:
     """Both share a label map of twice the resolution, turned against the volume."""
-    truth = a_ball()
-    volume = add_volume(scene, an_image(truth))
-    segmentation = add_segmentation(scene)
+    bench = Bench(scene, 0, np.eye(4), (None, None))
+    bench.segments.RemoveSegment(bench.ball)
     other_grid = affine(a_rotation((0, 0, 20)) / 2, (-4, 2, 5))
     fine = np.zeros((20, 40, 50), bool)
     fine[:2, 10:30, 20:40] = True
@@ -110,18 +89,12 @@ def test_segment_on_another_grid_moves_onto_the_volumes_and_its_neighbour_stays(
         segment = slicer.vtkSegment()
         segment.SetName(name)
         segment.AddRepresentation("Binary labelmap", oriented_image(mask, other_grid))
-        segmentation.GetSegmentation().AddSegment(segment, name)
-    segmentation.GetSegmentation().CollapseBinaryLabelmaps(False)
-    assert segmentation.GetSegmentation().GetNumberOfLayers() == 1
-
-    painting = read_painting(volume, segmentation, ["ball"])
-    support = np.flatnonzero(painting.labels.any(axis=(1, 2))).tolist()
-    result = nearest_slice_result(painting, 0, support)
-    write_result(painting, result, volume, segmentation, segmentation, EditRules(None, volume), Editor())
-
-    np.testing.assert_array_equal(look(segmentation, volume, "ball"), result.labels == 1)
+        bench.segments.AddSegment(segment, name)
+    bench.share_layers()
+    _, ball = bench.fill(["ball"])
+    np.testing.assert_array_equal(bench.look("ball"), ball)
     kept = slicer.vtkOrientedImageData()
-    segmentation.GetBinaryLabelmapRepresentation("neighbour", kept)
+    bench.segmentation.GetBinaryLabelmapRepresentation("neighbour", kept)
     on_own_grid = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         kept, oriented_image(neighbour, other_grid), on_own_grid
@@ -130,11 +103,8 @@ def test_segment_on_another_grid_moves_onto_the_volumes_and_its_neighbour_stays(
 
 
 @pytest.mark.parametrize("node", ["volume", "segmentation"])
-def test_nonlinear_transform_is_refused(scene: Any, node: str) -> None:
-    truth = a_ball()
-    volume, segmentation = add_volume(scene, an_image(truth)), add_segmentation(scene)
-    paint(segmentation, volume, "ball", only(truth, 0, SUPPORT))
-    bend = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
+def test_nonlinear_transform_is_refused(bench: Bench, node: str) -> None:
+    bend = bench.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     spline = vtk.vtkThinPlateSplineTransform()
     points = vtk.vtkPoints()
     moved = vtk.vtkPoints()
@@ -144,21 +114,17 @@ def test_nonlinear_transform_is_refused(scene: Any, node: str) -> None:
     spline.SetSourceLandmarks(points)
     spline.SetTargetLandmarks(moved)
     bend.SetAndObserveTransformToParent(spline)
-    {"volume": volume, "segmentation": segmentation}[node].SetAndObserveTransformNodeID(bend.GetID())
+    getattr(bench, node).SetAndObserveTransformNodeID(bend.GetID())
     with pytest.raises(InputError, match="non-linear"):
-        read_painting(volume, segmentation)
+        read_painting(bench.volume, bench.segmentation)
 
 
-def test_volume_moved_during_the_run_is_noticed(scene: Any) -> None:
-    truth = a_ball()
-    volume, segmentation = add_volume(scene, an_image(truth)), add_segmentation(scene)
-    paint(segmentation, volume, "ball", only(truth, 0, SUPPORT))
-    painting = read_painting(volume, segmentation)
-    volume.SetIJKToRASMatrix(to_vtk(GRIDS["oblique"]))
-    result = nearest_slice_result(painting, 0, SUPPORT)
+def test_volume_moved_during_the_run_is_noticed(bench: Bench) -> None:
+    painting = read_painting(bench.volume, bench.segmentation)
+    bench.volume.SetIJKToRASMatrix(to_vtk(GRIDS["oblique"]))
     with pytest.raises(InputError, match="run it again"):
-        write_result(painting, result, volume, segmentation, segmentation, EditRules(None, volume), Editor())
-    assert not segmentation.GetSegmentation().GetSegment("ball").HasTag("MetaSegment.Slices")
+        bench.write(painting)
+    assert not bench.segments.GetSegment(bench.ball).HasTag("MetaSegment.Slices")
 
 
 def test_volume_without_voxels_is_refused(scene: Any) -> None:

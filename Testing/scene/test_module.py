@@ -41,9 +41,8 @@ def test_logic_delegates(scene: Any) -> None:
     ball = paint(segmentation, volume, "ball", only(truth, 2, [6, 10, 14]))
     logic = MetaSegmentLogic()
     run = logic.process(volume, segmentation, segmentIds=[ball], method="shape", slices=[6, 14], wait=False)
-    while logic.poll():
-        pass
-    assert run.result is not None
+    run.wait(60)
+    assert not logic.poll()
     assert run.result.report["support_slices"] == [6, 14]
     np.testing.assert_array_equal(look(segmentation, volume, ball), run.result.labels == 1)
     assert logic.undo()

@@ -7,105 +7,91 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import slicer
 from MetaSegmentLib import InputError
+from MetaSegmentLib.scene.parts import Part
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
-from MetaSegmentLib.scene.rules import EditRules
-from MetaSegmentLib.scene.writer import write_result
-from scene.desk import BALL, BAR, PAINTED, SUPPORT, Desk
-from scene.nodes import SHAPE, a_ball, nearest_slice_result, only, repaint
+from scene.bench import BALL, PAINTED, SUPPORT, Bench
+from scene.nodes import SHAPE, a_ball, only, repaint
 
 
-def test_second_run_sees_the_painted_slices_only(desk: Desk) -> None:
-    _, ball = desk.run([desk.ball])
+def test_second_run_sees_the_painted_slices_only(bench: Bench) -> None:
+    _, ball = bench.fill([bench.ball])
     assert np.flatnonzero(ball.any(axis=(1, 2))).size == SHAPE[0]
-    painting = read_painting(desk.volume, desk.segmentation)
+    painting = read_painting(bench.volume, bench.segmentation)
     assert (painting.slices, painting.axis) == (SUPPORT, 0)
     np.testing.assert_array_equal(painting.labels, PAINTED)
 
 
-def test_corrected_added_and_emptied_slices_are_the_users(desk: Desk) -> None:
-    repaint(desk.segmentation, desk.volume, desk.ball, PAINTED)
-    _, ball = desk.run([desk.ball])
+def test_corrected_added_and_emptied_slices_are_the_users(bench: Bench) -> None:
+    repaint(bench.segmentation, bench.volume, bench.ball, PAINTED)
+    _, ball = bench.fill([bench.ball])
     edited = ball.copy()
     edited[6, 9, 9] = ~edited[6, 9, 9]  # corrected by one voxel
     edited[14:] = False  # leaked there: emptied
-    repaint(desk.segmentation, desk.volume, desk.ball, edited)
-    painting = read_painting(desk.volume, desk.segmentation)
+    repaint(bench.segmentation, bench.volume, bench.ball, edited)
+    painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices == [5, 6, 8, 11, 14, 15]
     np.testing.assert_array_equal(painting.labels, only(edited, 0, [5, 6, 8, 11]))
 
 
-def test_named_empty_slices_are_remembered(desk: Desk) -> None:
-    painting = read_painting(desk.volume, desk.segmentation, slices=[1, *SUPPORT])
+def test_named_empty_slices_are_remembered(bench: Bench) -> None:
+    painting = read_painting(bench.volume, bench.segmentation, slices=[1, *SUPPORT])
     assert painting.slices == [1, *SUPPORT]
-    result = nearest_slice_result(painting, 0, painting.slices)
-    rules = EditRules(None, desk.volume)
-    write_result(painting, result, desk.volume, desk.segmentation, desk.segmentation, rules, desk.editor)
-    assert not desk.look(desk.ball)[1].any()
-    assert read_painting(desk.volume, desk.segmentation).slices == [1, *SUPPORT]
+    bench.write(painting)
+    assert not bench.look(bench.ball)[1].any()
+    assert read_painting(bench.volume, bench.segmentation).slices == [1, *SUPPORT]
 
 
-def test_a_segment_painted_anew_forgets(desk: Desk) -> None:
-    desk.run([desk.ball])
+def test_a_segment_painted_anew_forgets(bench: Bench) -> None:
+    bench.fill([bench.ball])
     fresh = only(a_ball(radius=4), 0, [7, 9])
-    repaint(desk.segmentation, desk.volume, desk.ball, fresh)
-    painting = read_painting(desk.volume, desk.segmentation)
+    repaint(bench.segmentation, bench.volume, bench.ball, fresh)
+    painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices is None
     np.testing.assert_array_equal(painting.labels, fresh)
 
 
-def test_named_slices_overrule_the_record(desk: Desk) -> None:
-    desk.run([desk.ball])
-    painting = read_painting(desk.volume, desk.segmentation, slices=[5, 11])
+def test_named_slices_overrule_the_record(bench: Bench) -> None:
+    bench.fill([bench.ball])
+    painting = read_painting(bench.volume, bench.segmentation, slices=[5, 11])
     assert painting.slices == [5, 11]
     np.testing.assert_array_equal(painting.labels, only(BALL, 0, [5, 11]))
 
 
-def test_slices_of_all_segments_count_together(desk: Desk) -> None:
-    desk.run([desk.ball])
+def test_slices_of_all_segments_count_together(bench: Bench) -> None:
+    bench.fill([bench.ball])
     cube = np.zeros(SHAPE, bool)
     cube[[2, 8], 0:3, 0:4] = True
-    desk.paint("cube", cube)
-    painting = read_painting(desk.volume, desk.segmentation)
+    bench.paint("cube", cube)
+    painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices == [2, 5, 8, 11]
     assert (painting.labels[2] == 1).any(), "what the ball has on a painted slice belongs to its label"
 
 
-def test_voxels_taken_by_another_result_are_no_correction(desk: Desk) -> None:
-    desk.run([desk.ball])
-    bar = desk.paint("bar", only(BAR, 0, [4, 12]))
-    desk.user_editor().SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
-    before = desk.look(desk.ball)
-    desk.run([bar])
-    assert (desk.look(desk.ball) != before).any()
-    assert read_painting(desk.volume, desk.segmentation, [desk.ball]).slices == SUPPORT
-
-
-def test_segments_of_different_axes_are_refused(desk: Desk) -> None:
-    desk.run([desk.ball])
-    other = desk.paint("other", np.roll(PAINTED, 1, axis=0))
-    record = SliceRecord.take(desk.look(other), 1, [3])
-    desk.segments.GetSegment(other).SetTag(TAG, record.to_text())
+def test_segments_of_different_axes_are_refused(bench: Bench) -> None:
+    bench.fill([bench.ball])
+    other = bench.paint("other", np.roll(PAINTED, 1, axis=0))
+    record = SliceRecord.take(Part.of(bench.look(other)), 1, [3])
+    bench.segments.GetSegment(other).SetTag(TAG, record.to_text())
     with pytest.raises(InputError, match="different axes"):
-        read_painting(desk.volume, desk.segmentation, [desk.ball, other])
+        read_painting(bench.volume, bench.segmentation, [bench.ball, other])
 
 
-def test_record_survives_saving_and_loading(desk: Desk, tmp_path: Path) -> None:
-    desk.run([desk.ball])
-    storage = desk.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+def test_record_survives_saving_and_loading(bench: Bench, tmp_path: Path) -> None:
+    bench.fill([bench.ball])
+    storage = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "painted.seg.nrrd"))
-    assert storage.WriteData(desk.segmentation)
-    loaded = desk.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.WriteData(bench.segmentation)
+    loaded = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     assert storage.ReadData(loaded)
     (segment_id,) = loaded.GetSegmentation().GetSegmentIDs()
     before, after = (
-        s.GetSegmentation().GetSegment(i) for s, i in ((desk.segmentation, desk.ball), (loaded, segment_id))
+        s.GetSegmentation().GetSegment(i) for s, i in ((bench.segmentation, bench.ball), (loaded, segment_id))
     )
 
     assert record_of(after) == record_of(before) is not None
-    painting = read_painting(desk.volume, loaded)
+    painting = read_painting(bench.volume, loaded)
     assert painting.slices == SUPPORT
     np.testing.assert_array_equal(painting.labels, PAINTED)
 
@@ -114,13 +100,13 @@ def test_record_survives_saving_and_loading(desk: Desk, tmp_path: Path) -> None:
     "text",
     ["", "axis=0", "axis=7;shape=16,18,20;painted=;filled=", "axis=0;shape=2,2,2;painted=5.ab;filled=", "later;format"],
 )
-def test_unreadable_records_are_ignored(desk: Desk, text: str) -> None:
-    desk.segments.GetSegment(desk.ball).SetTag(TAG, text)
+def test_unreadable_records_are_ignored(bench: Bench, text: str) -> None:
+    bench.segments.GetSegment(bench.ball).SetTag(TAG, text)
     assert SliceRecord.from_text(text) is None
-    assert read_painting(desk.volume, desk.segmentation).slices is None
+    assert read_painting(bench.volume, bench.segmentation).slices is None
 
 
 def test_record_text_is_safe_in_a_segmentation_file() -> None:
-    record = SliceRecord.take(a_ball(), 2, [3, 9])
+    record = SliceRecord.take(Part.of(a_ball()), 2, [3, 9])
     assert SliceRecord.from_text(record.to_text()) == record
     assert not set(record.to_text()) & set("|:~^\n")

@@ -12,55 +12,9 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsError
 from MetaSegmentLib.scene import Run, Session
-from MetaSegmentLib.scene.record import TAG
-from scene.nodes import (
-    a_ball,
-    a_rotation,
-    add_segmentation,
-    add_volume,
-    affine,
-    an_image,
-    look,
-    only,
-    paint,
-    repaint,
-)
-
-TRUTH = a_ball()
-OBLIQUE = affine(a_rotation((20, -35, 50)) @ np.diag([0.8, 0.8, 2.0]), (5, -6, 7))
-SUPPORT = [4, 8, 12]
-
-
-class Bench:
-    """A volume, a painted segmentation and a session."""
-
-    def __init__(self, scene: Any, axis: int = 0) -> None:
-        self.scene = scene
-        self.volume = add_volume(scene, an_image(TRUTH), OBLIQUE)
-        self.segmentation = add_segmentation(scene)
-        self.painted = only(TRUTH, axis, SUPPORT)
-        self.ball = paint(self.segmentation, self.volume, "ball", self.painted)
-        self.session = Session()
-
-    def run(self, **options: Any) -> Any:
-        return self.session.process(self.volume, self.segmentation, method="shape", **options)
-
-    def start(self, **options: Any) -> Run:
-        run = self.run(wait=False, **options)
-        assert isinstance(run, Run)
-        return run
-
-    def look(self) -> Any:
-        return look(self.segmentation, self.volume, self.ball)
-
-    def is_untouched(self) -> bool:
-        segment = self.segmentation.GetSegmentation().GetSegment(self.ball)
-        return bool((self.look() == self.painted).all()) and not segment.HasTag(TAG)
-
-
-@pytest.fixture
-def bench(scene: Any) -> Bench:
-    return Bench(scene)
+from MetaSegmentLib.scene.views import show_uncertainty
+from scene.bench import BALL, SUPPORT, Bench
+from scene.nodes import add_segmentation, an_image, look, only, repaint
 
 
 def dice(a: Any, b: Any) -> float:
@@ -75,7 +29,7 @@ def test_fills_what_is_not_painted(scene: Any, axis: int) -> None:
     np.testing.assert_array_equal(bench.look(), result.labels == 1)
     planes, painted = (np.moveaxis(m, axis, 0)[SUPPORT] for m in (bench.look(), bench.painted))
     np.testing.assert_array_equal(planes, painted)
-    assert dice(bench.look(), TRUTH) > 0.85
+    assert dice(bench.look(), BALL) > 0.85
 
 
 def test_segments_are_reported_by_name(bench: Bench) -> None:
@@ -94,19 +48,19 @@ def test_second_run_gives_the_same(bench: Bench) -> None:
 def test_one_more_slice_is_learned_from(bench: Bench) -> None:
     first = bench.run().labels == 1
     edited = bench.look()
-    edited[6] = TRUTH[6]
+    edited[6] = BALL[6]
     edited[7] = first[7]
     repaint(bench.segmentation, bench.volume, bench.ball, edited)
     result = bench.run()
-    assert result.report["support_slices"] == [4, 6, 8, 12]
+    assert result.report["support_slices"] == [5, 6, 8, 11]
     fresh = Bench(bench.scene)
-    repaint(fresh.segmentation, fresh.volume, fresh.ball, only(TRUTH, 0, [4, 6, 8, 12]))
+    repaint(fresh.segmentation, fresh.volume, fresh.ball, only(BALL, 0, [5, 6, 8, 11]))
     assert dice(result.labels == 1, fresh.run().labels == 1) > 0.98
 
 
 def test_other_voxels_are_learned_anew(bench: Bench) -> None:
     bench.run()
-    array = an_image(TRUTH)
+    array = an_image(BALL)
     array[:] = 7
     bench.volume.GetImageData().GetPointData().SetScalars(numpy_to_vtk(array.ravel(), deep=True))
     with pytest.raises(InputError, match="same value"):
@@ -120,12 +74,76 @@ def test_undo(bench: Bench) -> None:
     assert not bench.session.undo()
 
 
-def test_undo_step_can_belong_to_somebody_else(bench: Bench) -> None:
-    saved: list[bool] = []
-    bench.session.save_state = lambda: saved.append(bench.is_untouched())
+class APanel:
+    """A segment editor widget that only notes what it is told."""
+
+    def __init__(self, segmentation: Any) -> None:
+        self.segmentation = segmentation
+        self.told: list[str] = []
+
+    def segmentationNode(self) -> Any:
+        return self.segmentation
+
+    def saveStateForUndo(self) -> None:
+        self.told.append("save")
+
+    def undo(self) -> None:
+        self.told.append("undo")
+
+
+def test_undo_steps_on_what_a_panel_shows_are_the_panels(bench: Bench) -> None:
+    panel = bench.editor.panel = APanel(bench.segmentation)
     bench.run()
-    assert saved == [True]
-    assert not bench.session.undo()
+    assert panel.told == ["save"]
+    assert not bench.session.undo(), "this panel takes nothing back"
+    assert panel.told == ["save", "undo"]
+
+
+def test_undo_steps_elsewhere_are_not_the_panels(bench: Bench) -> None:
+    panel = bench.editor.panel = APanel(add_segmentation(bench.scene))
+    bench.run()
+    assert bench.session.undo() and bench.is_untouched() and panel.told == []
+
+
+def test_a_step_goes_on_until_something_else_is_changed(bench: Bench) -> None:
+    bench.run()
+    bench.run(same_step=True)
+    assert bench.session.undo() and bench.is_untouched()
+    bench.run()
+    edited = bench.look()
+    edited[6] = BALL[6]
+    repaint(bench.segmentation, bench.volume, bench.ball, edited)
+    bench.run(same_step=True)
+    assert bench.session.undo()
+    np.testing.assert_array_equal(bench.look(), edited)
+
+
+def test_the_report_says_what_was_written(bench: Bench) -> None:
+    bar = np.zeros_like(BALL)
+    bar[6:8, 5:12, 5:15] = True
+    bench.paint("bar", bar)
+    bench.user_editor()
+    result = bench.run(segment_ids=[bench.ball])
+    millilitres = 0.8 * 0.8 * 2.0 / 1000
+    written = result.report["written"]
+    assert written["volume_ml"][1] == pytest.approx(bench.look().sum() * millilitres)
+    assert written["left_to_others_ml"] == pytest.approx(((result.labels == 1) & bar).sum() * millilitres)
+    assert written["left_to_others_ml"] > 0
+
+
+def test_an_overlay_of_uncertainty_is_no_input(bench: Bench) -> None:
+    overlay = show_uncertainty(bench.volume, np.zeros(BALL.shape, np.float16))
+    with pytest.raises(InputError, match="the scan itself"):
+        bench.session.process(overlay, bench.segmentation, method="shape")
+
+
+def test_a_run_that_is_abandoned_tells_nobody(bench: Bench) -> None:
+    told: list[Any] = []
+    run = bench.start(progress=lambda *_: told.append(1), finished=told.append)
+    bench.session.abandon()
+    with pytest.raises(Cancelled):
+        run.wait(60)
+    assert told == [] and bench.is_untouched()
 
 
 def test_the_panels_editor_comes_before_others(bench: Bench) -> None:
@@ -274,7 +292,7 @@ def test_colour_volume_is_refused(bench: Bench) -> None:
 
 
 def test_nothing_painted(bench: Bench) -> None:
-    repaint(bench.segmentation, bench.volume, bench.ball, np.zeros_like(TRUTH))
+    repaint(bench.segmentation, bench.volume, bench.ball, np.zeros_like(BALL))
     with pytest.raises(InputError, match="Nothing is painted"):
         bench.run()
     with pytest.raises(InputError, match="no paint"):

@@ -9,47 +9,19 @@ import pytest
 
 import slicer
 from MetaSegmentLib.errors import InputError
-from MetaSegmentLib.scene import Session
-from MetaSegmentLib.scene.slices import SliceEdits, painted_slices
+from MetaSegmentLib.scene.slices import painted_slices
 from MetaSegmentLib.scene.views import hide_uncertainty, jump, orientations, overlay_of, show_uncertainty, shown_slice
-from scene.nodes import a_ball, a_rotation, add_segmentation, add_volume, affine, an_image, look, only, paint, repaint
-
-BALL = a_ball()
-OBLIQUE = affine(a_rotation((10, -15, 20)) @ np.diag([0.8, 0.8, 2.0]), (5, -6, 7))
-
-
-class Bench:
-    """A ball painted on three slices across one axis of an oblique, transformed volume."""
-
-    def __init__(self, scene: Any, axis: int = 0) -> None:
-        parent = affine(a_rotation((0, 0, -15)), (1, 2, 3))
-        self.axis, self.slices = axis, [5, 8, 11]
-        self.volume = add_volume(scene, an_image(BALL), OBLIQUE, parent)
-        self.segmentation = add_segmentation(scene)
-        self.ball = paint(self.segmentation, self.volume, "ball", only(BALL, axis, self.slices), cropped=True)
-        self.edits = SliceEdits()
-
-    def painted(self) -> list[tuple[int, int, bool]]:
-        return [(s.axis, s.index, s.empty) for s in painted_slices(self.volume, self.segmentation).slices]
-
-    def look(self) -> Any:
-        return np.moveaxis(look(self.segmentation, self.volume, self.ball), self.axis, 0)
-
-    def edit(self, change: str, index: int, axis: int | None = None) -> None:
-        axis = self.axis if axis is None else axis
-        getattr(self.edits, change)(self.volume, self.segmentation, self.ball, axis, index)
-
-    def run(self) -> Any:
-        return Session().process(self.volume, self.segmentation, method="shape")
+from scene.bench import BALL, SUPPORT, Bench
+from scene.nodes import add_volume, affine, an_image, look, only, repaint
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_painted_slices_before_and_after_a_run(scene: Any, axis: int) -> None:
     bench = Bench(scene, axis)
-    rows = [(axis, i, False) for i in bench.slices]
-    assert bench.painted() == rows
+    rows = [(axis, i, False) for i in SUPPORT]
+    assert bench.rows() == rows
     bench.run()
-    assert bench.painted() == rows
+    assert bench.rows() == rows
     filled = painted_slices(bench.volume, bench.segmentation).filled
     assert filled is not None and 7 in filled["ball"] and 8 not in filled["ball"]
 
@@ -61,7 +33,7 @@ def test_removing_takes_the_paint_off_and_is_filled_again(scene: Any, run_first:
         bench.run()
     before = bench.look()
     bench.edit("remove", 8)
-    assert bench.painted() == [(0, 5, False), (0, 11, False)] and not bench.look()[8].any()
+    assert bench.rows() == [(0, 5, False), (0, 11, False)] and not bench.look()[8].any()
     np.testing.assert_array_equal(np.delete(bench.look(), 8, 0), np.delete(before, 8, 0))
     assert bench.run().report["support_slices"] == [5, 11]
     assert bench.look()[8].any()
@@ -73,11 +45,11 @@ def test_an_empty_slice_is_learned_from_and_stays_empty(scene: Any, run_first: b
     if run_first:
         bench.run()
     bench.edit("mark_empty", 13)
-    assert bench.painted()[-1] == (0, 13, True)
+    assert bench.rows()[-1] == (0, 13, True)
     assert bench.run().report["support_slices"] == [5, 8, 11, 13]
-    assert not bench.look()[13].any() and bench.painted()[-1] == (0, 13, True)
+    assert not bench.look()[13].any() and bench.rows()[-1] == (0, 13, True)
     bench.edit("remove", 13)
-    assert bench.painted() == [(0, i, False) for i in bench.slices]
+    assert bench.rows() == [(0, i, False) for i in SUPPORT]
 
 
 def test_an_accepted_slice_counts_as_painted(scene: Any) -> None:
@@ -88,7 +60,7 @@ def test_an_accepted_slice_counts_as_painted(scene: Any) -> None:
     before = bench.look()
     bench.edit("accept", 7)
     np.testing.assert_array_equal(bench.look(), before)
-    assert (0, 7, False) in bench.painted()
+    assert (0, 7, False) in bench.rows()
     assert bench.run().report["support_slices"] == [5, 7, 8, 11]
 
 
@@ -99,27 +71,19 @@ def test_a_correction_is_kept_when_another_slice_is_changed(scene: Any) -> None:
     edited[6, 2:5, 2:5] = True
     repaint(bench.segmentation, bench.volume, bench.ball, edited)
     bench.edit("mark_empty", 14)
-    assert [index for _, index, _ in bench.painted()] == [5, 6, 8, 11, 14]
+    assert [index for _, index, _ in bench.rows()] == [5, 6, 8, 11, 14]
 
 
 def test_every_change_is_one_undo_step(scene: Any) -> None:
     bench = Bench(scene)
     bench.run()
-    rows, mask = bench.painted(), bench.look()
+    rows, mask = bench.rows(), bench.look()
     for change, index in (("remove", 8), ("mark_empty", 13), ("accept", 7)):
         bench.edit(change, index)
-        assert bench.painted() != rows
-        assert bench.edits.undo()
-        assert bench.painted() == rows
+        assert bench.rows() != rows
+        assert bench.editor.undo()
+        assert bench.rows() == rows
         np.testing.assert_array_equal(bench.look(), mask)
-
-
-def test_undo_steps_can_belong_to_an_editor(scene: Any) -> None:
-    bench = Bench(scene)
-    saved: list[int] = []
-    bench.edits.save_state = lambda: saved.append(len(bench.painted()))
-    bench.edit("remove", 8)
-    assert saved == [3]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +93,7 @@ def test_what_cannot_be_marked_is_refused(scene: Any, index: int, axis: int, mes
     bench = Bench(scene)
     with pytest.raises(InputError, match=message):
         bench.edit("mark_empty", index, axis)
-    assert bench.painted() == [(0, i, False) for i in bench.slices]
+    assert bench.rows() == [(0, i, False) for i in SUPPORT]
 
 
 def test_a_segment_without_paint_cannot_be_marked(scene: Any) -> None:

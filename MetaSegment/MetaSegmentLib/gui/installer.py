@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 from .. import dependencies
 from ..errors import DependencyError
+from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
 from ..scene.wording import install_question
 
@@ -20,6 +24,7 @@ class LogWindow:
 
         self.dialog = qt.QDialog(parent)
         self.dialog.setWindowTitle(_("Installing what MetaSegment needs"))
+        self.dialog.setModal(True)  # Slicer's pip lets events through: nothing else may be pressed meanwhile
         self.dialog.resize(640, 320)
         layout = qt.QVBoxLayout(self.dialog)
         self.text = qt.QPlainTextEdit()
@@ -47,6 +52,25 @@ class LogWindow:
         self.dialog.accept()
 
 
+class Tee(io.TextIOBase):
+    """Standard output that a log reads along: what pip prints reaches it there, whoever runs pip."""
+
+    def __init__(self, original: Any, line: Callable[[str], None]) -> None:
+        self._original = original
+        self._line = line
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        self._original.write(text)
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._line(line.rstrip())
+        return len(text)
+
+    def flush(self) -> None:
+        self._original.flush()
+
+
 class Installer:
     """Sees to it that the packages are there.
 
@@ -68,7 +92,7 @@ class Installer:
         self._parent = parent
         self._ensure = ensure
         self._missing = missing
-        self._complete = False
+        self._complete = self._busy = False
         self.window: LogWindow | None = None
 
     def ready(self) -> bool:
@@ -80,22 +104,26 @@ class Installer:
         Raises:
             DependencyError: with what to do when it could not be installed.
         """
-        if self._complete:
-            return True
+        if self._complete or self._busy:
+            return self._complete
         missing = self._missing()
         if not missing:
             self._complete = True
             return True
-        if not self._ask(install_question(missing)):
+        if not self._ask(install_question(missing, gpu())):
             return False
         self.window = LogWindow(self._parent)
         self.window.open()
+        self._busy = True
         try:
-            report = self._ensure(log=self.window.line)
+            with redirect_stdout(Tee(sys.stdout, self.window.line)):
+                report = self._ensure(log=self.window.line)
         except DependencyError as error:
             logging.exception("MetaSegment: the installation failed")
             self.window.end(str(error))
             raise
+        finally:
+            self._busy = False
         self.window.end(str(report))
         self._complete = not report.restart
         return self._complete

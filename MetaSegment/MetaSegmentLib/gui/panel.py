@@ -1,7 +1,4 @@
-"""The panel's controls: what each one does, and when it can be used.
-
-What they do is in the scene package, what they say in scene/wording.py.
-"""
+"""The panel's controls: what each one does. When it can be used and what it says is worked out in the scene package."""
 
 from __future__ import annotations
 
@@ -12,12 +9,15 @@ from typing import Any, Protocol
 from ..errors import Cancelled, MetaSegmentError
 from ..methods import METHODS
 from ..scene import views, wording
-from ..scene.flow import Flow
+from ..scene.flow import Flow, Order
+from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
-from ..scene.slices import Overview, PaintedSlice, SliceEdits, painted_slices
+from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
+from ..scene.state import Situation, controls
 from ..settings import Result
 from . import choices
 from .installer import Installer
+from .result_view import ResultView
 from .slice_table import SliceTable
 
 _PAUSE_MILLISECONDS = 300
@@ -41,7 +41,7 @@ class Panel:
     Attributes:
         parameters: what was chosen; None while no scene is open.
         overview: the painted slices.
-        result: of the last run in this session.
+        view: the result of the last run in this session.
 
     Args:
         ui: the controls by name.
@@ -59,14 +59,13 @@ class Panel:
         self.ui = ui
         self.parameters: Parameters | None = None
         self.overview = Overview()
-        self.result: Result | None = None
-        self._volume: Any | None = None  # of the result
-        self._overlaid: Result | None = None
-        self._next_suggestion = 0
+        self.view = ResultView(ui)
+        self._order: Order | None = None
         self._flow = flow
         self._edits = edits
         self._installer = installer
         self._show_error = show_error
+        self._slices = SliceList()
         self._table = SliceTable(ui.sliceTable, self._go, self.update)
         self._pause = qt.QTimer()
         self._pause.setSingleShot(True)
@@ -84,6 +83,8 @@ class Panel:
         ui.methodBox.connect("currentIndexChanged(int)", self._method_chosen)
         ui.allMethodsBox.connect("currentIndexChanged(int)", self._any_method_chosen)
         ui.deviceBox.connect("currentIndexChanged(int)", self._device_chosen)
+        ui.expectationLabel.text = ui.deviceBox.toolTip = wording.expectation(gpu())
+        ui.expectationLabel.visible = not gpu()
         self.update()
 
     def attach(self, parameters: Parameters | None) -> None:
@@ -105,11 +106,11 @@ class Panel:
         if editor.sourceVolumeNode() is not parameters.inputVolume:
             editor.setSourceVolumeNode(parameters.inputVolume)
         self.ui.show3DButton.setSegmentationNode(parameters.segmentation)
-        self._show_uncertainty()
         self.refresh()
+        self.view.show_uncertainty(parameters.showUncertainty)
 
     def refresh_soon(self) -> None:
-        """The paint changed; wait for a pause, as looking at all of it takes a moment."""
+        """The paint changed; wait for a pause, as looking at it takes a moment."""
         self._pause.start()
 
     def refresh(self) -> None:
@@ -117,54 +118,34 @@ class Panel:
         self._pause.stop()
         volume, segmentation = self._nodes()
         usable = volume is not None and volume.GetImageData() is not None and segmentation is not None
-        self.overview = painted_slices(volume, segmentation) if usable else Overview()
+        self.overview = self._slices.look(volume, segmentation) if usable else Overview()
         self._table.show(self.overview.slices, views.orientations(volume) if usable else ())
+        self.view.keep(volume, segmentation, any(self.overview.filled.values()))
         self.update()
 
     def update(self) -> None:
         """Enable what can be used, and say why the rest cannot."""
         ui, running = self.ui, self._flow.running
         volume, segmentation = self._nodes()
-        obstacle = wording.obstacle(volume, segmentation, self.overview)
-        ui.applyButton.text = _("Cancel") if running else _("Segment")
-        ui.applyButton.enabled = running or not obstacle
-        ui.applyButton.toolTip = (
-            _("Stop; nothing more will be changed.") if running else obstacle or _("Segment the slices in between.")
+        now = Situation(
+            volume,
+            segmentation,
+            self.overview,
+            running,
+            self._table.current is not None,
+            self.view.result is not None,
+            bool(self.view.suggestions),
         )
+        for name, control in controls(now).items():
+            getattr(ui, name).enabled = control.enabled
+            getattr(ui, name).toolTip = control.tip
+        ui.applyButton.text = _("Cancel") if running else _("Segment")
         ui.progressBar.visible = running
         if not running:
-            ui.statusLabel.text = obstacle or wording.advice(self.overview)
-        painted = not obstacle and not running
-        selected = self._table.current is not None
-        _allow(ui.removeButton, painted and selected, _("Take the paint off the selected slice."), _("Select a slice."))
-        first = _("Paint the structure on a slice first.")
-        _allow(ui.emptyButton, painted, _("Say that the structure is absent on the slice that is shown."), first)
-        filled = any((self.overview.filled or {}).values())
-        _allow(
-            ui.acceptButton,
-            painted and filled,
-            _("Count the slice that is shown as painted, as it is."),
-            _("Segment first; then slices that are right can be accepted."),
-        )
-        suggestions = self.result.suggested_slices if self.result is not None else []
-        ui.suggestButton.text = wording.suggestion_text(suggestions[self._next_suggestion :])
-        _allow(
-            ui.suggestButton,
-            bool(suggestions) and not running,
-            _("Go to the slice where painting helps most; again for the next one."),
-            _("Segment first; then it is known where more paint helps most."),
-        )
-        _allow(
-            ui.undoButton,
-            segmentation is not None and not running,
-            _("Take the last step back, be it paint or a result."),
-            _("There is nothing to take back."),
-        )
-        ui.show3DButton.enabled = segmentation is not None
-        ui.uncertaintyCheckBox.enabled = self.result is not None
-        for control in (ui.inputSelector, ui.segmentationSelector, ui.methodBox, ui.allMethodsBox, ui.deviceBox):
-            control.enabled = not running and self.parameters is not None
-        ui.tryButton.enabled = not running
+            ui.statusLabel.text = now.obstacle or wording.advice(self.overview)
+        self.view.label_button()
+        for selector in (ui.inputSelector, ui.segmentationSelector, ui.methodBox, ui.allMethodsBox, ui.deviceBox):
+            selector.enabled = not running and self.parameters is not None
         if self.parameters is not None:
             method = self.parameters.method
             choices.fill(ui.methodBox, wording.method_choices(method), method)
@@ -178,30 +159,14 @@ class Panel:
             self._flow.cancel()
             self.ui.statusLabel.text = _("Stopping…")
             return
-        parameters = self.parameters
         self.refresh()
-        if parameters is None or not self.ui.applyButton.enabled:
+        if self.parameters is None or not self.ui.applyButton.enabled:
             return
         try:
-            if not self._installer.ready():
-                return
-            self._volume = parameters.inputVolume
-            self._flow.start(
-                parameters.inputVolume,
-                parameters.segmentation,
-                parameters.method,
-                parameters.device,
-                parameters.showPreview,
-                self._on_progress,
-                self._on_shown,
-                self._on_ended,
-            )
+            if self._installer.ready():
+                self._start(self.parameters)
         except Exception as error:
             self._fail(error)
-            return
-        self.ui.progressBar.setRange(0, 0)
-        self.update()
-        self.ui.statusLabel.text = _("Reading the painted slices…")
 
     def remove(self) -> None:
         """Take the paint off the selected slice."""
@@ -219,18 +184,12 @@ class Panel:
 
     def undo(self) -> None:
         """Take the last step back."""
-        self.ui.segmentEditor.undo()
+        self._flow.undo()
         self.refresh()
 
     def go_to_suggestion(self) -> None:
-        """Show the best suggested slice, with every press the next one."""
-        if self.result is None or not self.result.suggested_slices or self._volume is None:
-            return
-        suggestions = self.result.suggested_slices
-        suggestion = suggestions[self._next_suggestion]
-        self._next_suggestion = (self._next_suggestion + 1) % len(suggestions)
-        if self._volume.GetScene() is not None:
-            views.jump(self._volume, suggestion["axis"], suggestion["index"])
+        """Show the slice where painting helps most."""
+        self.view.next_suggestion()
         self.update()
 
     def forget(self) -> None:
@@ -238,9 +197,28 @@ class Panel:
         self._pause.stop()
         self._flow.cancel()
         self._flow.forget()
-        self.result = self._overlaid = self._volume = None
-        self.ui.summaryLabel.text = _("Nothing was segmented yet.")
+        self._slices = SliceList()
+        self.view.clear()
         self.attach(None)
+
+    def close(self) -> None:
+        """The controls are about to go: stop, and touch them no more."""
+        self._pause.stop()
+        self._flow.abandon()
+        self._flow.forget()
+
+    def _start(self, parameters: Parameters) -> None:
+        self._order = Order(
+            parameters.inputVolume,
+            parameters.segmentation,
+            parameters.method,
+            parameters.device,
+            parameters.showPreview,
+        )
+        self._flow.start(self._order, self._on_progress, self._on_shown, self._on_ended)
+        self.ui.progressBar.setRange(0, 0)
+        self.update()
+        self.ui.statusLabel.text = _("Reading the painted slices…")
 
     def _nodes(self) -> tuple[Any | None, Any | None]:
         if self.parameters is None:
@@ -278,14 +256,9 @@ class Panel:
         self.ui.statusLabel.text = wording.progress_text(stage, eta_s)
 
     def _on_shown(self, result: Result, last: bool) -> None:
-        self.result = result
-        self._next_suggestion = 0
-        text = wording.summary(result.report)
-        self.ui.summaryLabel.text = text if last else _("Preview\n{summary}").format(summary=text)
-        self._show_uncertainty()
-        if last and result.suggested_slices and self._volume is not None:
-            best = result.suggested_slices[0]
-            views.jump(self._volume, best["axis"], best["index"])
+        if self._order is not None and self.parameters is not None:
+            self.view.show(result, self._order.volume, self._order.segmentation, last)
+            self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:
         self.refresh()
@@ -303,16 +276,6 @@ class Panel:
         logging.error("MetaSegment: %s", type(error).__name__, exc_info=error)
         self._show_error(text)
 
-    def _show_uncertainty(self) -> None:
-        volume, parameters, result = self._volume, self.parameters, self.result
-        if volume is None or volume.GetScene() is None or parameters is None or result is None:
-            return
-        if not parameters.showUncertainty:
-            views.hide_uncertainty(volume.GetScene())
-        elif self._overlaid is not result or views.overlay_of(volume.GetScene()) is None:
-            self._overlaid = result
-            views.show_uncertainty(volume, result.uncertainty)
-
     def _method_chosen(self, index: int) -> None:
         if self.parameters is not None and index >= 0:
             self.parameters.method = self.ui.methodBox.itemData(index)
@@ -324,11 +287,6 @@ class Panel:
     def _device_chosen(self, index: int) -> None:
         if self.parameters is not None and index >= 0:
             self.parameters.device = self.ui.deviceBox.itemData(index)
-
-
-def _allow(button: Any, allowed: bool, what: str, why_not: str) -> None:
-    button.enabled = allowed
-    button.toolTip = what if allowed else why_not
 
 
 def _without_arguments(action: Callable[[], None]) -> Callable[[bool], None]:

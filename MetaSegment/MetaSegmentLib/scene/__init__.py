@@ -6,6 +6,7 @@
 The same code runs in Slicer and on a bare scene made with the slicer-core package.
 """
 
-from .session import Run, Session
+from .run import Run
+from .session import Session
 
 __all__ = ["Run", "Session"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import MetaSegmentError
+from ..progress import ProgressCallback
 from ..settings import Result
-from .session import Run, Session
+from .run import Run
+from .session import Session
 
 PREVIEW_METHOD = "protonet"
 
@@ -15,43 +18,50 @@ Shown = Callable[[Result, bool], None]
 Ended = Callable[[Exception | None], None]
 
 
-class Flow:
-    """Runs a session in the background, once or with a preview first.
+@dataclass(frozen=True)
+class Order:
+    """What is to be segmented, and how.
 
     Attributes:
-        save_state: begins an undo step in the panel's segment editor; None leaves that to the session.
+        volume: vtkMRMLScalarVolumeNode.
+        segmentation: vtkMRMLSegmentationNode.
+        method: a name of ``metasegment methods``.
+        device: as in :class:`MetaSegmentLib.Settings`.
+        preview: first show what the instant method makes of it; not done again on segments that ``method`` has
+            learned before, since that it goes on from there is quick.
+    """
+
+    volume: Any
+    segmentation: Any
+    method: str
+    device: str
+    preview: bool
+
+    @property
+    def about(self) -> tuple[Any, ...]:
+        return (id(self.volume), id(self.segmentation), self.method, self.device)
+
+
+class Flow:
+    """Runs a session in the background, once or with a preview first.
 
     Args:
         session: not running.
     """
 
     def __init__(self, session: Session) -> None:
-        self.save_state: Callable[[], None] | None = None
         self._session = session
         self._learned: tuple[Any, ...] | None = None
-        self._written: tuple[int, ...] = ()
 
     @property
     def running(self) -> bool:
         """Whether a run is under way."""
         return self._session.running
 
-    def start(
-        self,
-        volume: Any,
-        segmentation: Any,
-        method: str,
-        device: str,
-        preview: bool,
-        progress: Callable[[str, int, int, float | None], None],
-        shown: Shown,
-        ended: Ended,
-    ) -> None:
+    def start(self, order: Order, progress: ProgressCallback, shown: Shown, ended: Ended) -> None:
         """Begin.
 
         Args:
-            preview: first show what the instant method makes of it; not done again on segments that ``method`` has
-                learned before, since that it goes on from there is quick.
             progress: called as ``progress(stage, done, total, eta_s)``.
             shown: called with each result that was written, and whether it is the last one.
             ended: called at the end, with the error if there was one.
@@ -59,69 +69,52 @@ class Flow:
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
         """
-        about = (id(volume), id(segmentation), method, device)
-        methods = [method]
-        if preview and method != PREVIEW_METHOD and self._learned != about:
+        methods = [order.method]
+        if order.preview and order.method != PREVIEW_METHOD and self._learned != order.about:
             methods.insert(0, PREVIEW_METHOD)
 
-        def begin(name: str, after_preview: bool) -> None:
-            self._session.save_state = self._step(segmentation, after_preview)
+        def begin(after_preview: bool) -> None:
             self._session.process(
-                volume,
-                segmentation,
-                method=name,
-                device=device,
+                order.volume,
+                order.segmentation,
+                method=methods[0],
+                device=order.device,
                 wait=False,
                 progress=progress,
                 finished=on_finished,
+                same_step=after_preview,
             )
 
         def on_finished(run: Run) -> None:
-            name = methods.pop(0)
+            methods.pop(0)
             if run.error is not None or run.result is None:
-                end(run.error)
+                ended(run.error)
                 return
-            self._written = _stamp(segmentation)
             shown(run.result, not methods)
             if not methods:
-                self._learned = (*about[:2], name, device)
-                end(None)
+                self._learned = order.about
+                ended(None)
                 return
             try:
-                begin(methods[0], after_preview=True)
+                begin(after_preview=True)
             except MetaSegmentError as error:
-                end(error)
+                ended(error)
 
-        def end(error: Exception | None) -> None:
-            self._session.save_state = None  # what scripts do is undone by scripts
-            ended(error)
-
-        begin(methods[0], after_preview=False)
+        begin(after_preview=False)
 
     def cancel(self) -> None:
         """Stop within one batch; a preview that was written stays."""
         self._session.cancel()
 
+    def abandon(self) -> None:
+        """Stop, and call nobody back any more."""
+        self._session.abandon()
+
+    def undo(self) -> None:
+        """Take the last step back, be it paint or a result."""
+        self._session.undo()
+
     def forget(self) -> None:
         """Let go of the last volume."""
         self._learned = None
         self._session.forget()
-
-    def _step(self, segmentation: Any, after_preview: bool) -> Callable[[], None] | None:
-        save_state = self.save_state
-        if save_state is None or not after_preview:
-            return save_state
-
-        def unless_it_is_the_previews() -> None:
-            # Paint put on since then is a step of its own, and so must be what comes after it.
-            if _stamp(segmentation) != self._written:
-                save_state()
-
-        return unless_it_is_the_previews
-
-
-def _stamp(segmentation: Any) -> tuple[int, ...]:
-    """Changes with every stroke."""
-    segments = segmentation.GetSegmentation()
-    layers = [segments.GetSegment(i).GetRepresentation("Binary labelmap") for i in segments.GetSegmentIDs()]
-    return tuple(layer.GetMTime() for layer in layers if layer is not None)

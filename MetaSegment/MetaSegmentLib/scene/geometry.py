@@ -17,6 +17,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 import slicer
 
 from ..errors import InputError
+from .i18n import tr as _
 
 Shape = tuple[int, int, int]
 
@@ -52,18 +53,6 @@ class Grid:
         """Whether the voxels of ``image`` are voxels of this grid, or of its continuation beyond the border."""
         return bool(slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, self.reference()))
 
-    def cut(self, box: NDArray[Any], corner: tuple[int, int, int]) -> NDArray[Any]:
-        """(K, J, I): the (k, j, i) array ``box`` at its place, which may stick out of the grid; 0 around it."""
-        result = np.zeros(self.shape, box.dtype)
-        inside, part = [], []
-        for first, count, size in zip(corner, box.shape, self.shape, strict=True):
-            low, high = max(first, 0), max(min(first + count, size), 0)
-            inside.append(slice(low, high))
-            part.append(slice(low - first, max(high - first, low - first)))
-        if all(span.stop > span.start for span in inside):
-            result[tuple(inside)] = box[tuple(part)]
-        return result
-
     def sample(self, image: Any, linear: bool = False, outside: float = 0.0) -> NDArray[Any]:
         """(K, J, I) voxels of a vtkOrientedImageData, taken at this grid's voxel centres (nearest, or linear)."""
         if image.IsEmpty():
@@ -73,7 +62,9 @@ class Grid:
             image, self.reference(), sampled, linear, False, None, outside
         )
         if not done:
-            raise InputError("A segment cannot be brought onto the voxel grid of the volume; check their transforms.")
+            raise InputError(
+                _("A segment cannot be brought onto the voxel grid of the volume; check their transforms.")
+            )
         return voxels(sampled)
 
 
@@ -85,12 +76,12 @@ def grid_of(volume: Any, segmentation: Any) -> Grid:
     """
     data = volume.GetImageData()
     if data is None or 0 in data.GetDimensions():
-        raise InputError("The input volume has no voxels; choose a volume that is loaded.")
+        raise InputError(_("The input volume has no voxels; choose a volume that is loaded."))
     for node in (volume, segmentation):
         transform = node.GetParentTransformNode()
         if transform is not None and not transform.IsTransformToWorldLinear():
             raise InputError(
-                "The volume or the segmentation is under a non-linear transform; harden it or move both out of it."
+                _("The volume or the segmentation is under a non-linear transform; harden it or move both out of it.")
             )
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)

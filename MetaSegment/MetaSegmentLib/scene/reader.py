@@ -14,6 +14,8 @@ import slicer
 
 from ..errors import InputError
 from .geometry import Grid, grid_of, placed, spacing_of, voxels
+from .i18n import tr as _
+from .parts import Part
 from .record import record_of
 
 LABELMAP = "Binary labelmap"
@@ -80,35 +82,36 @@ def read_painting(
     snapshots, painted_now, axes = {}, {}, {}
     for segment_id in chosen:
         segment = source.GetSegment(segment_id)
-        mask = read_mask(segment, grid)
-        if not mask.any():
+        part = read_part(segment, grid)
+        if part.empty:
             if segment_ids is None:
                 continue
-            raise InputError(f'Segment "{segment.GetName()}" has no paint; paint it on some slices or leave it out.')
+            text = _('Segment "{name}" has no paint; paint it on some slices or leave it out.')
+            raise InputError(text.format(name=segment.GetName()))
         found.append(segment_id)
-        label = len(found)
+        label, mask = len(found), part.whole()
         both = mask & (labels > 0)
         for other in np.unique(labels[both]):
             clashes.append((int(other), label, np.nonzero(both & (labels == other))))
         labels[mask] = label
         snapshots[segment_id] = np.packbits(mask)
         record = record_of(segment)
-        painted_now[segment_id] = record.painted_now(mask) if record else None
+        painted_now[segment_id] = record.painted_now(part) if record else None
         if record and painted_now[segment_id] is not None:
             axes[record.axis] = segment.GetName()
     names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
-        raise InputError(f'Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
+        text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
+        raise InputError(text.format(first=first, second=second))
     axis = next(iter(axes), None)
     support = list(slices) if slices is not None else None
     if support is None and axis is not None:
         support = _support(labels, axis, found, painted_now)
     for a, b, where in clashes:
         if axis is None or support is None or np.isin(where[axis], support).any():
-            raise InputError(
-                f'Segments "{names[a]}" and "{names[b]}" overlap where they are painted; segment them one at a time.'
-            )
+            text = _('Segments "{first}" and "{second}" overlap where they are painted; segment them one at a time.')
+            raise InputError(text.format(first=names[a], second=names[b]))
     if axis is not None and support is not None:
         filled = np.setdiff1d(np.arange(grid.shape[axis]), support)
         np.moveaxis(labels, axis, 0)[filled] = 0
@@ -125,18 +128,24 @@ def read_painting(
     )
 
 
-def read_mask(segment: Any, grid: Grid) -> NDArray[np.bool_]:
-    """(K, J, I): a vtkSegment on ``grid``; its binary label map may be shared and may cover a part of the grid."""
+def read_part(segment: Any, grid: Grid) -> Part:
+    """Where a vtkSegment is on ``grid``; its binary label map may be shared and may cover a part of the grid."""
     layer = segment.GetRepresentation(LABELMAP)
     if layer is None or layer.IsEmpty():
-        return np.zeros(grid.shape, bool)
-    own = np.asarray(voxels(layer) == segment.GetLabelValue(), np.uint8)
-    i0, _, j0, _, k0, _ = layer.GetExtent()
+        return Part.of(np.zeros(grid.shape, bool))
+    own = np.asarray(voxels(layer) == segment.GetLabelValue())
+    extent = layer.GetExtent()
+    corner = (extent[4], extent[2], extent[0])
     if grid.holds(layer):
-        return grid.cut(own, (k0, j0, i0)).view(bool)
+        return Part.of(own, corner, grid.shape)
     matrix = vtk.vtkMatrix4x4()
     layer.GetImageToWorldMatrix(matrix)
-    return grid.sample(placed(own, (k0, j0, i0), matrix)) != 0
+    return Part.of(grid.sample(placed(own.astype(np.uint8), corner, matrix)) != 0)
+
+
+def read_mask(segment: Any, grid: Grid) -> NDArray[np.bool_]:
+    """(K, J, I): where a vtkSegment is on ``grid``."""
+    return read_part(segment, grid).whole()
 
 
 def has_labelmap_source(segmentation: Any) -> bool:
@@ -162,7 +171,7 @@ def make_labelmaps(segmentation: Any, grid: Grid) -> None:
         converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(grid.reference())
     )
     if not segmentation.CreateRepresentation(LABELMAP, True):
-        raise InputError("The segments cannot be converted to label maps; convert them in the Segmentations module.")
+        raise InputError(_("The segments cannot be converted to label maps; convert them in the Segmentations module."))
 
 
 def _chosen(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
@@ -173,7 +182,8 @@ def _chosen(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
     unknown = [i for i in chosen if i not in every]
     if unknown:
-        raise InputError(f'There is no segment "{unknown[0]}"; choose one of the identifiers in the segmentation.')
+        text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
+        raise InputError(text.format(name=unknown[0]))
     return chosen
 
 

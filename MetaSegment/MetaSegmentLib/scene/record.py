@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-import numpy as np
 import vtk
-from numpy.typing import NDArray
+
+from .parts import Part
 
 TAG = "MetaSegment.Slices"
 _EMPTY = "-"
@@ -37,41 +36,27 @@ class SliceRecord:
     filled: dict[int, str]
 
     @classmethod
-    def take(
-        cls, mask: NDArray[np.bool_], axis: int, support: Collection[int], ignore: Collection[int] = ()
-    ) -> SliceRecord:
-        """Remember a (K, J, I) mask; slices in ``ignore`` are left out, so that any paint on them is the user's."""
-        prints = _fingerprints(mask, axis)
+    def take(cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()) -> SliceRecord:
+        """Remember a mask; slices in ``ignore`` are left out, so that any paint on them is the user's."""
+        prints = part.fingerprints(axis)
         return cls(
             axis,
-            mask.shape,
-            {i: prints[i] for i in sorted(support) if i not in ignore},
-            {i: p for i, p in enumerate(prints) if p != _EMPTY and i not in support and i not in ignore},
+            part.shape,
+            {i: prints.get(i, _EMPTY) for i in sorted(support) if i not in ignore},
+            {i: p for i, p in prints.items() if i not in support and i not in ignore},
         )
 
-    def painted_now(self, mask: NDArray[np.bool_]) -> list[int] | None:
+    def painted_now(self, part: Part) -> list[int] | None:
         """Slices that are the user's by now: painted before the run, painted since, or corrected since (an emptied
         slice says that the structure is absent there). None if nothing is left of what was remembered."""
-        if mask.shape != self.shape:
+        if part.shape != self.shape:
             return None
-        prints = _fingerprints(mask, self.axis)
+        prints = part.fingerprints(self.axis)
         known = self.support | self.filled
-        if not any(prints[i] == p != _EMPTY for i, p in known.items()):
+        if not any(prints.get(i) == p for i, p in known.items()):
             return None
-        corrected = {i for i, p in self.filled.items() if prints[i] != p}
-        new = {i for i, p in enumerate(prints) if p != _EMPTY and i not in known}
-        return sorted(corrected | new | set(self.support))
-
-    def carried_over(self, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> SliceRecord:
-        """The record after another segment's result took voxels of this one: that is no correction by the user."""
-        if before.shape != self.shape:
-            return self
-        old, new = _fingerprints(before, self.axis), _fingerprints(after, self.axis)
-
-        def renewed(prints: dict[int, str]) -> dict[int, str]:
-            return {i: new[i] if old[i] == p else p for i, p in prints.items()}
-
-        return SliceRecord(self.axis, self.shape, renewed(self.support), renewed(self.filled))
+        corrected = {i for i, p in self.filled.items() if prints.get(i) != p}
+        return sorted(corrected | (prints.keys() - known.keys()) | self.support.keys())
 
     def to_text(self) -> str:
         """One line without ``:``, ``|`` and ``~``, which separate tags in a segmentation file."""
@@ -102,8 +87,3 @@ def record_of(segment: Any) -> SliceRecord | None:
 
 def _parse(text: str) -> dict[int, str]:
     return {int(i): p for i, p in (item.split(".") for item in text.split(",") if item)}
-
-
-def _fingerprints(mask: NDArray[np.bool_], axis: int) -> list[str]:
-    planes = np.moveaxis(mask, axis, 0)
-    return [blake2b(np.packbits(p).tobytes(), digest_size=6).hexdigest() if p.any() else _EMPTY for p in planes]

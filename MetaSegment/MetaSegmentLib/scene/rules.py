@@ -1,29 +1,28 @@
-"""What the Segment Editor's settings allow a result to change: masks and overwrite mode."""
+"""Where the Segment Editor's settings allow a result to go: masks, and whether segments may overlap."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import slicer
 
 from ..errors import InputError
+from .editor import PRIVATE_TAG
 from .geometry import Grid, grid_of, volume_image, voxels
+from .i18n import tr as _
+from .parts import Mask
+from .reader import read_part
 from .runtime import nodes_of_class
-
-Mask = NDArray[np.bool_]
-
-# Marks the node through which results are written; its own settings are never the user's.
-PRIVATE_TAG = "MetaSegment"
 
 
 class EditRules:
-    """The masks and the overwrite mode of one vtkMRMLSegmentEditorNode.
+    """The masking settings of one vtkMRMLSegmentEditorNode.
 
     Args:
-        editor: the node to obey; None allows everything and leaves other segments alone.
+        editor: the node to obey; None allows everything.
         volume: the volume that is segmented; the editable intensity range holds for it when the editor has no
             source volume of its own.
     """
@@ -32,12 +31,23 @@ class EditRules:
         self._editor = editor
         self._volume = volume
 
-    @property
-    def overwrite_mode(self) -> int:
-        """A vtkMRMLSegmentEditorNode overwrite mode."""
-        if self._editor is None:
-            return int(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
-        return int(self._editor.GetOverwriteMode())
+    def kept_free(self, segmentation: Any, written: Collection[str], grid: Grid) -> Mask | None:
+        """(K, J, I): what other segments than those ``written`` keep for themselves; None if segments may overlap.
+
+        A stroke takes voxels from other segments unless overlap is allowed. A result is no stroke: nobody aims it
+        voxel by voxel. It never takes any, and where overlap is not allowed it stops at the others' borders.
+        """
+        editor, kind = self._editor, slicer.vtkMRMLSegmentEditorNode
+        if editor is None or editor.GetOverwriteMode() == kind.OverwriteNone:
+            return None
+        display = segmentation.GetDisplayNode()
+        only_visible = display is not None and editor.GetOverwriteMode() == kind.OverwriteVisibleSegments
+        segments, taken = segmentation.GetSegmentation(), np.zeros(grid.shape, bool)
+        for segment_id in segments.GetSegmentIDs():
+            if segment_id not in written and not (only_visible and not display.GetSegmentVisibility(segment_id)):
+                part = read_part(segments.GetSegment(segment_id), grid)
+                taken |= part.whole()
+        return taken
 
     def editable(self, segment_id: str) -> Mask | None:
         """(K, J, I) of the volume: where the segment may be changed; None where everything is allowed."""
@@ -59,7 +69,7 @@ def _allowed_by_segments(editor: Any, grid: Grid, segment_id: str) -> Mask:
     mode, mask_segment = editor.GetMaskMode(), editor.GetMaskSegmentID() or ""
     node = editor.GetSegmentationNode()
     if not node.GenerateEditMask(forbidden, mode, grid.reference(), segment_id, mask_segment):
-        raise InputError("The editable area cannot be worked out; check the masking settings in the Segment Editor.")
+        raise InputError(_("The editable area cannot be worked out; check the masking settings in the Segment Editor."))
     return np.asarray(grid.sample(forbidden, outside=1.0) == 0)
 
 

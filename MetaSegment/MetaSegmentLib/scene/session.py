@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import Cancelled, DependencyError, InputError, MetaSegmentError
+from ..errors import InputError, MetaSegmentError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
+from .editor import Editor
+from .i18n import tr as _
+from .learner import Learner
 from .reader import Painting, read_painting
 from .rules import EditRules, find_editor
+from .run import Job, Run
+from .views import OVERLAY
 from .worker import Worker
-from .writer import Editor, write_result
-
-if TYPE_CHECKING:
-    from ..engine import Adapted
-
-_POLL_SECONDS = 0.02
-
-
-class Run:
-    """A segmentation that goes on in the background.
-
-    Attributes:
-        done: whether it has ended, with ``result`` or with ``error``.
-        result: the engine's result, once it has been written to the scene.
-        error: why there is no result; :class:`Cancelled` if it was cancelled.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self.done = False
-        self.result: Result | None = None
-        self.error: Exception | None = None
-        self._session = session
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Stop within one batch; nothing will be written."""
-        self._cancelled.set()
-
-    def wait(self, timeout: float | None = None) -> Result:
-        """Poll until the run has ended, in seconds at most ``timeout``; not for the thread of a GUI.
-
-        Raises:
-            TimeoutError: the run is still under way.
-            MetaSegmentError: the run has failed or was cancelled.
-        """
-        end = None if timeout is None else time.monotonic() + timeout
-        while not self.done:
-            self._session.poll()
-            if self.done:
-                break
-            if end is not None and time.monotonic() > end:
-                raise TimeoutError("The segmentation is still under way.")
-            time.sleep(_POLL_SECONDS)
-        if self.error is not None:
-            raise self.error
-        assert self.result is not None
-        return self.result
+from .writer import write_result
 
 
 class Session:
@@ -71,10 +26,9 @@ class Session:
     All methods are for one thread, the one that owns the scene; only the engine runs elsewhere, on copies.
 
     Attributes:
-        editor_node: the vtkMRMLSegmentEditorNode whose masks and overwrite mode hold; by default the one in the scene
-            that refers to the segmentation.
-        save_state: called to begin an undo step; by default the step belongs to :meth:`undo`. A panel with a
-            qMRMLSegmentEditorWidget sets its ``saveStateForUndo``, so that the step is one of its own.
+        editor_node: the vtkMRMLSegmentEditorNode whose masking settings hold; by default the one in the scene that
+            refers to the segmentation.
+        editor: writes; holds the undo steps.
 
     Args:
         schedule: runs a callable a little later on this thread (a timer's single shot), so that a background run
@@ -83,12 +37,11 @@ class Session:
 
     def __init__(self, schedule: Callable[[Callable[[], None]], None] | None = None) -> None:
         self.editor_node: Any | None = None
-        self.save_state: Callable[[], None] | None = None
+        self.editor = Editor()
         self._schedule = schedule
         self._worker = Worker()
-        self._editor = Editor()
-        self._learner = _Learner()
-        self._job: _Job | None = None
+        self._learner = Learner()
+        self._job: Job | None = None
 
     @property
     def running(self) -> bool:
@@ -108,6 +61,7 @@ class Session:
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
         finished: Callable[[Run], None] | None = None,
+        same_step: bool = False,
     ) -> Result | Run:
         """Fill the slices that are not painted.
 
@@ -124,27 +78,38 @@ class Session:
             progress: called as ``progress(stage, done, total, eta_s)``, on the calling thread.
             cancel: polled, on the calling thread; returning True stops the run.
             finished: called with the :class:`Run` when it has ended.
+            same_step: the undo step of the last result goes on, unless the user has changed something since.
 
         Returns:
-            The engine's result, whose label n is the n-th segment, or a :class:`Run`.
+            The engine's result, whose label n is the n-th segment, or a :class:`Run`. Its report also says under
+            ``written`` how large each segment is now, and how much of it was left to other segments.
 
         Raises:
             MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
         """
         if self._job is not None:
-            raise MetaSegmentError("A segmentation is under way; wait for it or cancel it first.")
-        _check_node(volume, "vtkMRMLScalarVolumeNode", "Choose the volume to segment; it must be in the scene.")
-        _check_node(segmentation, "vtkMRMLSegmentationNode", "Choose the segmentation with the painted slices.")
+            raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
+        _check_node(volume, "vtkMRMLScalarVolumeNode", _("Choose the volume to segment; it must be in the scene."))
+        if volume.GetAttribute(OVERLAY):
+            raise InputError(_("Choose the scan itself; this volume only shows how uncertain a result is."))
+        _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         target = segmentation if output is None else output
-        _check_node(target, "vtkMRMLSegmentationNode", "Choose a segmentation of the scene for the result.")
+        _check_node(target, "vtkMRMLSegmentationNode", _("Choose a segmentation of the scene for the result."))
         painting = read_painting(volume, segmentation, segment_ids, slices)
-        settings = Settings(method=method or DEFAULT_METHOD, device=device)
+        settings, origin = Settings(method=method or DEFAULT_METHOD, device=device), _state(volume)
+
+        def compute(progress: ProgressCallback | None, cancel: CancelCallback | None) -> Result:
+            return self._learner.compute(painting, origin, settings, progress, cancel)
+
+        def write(result: Result) -> Result:
+            return self._write(painting, result, volume, segmentation, target, same_step)
+
         if wait:
-            result = self._learner.compute(painting, _state(volume), settings, progress, cancel)
-            self._write(painting, result, volume, segmentation, target)
-            return result
+            return write(compute(progress, cancel))
+        # The volume may be changed or deleted while the engine works.
+        painting = replace(painting, image=painting.image.copy())
         run = Run(self)
-        self._job = _Job(self, run, painting, settings, (volume, segmentation, target), progress, cancel, finished)
+        self._job = Job(run, self._worker, compute, write, (volume, segmentation, target), progress, cancel, finished)
         if self._schedule is not None:
             self._schedule(self._tick)
         return run
@@ -169,14 +134,20 @@ class Session:
         if self._job is not None:
             self._job.run.cancel()
 
+    def abandon(self) -> None:
+        """Cancel the background run without a word to its caller, who is about to go."""
+        if self._job is not None:
+            self._job.abandon()
+
     def forget(self) -> None:
         """Let go of the last volume, which is kept so that the next run on it is quick."""
         if self._job is None:
             self._learner.forget()
 
     def undo(self) -> bool:
-        """Take back the last result that was written; False when there is none. Not used with ``save_state``."""
-        return self._editor.undo()
+        """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
+        it is the last step in the panel, which may be a stroke."""
+        return self.editor.undo()
 
     def _tick(self) -> None:
         job = self._job
@@ -186,121 +157,15 @@ class Session:
             if job is not None and self._job is job and self._schedule is not None:
                 self._schedule(self._tick)
 
-    def _write(self, painting: Painting, result: Result, volume: Any, segmentation: Any, target: Any) -> None:
+    def _write(
+        self, painting: Painting, result: Result, volume: Any, segmentation: Any, target: Any, same_step: bool
+    ) -> Result:
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
             editor = find_editor(target, segmentation)
         rules = EditRules(editor, volume)
-        write_result(painting, result, volume, segmentation, target, rules, self._editor, self.save_state)
-
-
-class _Job:
-    """A background run and what it needs to come to its end."""
-
-    def __init__(
-        self,
-        session: Session,
-        run: Run,
-        painting: Painting,
-        settings: Settings,
-        nodes: tuple[Any, Any, Any],
-        progress: ProgressCallback | None,
-        cancel: CancelCallback | None,
-        finished: Callable[[Run], None] | None,
-    ) -> None:
-        self.run = run
-        self._session = session
-        # The volume may be changed or deleted while the engine works.
-        self._painting = replace(painting, image=painting.image.copy())
-        self._nodes = nodes
-        self._ids = [(node.GetScene(), node.GetID()) for node in nodes]
-        self._progress = progress
-        self._cancel = cancel
-        self._finished = finished
-        self._reports: SimpleQueue[tuple[str, int, int, float | None]] = SimpleQueue()
-        origin = _state(nodes[0])
-        stopped, stopping = run._cancelled, session._worker.stopping
-
-        def report(*about: Any) -> None:
-            self._reports.put(about)
-
-        def cancelled() -> bool:
-            return stopped.is_set() or stopping.is_set()
-
-        self._future: Future[Result] = session._worker.submit(
-            lambda: session._learner.compute(self._painting, origin, settings, report, cancelled)
-        )
-
-    def relay(self) -> bool:
-        """Pass reports to the caller and the caller's wishes to the engine; True when the engine has ended."""
-        ended = self._future.done()
-        while self._progress is not None:
-            try:
-                report = self._reports.get_nowait()
-            except Empty:
-                break
-            self._progress(*report)
-        if (self._cancel is not None and self._cancel()) or not self._nodes_are_there():
-            self.run.cancel()
-        return ended
-
-    def finish(self) -> None:
-        """Write the result and tell the caller."""
-        run = self.run
-        try:
-            result = self._future.result()
-            if not self._nodes_are_there():
-                raise Cancelled("The volume or the segmentation was removed; nothing was written.")
-            if run._cancelled.is_set():
-                raise Cancelled
-            self._session._write(self._painting, result, *self._nodes)
-            run.result = result
-        except Exception as error:
-            run.error = error
-        run.done = True
-        if self._finished is not None:
-            self._finished(run)
-
-    def _nodes_are_there(self) -> bool:
-        return all(scene.GetNodeByID(i) is node for node, (scene, i) in zip(self._nodes, self._ids, strict=True))
-
-
-class _Learner:
-    """Runs the engine; when the same segments of the same volume were painted on, it learns only what is new."""
-
-    def __init__(self) -> None:
-        self._adapted: Adapted | None = None
-        self._learned: tuple[Any, ...] | None = None
-
-    def forget(self) -> None:
-        """Let go of the last volume."""
-        self._adapted = self._learned = None
-
-    def compute(
-        self,
-        painting: Painting,
-        origin: Hashable,
-        settings: Settings,
-        progress: ProgressCallback | None,
-        cancel: CancelCallback | None,
-    ) -> Result:
-        """``origin`` tells one state of a volume from another."""
-        try:
-            from ..engine import adapt
-        except ImportError as error:
-            raise DependencyError(
-                f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
-            ) from error
-        about = (origin, settings.device, settings.seed, painting.names, painting.spacing)
-        if self._adapted is not None and self._learned == (*about, painting.axis):
-            adapted = self._adapted.update(painting.labels, painting.slices, progress, cancel, settings.method)
-        else:
-            self.forget()
-            given = (painting.image, painting.labels, painting.spacing, painting.slices, painting.axis)
-            adapted = adapt(*given, settings, progress, cancel, painting.names)
-        result = adapted.predict()
-        self._adapted, self._learned = adapted, (*about, result.report["axis"])
-        return result
+        written = write_result(painting, result, volume, segmentation, target, rules, self.editor, same_step)
+        return replace(result, report={**result.report, "written": written})
 
 
 def _state(volume: Any) -> Hashable:

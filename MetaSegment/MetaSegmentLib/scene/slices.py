@@ -6,24 +6,20 @@ changed one slice at a time. Every change is one undo step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-import slicer
 
 from ..errors import InputError
 from ..support import find_support
-from .geometry import grid_of
+from .editor import Editor
+from .geometry import Grid, grid_of
 from .i18n import tr as _
-from .reader import has_labelmap_source, read_mask
+from .parts import Part
+from .reader import LABELMAP, has_labelmap_source, read_part
 from .record import TAG, SliceRecord, record_of
-from .writer import Editor
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Overview:
     """
 
     slices: tuple[PaintedSlice, ...] = ()
-    filled: dict[str, tuple[int, ...]] | None = None
+    filled: dict[str, tuple[int, ...]] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -60,52 +56,73 @@ class Overview:
         return self.slices[0].axis if self.slices else None
 
 
-def painted_slices(volume: Any, segmentation: Any) -> Overview:
-    """List the slices that the next run learns from; nothing is changed.
+@dataclass(frozen=True)
+class _Found:
+    """The painted slices of one segment."""
 
-    Args:
-        volume: vtkMRMLScalarVolumeNode.
-        segmentation: vtkMRMLSegmentationNode.
-    """
-    try:
-        grid = grid_of(volume, segmentation)
-    except InputError as error:
-        return Overview(problem=str(error))
-    segments = segmentation.GetSegmentation()
-    if segments.GetNumberOfSegments() and not has_labelmap_source(segments):
-        return Overview()  # made into label maps when they are first painted on or segmented
-    display = segmentation.GetDisplayNode()
-    rows: list[PaintedSlice] = []
-    filled: dict[str, tuple[int, ...]] = {}
-    problem = ""
-    for segment_id in segments.GetSegmentIDs():
-        if display is not None and not display.GetSegmentVisibility(segment_id):
-            continue
-        segment = segments.GetSegment(segment_id)
-        mask = read_mask(segment, grid)
-        if not mask.any():
-            continue
+    axis: int = 0
+    painted: tuple[int, ...] = ()
+    there: tuple[int, ...] = ()
+    problem: str = ""
+
+
+class SliceList:
+    """Lists the slices that the next run learns from; looks again only at segments that have changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Hashable, _Found]] = {}
+
+    def look(self, volume: Any, segmentation: Any) -> Overview:
+        """What is painted by now; nothing is changed.
+
+        Args:
+            volume: vtkMRMLScalarVolumeNode.
+            segmentation: vtkMRMLSegmentationNode.
+        """
         try:
-            axis, painted = _painted(mask, record_of(segment))
+            grid = grid_of(volume, segmentation)
         except InputError as error:
-            problem = problem or str(error)
-            continue
-        there: Mask = np.asarray(np.moveaxis(mask, axis, 0).any(axis=(1, 2)))
-        rows += [PaintedSlice(segment_id, segment.GetName(), axis, i, not bool(there[i])) for i in painted]
-        filled[segment_id] = tuple(int(i) for i in np.flatnonzero(there) if i not in painted)
-    return Overview(tuple(rows), filled, problem)
+            return Overview(problem=str(error))
+        segments = segmentation.GetSegmentation()
+        if segments.GetNumberOfSegments() and not has_labelmap_source(segments):
+            return Overview()  # made into label maps when they are first painted on or segmented
+        display = segmentation.GetDisplayNode()
+        before, self._known = self._known, {}
+        rows: list[PaintedSlice] = []
+        filled: dict[str, tuple[int, ...]] = {}
+        problem = ""
+        for segment_id in segments.GetSegmentIDs():
+            if display is not None and not display.GetSegmentVisibility(segment_id):
+                continue
+            segment = segments.GetSegment(segment_id)
+            state = (_state(segment), grid.shape, grid.matrix.tobytes())
+            known, found = before.get(segment_id, (None, _Found()))
+            if known != state:
+                found = _find(segment, grid)
+            self._known[segment_id] = (state, found)
+            problem = problem or found.problem
+            if found.problem or not found.there:
+                continue
+            name = segment.GetName()
+            rows += [PaintedSlice(segment_id, name, found.axis, i, i not in found.there) for i in found.painted]
+            filled[segment_id] = tuple(i for i in found.there if i not in found.painted)
+        return Overview(tuple(rows), filled, problem)
+
+
+def painted_slices(volume: Any, segmentation: Any) -> Overview:
+    """List the painted slices once; see :class:`SliceList`."""
+    return SliceList().look(volume, segmentation)
 
 
 class SliceEdits:
     """Changes which slices count as painted.
 
     Args:
-        save_state: called before each change to begin an undo step; the default is the editor's own.
+        editor: writes; holds the undo steps.
     """
 
-    def __init__(self, save_state: Callable[[], None] | None = None) -> None:
-        self.save_state = save_state
-        self._editor = Editor()
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
 
     def remove(self, volume: Any, segmentation: Any, segment_id: str, axis: int, index: int) -> None:
         """Take the paint off a slice; the next run fills it again."""
@@ -127,10 +144,6 @@ class SliceEdits:
         """
         self._rewrite(volume, segmentation, segment_id, axis, index, keep=True, painted=True)
 
-    def undo(self) -> bool:
-        """Take the last change back; False when there is none. Not used with ``save_state``."""
-        return self._editor.undo()
-
     def _rewrite(
         self, volume: Any, segmentation: Any, segment_id: str, axis: int, index: int, keep: bool, painted: bool
     ) -> None:
@@ -138,61 +151,77 @@ class SliceEdits:
         segment = segmentation.GetSegmentation().GetSegment(segment_id)
         if segment is None:
             raise InputError(_("The segment is gone; choose another one."))
-        mask = read_mask(segment, grid)
-        record = _record(segment, mask, axis)
+        part = read_part(segment, grid)
+        record = _record(segment, part, axis)
         if keep and index not in record.filled:
             raise InputError(_("The slice that is shown was not filled in; go to one that was."))
         if not 0 <= index < grid.shape[axis]:
             raise InputError(_("The slice lies outside the volume; go to one inside."))
-        editor = self._editor
-        editor.open(segmentation, slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
-        (self.save_state or editor.save_state)()
+        self._editor.open(segmentation)
+        self._editor.begin_step()
         if not keep:
-            editor.remove(segment_id, grid, _on_slice(mask, axis, index))
-            mask = read_mask(segment, grid)
-        segment.SetTag(TAG, _with_slice(record, mask, index, painted).to_text())
+            self._editor.bring_onto(segment_id, grid)
+            self._editor.remove(segment_id, grid, _on_slice(part, axis, index))
+            part = read_part(segment, grid)
+        segment.SetTag(TAG, _with_slice(record, part, index, painted).to_text())
+        self._editor.end_step()
         segmentation.Modified()
 
 
-def _painted(mask: Mask, record: SliceRecord | None) -> tuple[int, list[int]]:
-    known = record.painted_now(mask) if record else None
+def _state(segment: Any) -> Hashable:
+    """Changes with the voxels of a segment and with what is remembered in it; its layer may be shared with others."""
+    layer, record = segment.GetRepresentation(LABELMAP), record_of(segment)
+    voxels = None if layer is None else (id(layer), layer.GetMTime(), segment.GetLabelValue())
+    return voxels, None if record is None else record.to_text()
+
+
+def _find(segment: Any, grid: Grid) -> _Found:
+    part = read_part(segment, grid)
+    if part.empty:
+        return _Found()
+    try:
+        axis, painted = _painted(part, record_of(segment))
+    except InputError as error:
+        return _Found(problem=str(error))
+    return _Found(axis, tuple(painted), tuple(part.slices(axis)))
+
+
+def _painted(part: Part, record: SliceRecord | None) -> tuple[int, list[int]]:
+    known = record.painted_now(part) if record else None
     if record is not None and known is not None:
         return record.axis, known
-    box, corner = _cropped(mask)
+    # With the voxels around it that there are: a box full of paint would look like whole slices of it.
+    around = [(min(c, 1), min(n - c - b, 1)) for c, n, b in zip(part.corner, part.shape, part.box.shape, strict=True)]
+    box = np.pad(part.box, around)
     support = find_support(box.view(np.uint8), box.shape)
-    return support.axis, [i + corner[support.axis] for i in support.slices]
+    first = part.corner[support.axis] - around[support.axis][0]
+    return support.axis, [i + first for i in support.slices]
 
 
-def _cropped(mask: Mask) -> tuple[Mask, list[int]]:
-    """The part of a mask that holds all of it, with the voxels around it that there are, and its first voxel."""
-    corner = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        corner.append(max(int(hit[0]) - 1, 0))
-        mask = np.moveaxis(np.moveaxis(mask, axis, 0)[corner[-1] : int(hit[-1]) + 2], 0, axis)
-    return np.ascontiguousarray(mask), corner
-
-
-def _record(segment: Any, mask: Mask, axis: int) -> SliceRecord:
+def _record(segment: Any, part: Part, axis: int) -> SliceRecord:
     """The record of a segment brought up to date with what was painted since, or its first one."""
-    if not mask.any():
+    if part.empty:
         raise InputError(_("Paint the structure on at least one slice first."))
-    old = record_of(segment)
-    own_axis, painted = _painted(mask, old)
+    own_axis, painted = _painted(part, record_of(segment))
     if own_axis != axis:
         raise InputError(_("The segment was painted along another axis; go to a slice view of that axis."))
-    return SliceRecord.take(mask, axis, painted)
+    return SliceRecord.take(part, axis, painted)
 
 
-def _with_slice(record: SliceRecord, mask: Mask, index: int, painted: bool) -> SliceRecord:
+def _with_slice(record: SliceRecord, part: Part, index: int, painted: bool) -> SliceRecord:
     support = {i: p for i, p in record.support.items() if i != index}
     filled = {i: p for i, p in record.filled.items() if i != index}
     if painted:
-        support |= SliceRecord.take(mask, record.axis, [index]).support
+        support |= SliceRecord.take(part, record.axis, [index]).support
     return replace(record, support=dict(sorted(support.items())), filled=filled)
 
 
-def _on_slice(mask: Mask, axis: int, index: int) -> Mask:
-    only = np.zeros_like(mask)
-    np.moveaxis(only, axis, 0)[index] = np.moveaxis(mask, axis, 0)[index]
-    return only
+def _on_slice(part: Part, axis: int, index: int) -> Part:
+    """What of a part lies on one slice."""
+    first = part.corner[axis]
+    if not first <= index < first + part.box.shape[axis]:
+        return Part.of(np.zeros((0, 0, 0), bool), shape=part.shape)
+    box = np.moveaxis(np.moveaxis(part.box, axis, 0)[index - first : index - first + 1], 0, axis)
+    corner = list(part.corner)
+    corner[axis] = index
+    return Part.of(box, (corner[0], corner[1], corner[2]), part.shape)

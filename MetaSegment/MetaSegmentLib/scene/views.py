@@ -18,6 +18,12 @@ from .runtime import nodes_of_class
 OVERLAY = "MetaSegment.Uncertainty"
 """Attribute of the volume node that shows the uncertainty; its value is the id of the volume it belongs to."""
 
+_VOLUME = "vtkMRMLScalarVolumeNode"
+_COMPOSITE = "vtkMRMLSliceCompositeNode"
+
+_BEFORE = "MetaSegment.Foreground"
+"""Attribute of a slice composite node: opacity and id of what was in the foreground before the overlay."""
+
 _COLOURS = "vtkMRMLColorTableNodeFileInferno.txt"
 _OPACITY = 0.5
 _LEAST_SHOWN_PERCENT = 5.0
@@ -73,6 +79,15 @@ def orientations(volume: Any) -> tuple[str, str, str]:
     return k, j, i
 
 
+def default_volume(scene: Any) -> Any | None:
+    """The volume that the user looks at, or else the first one; no label map, vectors or overlay."""
+    shown = [scene.GetNodeByID(v.GetBackgroundVolumeID() or "") for v in nodes_of_class(scene, _COMPOSITE)]
+    for node in (*shown, *nodes_of_class(scene, _VOLUME)):
+        if node is not None and node.GetClassName() == _VOLUME and not node.GetHideFromEditors():
+            return node
+    return None
+
+
 def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
     """Lay the uncertainty of a result over the volume in all slice views.
 
@@ -86,8 +101,15 @@ def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
     scene = volume.GetScene()
     node = overlay_of(scene)
     if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Uncertainty (%)")
+        node = slicer.vtkMRMLScalarVolumeNode()
+        node.SetName(_("Uncertainty (%)"))
+        node.SetAttribute(OVERLAY, volume.GetID())
+        # It is a way to look at a result, no data: not to be chosen anywhere, not to be saved.
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node = scene.AddNode(node)
         display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        display.SetSaveWithScene(False)
         display.SetAndObserveColorNodeID(_COLOURS)
         display.AutoWindowLevelOff()
         display.SetWindowLevelMinMax(0.0, 100.0)
@@ -101,21 +123,24 @@ def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
     volume.GetIJKToRASMatrix(place)
     node.SetIJKToRASMatrix(place)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    for view in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
-        view.SetForegroundVolumeID(node.GetID())
-        view.SetForegroundOpacity(_OPACITY)
+    for view in nodes_of_class(scene, _COMPOSITE):
+        if view.GetForegroundVolumeID() != node.GetID():
+            view.SetAttribute(_BEFORE, f"{view.GetForegroundOpacity()} {view.GetForegroundVolumeID() or ''}")
+            view.SetForegroundVolumeID(node.GetID())
+            view.SetForegroundOpacity(_OPACITY)
     return node
 
 
 def hide_uncertainty(scene: Any) -> None:
-    """Take the overlay off all slice views; its volume goes too."""
+    """Take the overlay off all slice views, which show again what they showed before; its volume goes too."""
     node = overlay_of(scene)
     if node is None:
         return
-    for view in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+    for view in nodes_of_class(scene, _COMPOSITE):
         if view.GetForegroundVolumeID() == node.GetID():
-            view.SetForegroundVolumeID(None)
-            view.SetForegroundOpacity(0.0)
+            opacity, _space, before = (view.GetAttribute(_BEFORE) or "0.0 ").partition(" ")
+            view.SetForegroundVolumeID(before if before and scene.GetNodeByID(before) is not None else None)
+            view.SetForegroundOpacity(float(opacity))
     if node.GetDisplayNode() is not None:
         scene.RemoveNode(node.GetDisplayNode())
     scene.RemoveNode(node)
@@ -123,7 +148,7 @@ def hide_uncertainty(scene: Any) -> None:
 
 def overlay_of(scene: Any) -> Any | None:
     """The volume node that shows the uncertainty, if there is one."""
-    return next((n for n in nodes_of_class(scene, "vtkMRMLScalarVolumeNode") if n.GetAttribute(OVERLAY)), None)
+    return next((n for n in nodes_of_class(scene, _VOLUME) if n.GetAttribute(OVERLAY)), None)
 
 
 def _views(scene: Any) -> list[Any]:

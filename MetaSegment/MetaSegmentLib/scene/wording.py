@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from ..settings import DEFAULT_METHOD
 from .flow import PREVIEW_METHOD
 from .i18n import tr as _
 from .slices import Overview
+
+_MANY_SLICES = 12
+"""Nobody paints more by hand: a segment on so many slices was made before."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -34,10 +38,23 @@ def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -
 
 def advice(overview: Overview) -> str:
     """What would make a result better, before it is made; empty when nothing is to be said."""
-    painted = len({row.index for row in overview.slices})
-    if painted == 1:
+    counts = Counter(row.name for row in overview.slices)
+    if len(counts) > 1:
+        (most, count), (_least, fewest) = counts.most_common()[0], counts.most_common()[-1]
+        if count >= _MANY_SLICES > fewest:
+            return _("{name} counts as painted on {count} slices; hide it if it is done already.").format(
+                name=most, count=count
+            )
+    if len({row.index for row in overview.slices}) == 1:
         return _("One slice is painted. Two more, near both ends of the structure, make the result much better.")
     return ""
+
+
+def expectation(gpu: str) -> str:
+    """What to expect of this computer; ``gpu`` as :func:`MetaSegmentLib.scene.hardware.gpu` says."""
+    if gpu:
+        return _("{gpu} GPU found: results come within seconds.").format(gpu=gpu)
+    return _("No GPU found, none needed: a preview takes seconds, the most accurate method up to a minute.")
 
 
 def method_choices(chosen: str) -> list[tuple[str, str]]:
@@ -68,7 +85,16 @@ def progress_text(stage: str, eta_s: float | None) -> str:
 
 def summary(report: Mapping[str, Any]) -> str:
     """A line for each segment with its volume and estimated Dice, and a line on the run."""
-    lines = [_segment_line(segment) for segment in report["segments"].values()]
+    written = report.get("written", {})
+    volumes = {str(label): volume for label, volume in written.get("volume_ml", {}).items()}
+    lines = [_segment_line(segment, volumes.get(str(label))) for label, segment in report["segments"].items()]
+    left_out = written.get("left_to_others_ml", 0)
+    if left_out:
+        lines.append(
+            _("{volume:.2f} ml belong to other segments and were left out, unless Masking allows overlap.").format(
+                volume=left_out
+            )
+        )
     method = METHODS[report["method"]].title if report["method"] in METHODS else report["method"]
     seconds = sum(report["seconds"].values())
     lines.append(
@@ -95,18 +121,20 @@ def failure(error: Exception) -> str:
     return _("The segmentation failed; the details are in Slicer's log (View menu, Error Log).")
 
 
-def install_question(missing: Sequence[str]) -> str:
+def install_question(missing: Sequence[str], gpu: str) -> str:
     """Asked once, before anything is installed."""
     return _(
         "MetaSegment needs Python packages that are not installed yet: {packages}.\n\n"
         "Install them now? Up to 2 GB are downloaded, which can take some minutes; afterwards no network is needed. "
-        "Slicer's own packages stay as they are. Without a GPU everything works too: a preview takes seconds, the "
-        "most accurate method about a minute."
-    ).format(packages=", ".join(missing))
+        "Slicer's own packages stay as they are.\n\n{expectation}"
+    ).format(packages=", ".join(missing), expectation=expectation(gpu))
 
 
-def _segment_line(segment: Mapping[str, Any]) -> str:
-    volume = _("{name}: {volume:.2f} ml").format(name=segment["name"], volume=segment["volume_ml"])
+def _segment_line(segment: Mapping[str, Any], volume_ml: float | None) -> str:
+    """``volume_ml`` as it was written, which masks may have made less than the result."""
+    if volume_ml is None:
+        volume_ml = segment["volume_ml"]
+    volume = _("{name}: {volume:.2f} ml").format(name=segment["name"], volume=volume_ml)
     if segment["estimated_dice"] is None:
         return volume
     return _("{volume}, estimated Dice {dice:.2f}").format(volume=volume, dice=segment["estimated_dice"])
