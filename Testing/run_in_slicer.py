@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Run the checks that need a real Slicer:
 
-    python3 Testing/run_in_slicer.py /path/to/Slicer
+    python3 Testing/run_in_slicer.py /path/to/Slicer --install
 
-They use the module of this checkout, and change nothing in Slicer. The exit status is 0 when all pass.
+They use the module of this checkout. --install first puts what MetaSegment needs into that Slicer's Python (torch
+through the PyTorch extension, which has to be installed in it); nothing else in Slicer is changed. The exit status is
+0 when all pass. On a Linux computer without a display the panel is shown on a virtual one if xvfb-run is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-TESTING = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 CHECKS = {"check_dependencies": False, "check_scene": False, "check_panel": True}
 """Whether a check needs the main window."""
 
@@ -21,25 +25,39 @@ CHECKS = {"check_dependencies": False, "check_scene": False, "check_panel": True
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slicer", type=Path, help="the executable")
+    parser.add_argument("--install", action="store_true", help="first install what MetaSegment needs")
     parser.add_argument("--no-window", action="store_true", help="leave out what needs the main window")
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for each check (default 600)")
     options = parser.parse_args(arguments)
     if not options.slicer.is_file():
         parser.error(f"there is no file {options.slicer}")
     results = {}
+    if options.install:
+        # With the user's settings, which tell where the PyTorch extension is; it downloads, so it may take long.
+        results["install"] = run(options.slicer, ["--no-main-window"], ROOT / "setup_deps.py", 3600)
     for name, window in CHECKS.items():
-        left_out = window and options.no_window
-        results[name] = "left out" if left_out else run(options.slicer, name, window, options.timeout)
+        if window and options.no_window:
+            results[name] = "left out"
+            continue
+        switches = ["--disable-settings", "--ignore-slicerrc", "--testing"]
+        switches += [] if window else ["--no-main-window"]
+        switches += ["--additional-module-paths", str(ROOT / "MetaSegment")]
+        results[name] = run(options.slicer, switches, ROOT / "Testing" / "slicer" / f"{name}.py", options.timeout, window)
     print("\n".join(f"{name}: {result}" for name, result in results.items()))
     return 0 if set(results.values()) <= {"passed", "left out"} else 1
 
 
-def run(slicer: Path, name: str, window: bool, timeout: float) -> str:
-    command = [str(slicer), "--no-splash", "--disable-settings", "--testing"]
-    command += [] if window else ["--no-main-window"]
-    command += ["--additional-module-paths", str(TESTING.parent / "MetaSegment")]
-    command += ["--python-script", str(TESTING / "slicer" / f"{name}.py")]
-    print(f"== {name}", flush=True)
+def run(slicer: Path, switches: list[str], script: Path, timeout: float, window: bool = False) -> str:
+    """Run a script in Slicer, which quits by itself when it is done."""
+    command = [str(slicer), "--no-splash", *switches, "--python-script", str(script)]
+    if script.name == "setup_deps.py":
+        command += ["--exit-after-startup"]
+    if window and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        screen = shutil.which("xvfb-run")
+        if screen is None:
+            return "failed (no display: install xvfb, or leave it out with --no-window)"
+        command = [screen, "--auto-servernum", "--server-args=-screen 0 1600x1200x24", *command]
+    print(f"== {script.stem}", flush=True)
     try:
         status = subprocess.run(command, timeout=timeout, check=False).returncode
     except subprocess.TimeoutExpired:

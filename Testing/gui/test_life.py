@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from gui.desk import PAINTED
-from MetaSegmentLib.errors import DependencyError
 from scene.nodes import add_volume, an_image
 
 
@@ -44,6 +43,8 @@ def test_cancel(desk: Any, gate: Any) -> None:
     assert desk.ui.applyButton.text == "Cancel" and desk.ui.applyButton.enabled and desk.ui.progressBar.maximum == 0
     for name in ("inputSelector", "segmentationSelector", "methodBox", "undoButton", "emptyButton", "tryButton"):
         assert not getattr(desk.ui, name).enabled, name
+    for name in ("undoButton", "emptyButton", "tryButton", "acceptButton", "suggestButton"):
+        assert getattr(desk.ui, name).toolTip == "Wait for the segmentation to end, or cancel it.", name
     desk.ui.applyButton.click()
     gate.set()
     desk.settle()
@@ -108,6 +109,16 @@ def test_removing_a_node_in_the_middle(desk: Any, gate: Any, gone: str) -> None:
     assert not desk.errors and not desk.ui.applyButton.enabled
 
 
+def test_removing_the_segment_in_the_middle_is_told(desk: Any, gate: Any) -> None:
+    desk.put_ball()
+    start(desk, gate)
+    desk.segmentation.GetSegmentation().RemoveSegment(desk.ball)
+    gate.set()
+    desk.settle()
+    assert len(desk.errors) == 1 and "segment was removed" in desk.errors[0]
+    assert desk.ui.applyButton.text == "Segment" and not desk.ui.applyButton.enabled
+
+
 def test_renaming_in_the_middle_changes_nothing(desk: Any, gate: Any) -> None:
     desk.put_ball()
     start(desk, gate)
@@ -136,6 +147,7 @@ def test_leaving_slicer_in_the_middle(desk: Any, gate: Any) -> None:
     gate.set()
     desk.settle()
     np.testing.assert_array_equal(desk.look(), before)
+    assert desk.ui.applyButton.text == "Cancel", "controls that are about to go are not touched any more"
 
 
 def test_a_flat_volume_is_explained_in_a_sentence(desk: Any) -> None:
@@ -233,81 +245,6 @@ def save(desk: Any, folder: Path) -> None:
     desk.scene.SetRootDirectory(str(folder))
     desk.scene.SetURL(str(folder / "scene.mrml"))
     assert desk.scene.Commit()
-
-
-class Shop:
-    """What is missing, and somebody who installs it."""
-
-    def __init__(self, error: Exception | None = None, restart: bool = False) -> None:
-        from MetaSegmentLib.dependencies import Report
-
-        self.left = ["torch>=2.8", "monai>=1.5"]
-        self.questions: list[str] = []
-        self.answer = True
-        self.error = error
-        self.report = Report({"monai": "1.6"}, restart)
-
-    def ask(self, question: str) -> bool:
-        self.questions.append(question)
-        return self.answer
-
-    def missing(self) -> list[str]:
-        return self.left
-
-    def ensure(self, log: Any) -> Any:
-        log("Installing monai.")
-        if self.error is not None:
-            raise self.error
-        self.left = []
-        return self.report
-
-
-def use(desk: Any, shop: Shop) -> Any:
-    from MetaSegmentLib.gui.installer import Installer
-
-    desk.panel._installer = Installer(shop.ask, None, shop.ensure, shop.missing)
-    return desk.panel._installer
-
-
-def test_the_first_use_asks_once_and_installs(desk: Any) -> None:
-    shop = Shop()
-    installer = use(desk, shop)
-    desk.put_ball()
-    assert shop.questions == []
-    desk.segment()
-    assert len(shop.questions) == 1 and "torch>=2.8, monai>=1.5" in shop.questions[0] and "GPU" in shop.questions[0]
-    text = installer.window.text.plainText
-    assert text.splitlines()[0] == "Installing monai." and "monai 1.6" in text
-    assert installer.window.close_button.enabled
-    installer.window.close_button.click()
-    desk.segment()
-    assert len(shop.questions) == 1
-
-
-def test_a_no_changes_nothing(desk: Any) -> None:
-    shop = Shop()
-    shop.answer = False
-    use(desk, shop)
-    desk.put_ball()
-    desk.ui.applyButton.click()
-    assert not desk.logic.session.running and shop.left and not desk.errors
-    desk.ui.applyButton.click()
-    assert len(shop.questions) == 2
-
-
-def test_an_installation_that_fails_says_why(desk: Any) -> None:
-    installer = use(desk, Shop(DependencyError("The network cannot be reached; try again.")))
-    desk.put_ball()
-    desk.ui.applyButton.click()
-    assert desk.errors == ["The network cannot be reached; try again."]
-    assert "network" in installer.window.text.plainText and not desk.logic.session.running
-
-
-def test_a_needed_restart_is_waited_for(desk: Any) -> None:
-    installer = use(desk, Shop(restart=True))
-    desk.put_ball()
-    desk.ui.applyButton.click()
-    assert not desk.logic.session.running and "Restart" in installer.window.text.plainText
 
 
 def test_the_panel_is_made_without_torch_and_without_a_window(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         layout.addWidget(self._list, 0, 0, 1, 5)
 
     def setEffectNameOrder(self, names: Any) -> None:
+        self._effects = list(names)
         for column, name in enumerate(names):
             button = QtWidgets.QToolButton()
             button.setText(name)

@@ -63,8 +63,16 @@ def test_advice_counts_painted_slices() -> None:
 
 
 def test_the_question_names_what_is_missing_and_what_to_expect() -> None:
-    text = wording.install_question(["torch>=2.8", "monai>=1.5"])
-    assert "torch>=2.8, monai>=1.5" in text and "GPU" in text and "no network" in text
+    text = wording.install_question(["torch>=2.8", "monai>=1.5"], gpu="")
+    assert "torch>=2.8, monai>=1.5" in text and "No GPU found" in text and "no network" in text
+    assert "NVIDIA GPU found" in wording.install_question(["torch>=2.8"], gpu="NVIDIA")
+
+
+def test_what_was_written_and_what_was_left_to_others_is_told() -> None:
+    written = {"volume_ml": {1: 1000.0, 2: 0.25}, "left_to_others_ml": 234.5}
+    lines = wording.summary({**REPORT, "written": written}).splitlines()
+    assert lines[:2] == ["Liver: 1000.00 ml, estimated Dice 0.92", "Spleen: 0.25 ml"]
+    assert lines[2].startswith("234.50 ml belong to other segments")
 
 
 def translated_calls(repository: Path) -> list[tuple[str, Any]]:

@@ -22,6 +22,10 @@ from .reader import LABELMAP, has_labelmap_source, read_part
 from .record import TAG, SliceRecord, record_of
 
 
+_MANY_SLICES = 12
+"""Nobody paints more by hand without a gap: a segment on so many slices across every axis was made before."""
+
+
 @dataclass(frozen=True)
 class PaintedSlice:
     """A slice of a segment that a run learns from; ``empty`` says that the structure is absent there.
@@ -43,11 +47,14 @@ class Overview:
     Attributes:
         slices: of all visible segments, in the order of the segments and ascending.
         filled: the slices that were filled in, by segment.
+        done: names of segments that look finished beside others that were painted on a few slices: such a one makes
+            all its slices count as painted.
         problem: why the paint cannot be used as it is, in one sentence; empty when it can.
     """
 
     slices: tuple[PaintedSlice, ...] = ()
     filled: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    done: tuple[str, ...] = ()
     problem: str = ""
 
     @property
@@ -63,6 +70,7 @@ class _Found:
     axis: int = 0
     painted: tuple[int, ...] = ()
     there: tuple[int, ...] = ()
+    done: bool = False
     problem: str = ""
 
 
@@ -90,6 +98,7 @@ class SliceList:
         before, self._known = self._known, {}
         rows: list[PaintedSlice] = []
         filled: dict[str, tuple[int, ...]] = {}
+        done: list[str] = []
         problem = ""
         for segment_id in segments.GetSegmentIDs():
             if display is not None and not display.GetSegmentVisibility(segment_id):
@@ -106,7 +115,8 @@ class SliceList:
             name = segment.GetName()
             rows += [PaintedSlice(segment_id, name, found.axis, i, i not in found.there) for i in found.painted]
             filled[segment_id] = tuple(i for i in found.there if i not in found.painted)
-        return Overview(tuple(rows), filled, problem)
+            done += [name] if found.done else []
+        return Overview(tuple(rows), filled, tuple(done) if len(done) < len(filled) else (), problem)
 
 
 def painted_slices(volume: Any, segmentation: Any) -> Overview:
@@ -179,11 +189,13 @@ def _find(segment: Any, grid: Grid) -> _Found:
     part = read_part(segment, grid)
     if part.empty:
         return _Found()
+    record = record_of(segment)
     try:
-        axis, painted = _painted(part, record_of(segment))
+        axis, painted = _painted(part, record)
     except InputError as error:
         return _Found(problem=str(error))
-    return _Found(axis, tuple(painted), tuple(part.slices(axis)))
+    thick = all(len(part.slices(a)) == part.box.shape[a] >= _MANY_SLICES for a in range(3))
+    return _Found(axis, tuple(painted), tuple(part.slices(axis)), thick and record is None)
 
 
 def _painted(part: Part, record: SliceRecord | None) -> tuple[int, list[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,6 @@ from ..settings import DEFAULT_METHOD
 from .flow import PREVIEW_METHOD
 from .i18n import tr as _
 from .slices import Overview
-
-_MANY_SLICES = 12
-"""Nobody paints more by hand: a segment on so many slices was made before."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -38,13 +34,10 @@ def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -
 
 def advice(overview: Overview) -> str:
     """What would make a result better, before it is made; empty when nothing is to be said."""
-    counts = Counter(row.name for row in overview.slices)
-    if len(counts) > 1:
-        (most, count), (_least, fewest) = counts.most_common()[0], counts.most_common()[-1]
-        if count >= _MANY_SLICES > fewest:
-            return _("{name} counts as painted on {count} slices; hide it if it is done already.").format(
-                name=most, count=count
-            )
+    if overview.done:
+        return _("{name} counts as painted wherever it is; hide it if it is done already.").format(
+            name=overview.done[0]
+        )
     if len({row.index for row in overview.slices}) == 1:
         return _("One slice is painted. Two more, near both ends of the structure, make the result much better.")
     return ""

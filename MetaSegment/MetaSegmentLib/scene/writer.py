@@ -60,6 +60,8 @@ def write_result(
     """
     if not painting.grid.same_as(grid_of(volume, source)):
         raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
+    if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
+        raise InputError(_("A segment was removed during the run; run it again."))
     grid = grid_of(volume, target)
     segments = target.GetSegmentation()
     with _one_event(target):
