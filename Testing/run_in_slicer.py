@@ -3,9 +3,9 @@
 
     python3 Testing/run_in_slicer.py /path/to/Slicer --install
 
-They use the module of this checkout. --install first puts what MetaSegment needs into that Slicer's Python (torch
-through the PyTorch extension, which has to be installed in it); nothing else in Slicer is changed. The exit status is
-0 when all pass. On a Linux computer without a display the panel is shown on a virtual one if xvfb-run is there.
+They use the module of this checkout, without a window and with one. --install first puts what MetaSegment needs into
+that Slicer's Python (torch through the PyTorch extension if that is there); nothing else in Slicer is changed. The
+exit status is 0 when all pass. On Linux without a display, a virtual one (xvfb-run) is used for the window.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> int:
     results = {}
     if options.install:
         # With the user's settings, which tell where the PyTorch extension is; it downloads, so it may take long.
-        results["install"] = run(options.slicer, ["--no-main-window"], ROOT / "setup_deps.py", 3600)
+        switches = ["--no-main-window", "--exit-after-startup"]
+        results["install"] = run(options.slicer, switches, ROOT / "setup_deps.py", 3600)
     for name, window in CHECKS.items():
         if window and options.no_window:
             results[name] = "left out"
@@ -42,16 +43,20 @@ def main(arguments: list[str]) -> int:
         switches = ["--disable-settings", "--ignore-slicerrc", "--testing"]
         switches += [] if window else ["--no-main-window"]
         switches += ["--additional-module-paths", str(ROOT / "MetaSegment")]
-        results[name] = run(options.slicer, switches, ROOT / "Testing" / "slicer" / f"{name}.py", options.timeout, window)
+        results[name] = run(
+            options.slicer, switches, ROOT / "Testing" / "slicer" / f"{name}.py", options.timeout, window
+        )
     print("\n".join(f"{name}: {result}" for name, result in results.items()))
-    return 0 if set(results.values()) <= {"passed", "left out"} else 1
+    if set(results.values()) <= {"passed", "left out"}:
+        return 0
+    if not options.install:
+        print("If the reason is a missing Python package, run this again with --install.")
+    return 1
 
 
 def run(slicer: Path, switches: list[str], script: Path, timeout: float, window: bool = False) -> str:
     """Run a script in Slicer, which quits by itself when it is done."""
     command = [str(slicer), "--no-splash", *switches, "--python-script", str(script)]
-    if script.name == "setup_deps.py":
-        command += ["--exit-after-startup"]
     if window and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         screen = shutil.which("xvfb-run")
         if screen is None:

@@ -87,6 +87,14 @@ def test_progress_tells_stage_and_time_left(desk: Any) -> None:
     assert desk.ui.statusLabel.text == "Adapting, 2 min left"
 
 
+def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any) -> None:
+    desk.put_ball()
+    desk.segment()
+    desk.scene.Clear(False)
+    assert desk.ui.summaryLabel.text == "Nothing was segmented yet." and desk.panel.view.result is None
+    assert desk.logic.session._learner._adapted is None
+
+
 def test_closing_the_scene_in_the_middle(desk: Any, gate: Any) -> None:
     desk.put_ball()
     start(desk, gate)

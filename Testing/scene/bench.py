@@ -105,9 +105,9 @@ class Bench:
         write_result(painting, result, self.volume, self.segmentation, target, rules, self.editor)
         return result.labels == 1
 
-    def run(self, **options: Any) -> Any:
+    def run(self, method: str = "shape", **options: Any) -> Any:
         """With the engine."""
-        return self.session.process(self.volume, self.segmentation, method="shape", **options)
+        return self.session.process(self.volume, self.segmentation, method=method, **options)
 
     def start(self, **options: Any) -> Run:
         run = self.run(wait=False, **options)
