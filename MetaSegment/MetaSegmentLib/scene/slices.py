@@ -21,7 +21,6 @@ from .parts import Part
 from .reader import LABELMAP, has_labelmap_source, read_part
 from .record import TAG, SliceRecord, record_of
 
-
 _MANY_SLICES = 12
 """Nobody paints more by hand without a gap: a segment on so many slices across every axis was made before."""
 
