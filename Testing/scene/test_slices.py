@@ -9,7 +9,7 @@ import pytest
 
 import slicer
 from MetaSegmentLib.errors import InputError
-from MetaSegmentLib.scene.slices import painted_slices
+from MetaSegmentLib.scene.slices import SliceList, painted_slices
 from MetaSegmentLib.scene.views import hide_uncertainty, jump, orientations, overlay_of, show_uncertainty, shown_slice
 from scene.bench import BALL, SUPPORT, Bench
 from scene.nodes import add_volume, affine, an_image, look, only, repaint
@@ -24,6 +24,24 @@ def test_painted_slices_before_and_after_a_run(scene: Any, axis: int) -> None:
     assert bench.rows() == rows
     filled = painted_slices(bench.volume, bench.segmentation).filled
     assert filled is not None and 7 in filled["ball"] and 8 not in filled["ball"]
+
+
+def test_only_segments_that_changed_are_looked_at_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MetaSegmentLib.scene import slices
+
+    bench.paint("other", np.roll(bench.painted, 1, axis=0))
+    looked: list[str] = []
+    find = slices._find
+    monkeypatch.setattr(
+        slices, "_find", lambda segment, grid: (looked.append(segment.GetName()), find(segment, grid))[1]
+    )
+    listing = SliceList()
+    first = listing.look(bench.volume, bench.segmentation)
+    assert looked == ["ball", "other"] and listing.look(bench.volume, bench.segmentation) == first
+    assert looked == ["ball", "other"]
+    repaint(bench.segmentation, bench.volume, bench.ball, only(BALL, 0, [6, 9]))
+    assert {row.index for row in listing.look(bench.volume, bench.segmentation).slices if row.name == "ball"} == {6, 9}
+    assert looked == ["ball", "other", "ball"]
 
 
 @pytest.mark.parametrize("run_first", [False, True], ids=["before a run", "after a run"])

@@ -180,7 +180,7 @@ class SliceEdits:
 def _state(segment: Any) -> Hashable:
     """Changes with the voxels of a segment and with what is remembered in it; its layer may be shared with others."""
     layer, record = segment.GetRepresentation(LABELMAP), record_of(segment)
-    voxels = None if layer is None else (id(layer), layer.GetMTime(), segment.GetLabelValue())
+    voxels = None if layer is None else (layer.GetMTime(), segment.GetLabelValue())
     return voxels, None if record is None else record.to_text()
 
 
