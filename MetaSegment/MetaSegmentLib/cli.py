@@ -16,7 +16,7 @@ from typing import Any
 
 from .errors import Cancelled, MetaSegmentError
 from .settings import DEFAULT_METHOD, Settings
-from .terminal import progress_bar
+from .terminal import progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -91,7 +91,7 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
     add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
-    add("--segments", type=_words, default=(), metavar="A,B", help="names or label values to segment; default: all")
+    add("--segments", type=words, default=(), metavar="A,B", help="names or label values to segment; default: all")
     add(
         "--slices",
         type=_indices,
@@ -113,11 +113,7 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _indices(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in _words(text))
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    return tuple(int(word) for word in words(text))
 
 
 def _segment(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What a command shows while it works."""
+"""What a command is told in words, and what it shows while it works."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .progress import ProgressCallback
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The parts of "A, B" between the commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..files.images import read_image
 from ..progress import Progress
+from ..training.synthesis import render
 from .protocol import enough
+from .split import held_out
 
 Spacing = tuple[float, float, float]
 
@@ -29,6 +31,7 @@ class LabelledVolume:
     """An image and its labels. ``number`` stands for the file's name, which may tell who the patient is.
 
     Attributes:
+        image: None has an image made from the labels.
         data_set: name of the data set's folder.
         number: place among the volumes of the data set, from 1, by file name.
         fingerprint: checksum of the labels, by which an earlier result is recognised.
@@ -36,7 +39,7 @@ class LabelledVolume:
 
     data_set: str
     number: int
-    image: Path
+    image: Path | None
     labels: Path
     fingerprint: int
 
@@ -65,13 +68,21 @@ class Case:
         return enough(self.voxels, self.occupied, k)
 
 
-def find_cases(folder: Path, axis: int | None = None, progress: Progress | None = None) -> list[Case]:
+def find_cases(
+    folder: Path,
+    axis: int | None = None,
+    progress: Progress | None = None,
+    only_held_out: bool = False,
+    rendered: bool = False,
+) -> list[Case]:
     """All structures of a data set, by volume and label value, whatever their size.
 
     Args:
         folder: holds ``images/`` and ``labels/`` with files of equal names, and perhaps ``dataset.json`` with
             ``labels`` (value to name) and ``slice_axis``.
         axis: slice axis; None takes the data set's own, else the clearly coarsest one of each volume, else 0.
+        only_held_out: pass over the volumes that training may use.
+        rendered: make images for a folder that has ``labels/`` only.
 
     Raises:
         InputError: the folder is not one of labelled volumes.
@@ -81,9 +92,10 @@ def find_cases(folder: Path, axis: int | None = None, progress: Progress | None 
     if axis is None:
         axis = about.get("slice_axis")
     cases = []
-    pairs = _pairs(folder)
-    steps = (progress or Progress()).steps("looking through the labels", pairs)
-    for number, (image, label_file) in enumerate(steps, start=1):
+    pairs = list(enumerate(_pairs(folder, rendered), start=1))
+    if only_held_out and not (pairs := held_out(pairs)):
+        raise InputError(f"'{folder.name}' has too few volumes for any to be kept out of training; leave it out.")
+    for number, (image, label_file) in (progress or Progress()).steps("looking through the labels", pairs):
         with _told_apart(folder.resolve().name, number):
             labels, spacing = _read_labels(label_file)
         volume = LabelledVolume(folder.resolve().name, number, image, label_file, zlib.crc32(labels.tobytes()))
@@ -95,14 +107,16 @@ def find_cases(folder: Path, axis: int | None = None, progress: Progress | None 
 
 
 def load(volume: LabelledVolume) -> tuple[NDArray[Any], Spacing, NDArray[np.integer[Any]]]:
-    """(K, J, I) image, spacing in mm in array order, (K, J, I) labels.
+    """(K, J, I) image, spacing in mm in array order, (K, J, I) labels; a rendered image is the same every time.
 
     Raises:
         InputError: a file cannot be read, or the two are not of the same size.
     """
     with _told_apart(volume.data_set, volume.number):
-        image, _ = read_image(volume.image)
         labels, spacing = _read_labels(volume.labels)
+        if volume.image is None:
+            return render(labels, np.random.default_rng(volume.fingerprint)), spacing, labels
+        image, _ = read_image(volume.image)
         if image.shape != labels.shape:
             raise InputError("The labels are not on the image's grid; mend or remove them.")
     return image, spacing, labels
@@ -177,14 +191,20 @@ def _description(folder: Path) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+def _pairs(folder: Path, rendered: bool) -> list[tuple[Path | None, Path]]:
+    """Image, or None where it is to be rendered, and label map of each volume, by file name."""
     images, labels = folder / "images", folder / "labels"
-    if not images.is_dir() or not labels.is_dir():
+    rendered = rendered and not images.is_dir()
+    if not labels.is_dir() or not (rendered or images.is_dir()):
         raise InputError(
             f"'{folder.name}' is no folder of labelled volumes; it must hold the folders images and labels."
         )
     files = sorted(file for file in labels.iterdir() if file.is_file() and not file.name.startswith("."))
-    pairs = [(images / file.name, file) for file in files if (images / file.name).is_file()]
+    if rendered:
+        return [(None, file) for file in files]
+    pairs: list[tuple[Path | None, Path]] = [
+        (images / file.name, file) for file in files if (images / file.name).is_file()
+    ]
     if not pairs:
         raise InputError(f"No image of '{folder.name}' has a label map; give both the same file name.")
     return pairs

@@ -15,8 +15,8 @@ HAUSDORFF_PERCENTILE = 95
 
 # Voxels are counted by the logit of their probability, in steps of 0.1: curves lose nothing near 0 and 1, many cases
 # can be added up, and a case takes little room.
-_LOGIT_LIMIT = 8.0
-_LOGIT_BINS = 160
+LOGIT_LIMIT = 8.0
+LOGIT_BINS = 160
 RELIABILITY_BINS = 10
 
 
@@ -25,6 +25,13 @@ class Surface(TypedDict):
 
     hausdorff_95_mm: float
     surface_dice_2mm: float
+
+
+class Probabilities(TypedDict):
+    """``histogram``, and the Brier score: mean squared difference of probability and truth (Brier, 1950)."""
+
+    histogram: Histogram
+    brier: float
 
 
 class Histogram(TypedDict):
@@ -76,10 +83,10 @@ def surface_scores(
     }
 
 
-def probability_histogram(
+def probability_scores(
     probability: NDArray[np.floating[Any]], truth: Mask, painted: Sequence[int], axis: int
-) -> Histogram:
-    """Count the voxels of the slices that were not painted, in a box half as long again as the structure.
+) -> Probabilities:
+    """Judge the voxels of the slices that were not painted, in a box half as long again as the structure.
 
     All other voxels of a volume are easy, and would make any method look well calibrated.
 
@@ -95,15 +102,16 @@ def probability_histogram(
     inside = truth[box][where].ravel()
 
     with np.errstate(divide="ignore"):
-        logit = np.clip(np.log(values) - np.log1p(-values), -_LOGIT_LIMIT, _LOGIT_LIMIT)
-    bins = np.minimum(((logit + _LOGIT_LIMIT) / (2 * _LOGIT_LIMIT) * _LOGIT_BINS).astype(int), _LOGIT_BINS - 1)
+        logit = np.clip(np.log(values) - np.log1p(-values), -LOGIT_LIMIT, LOGIT_LIMIT)
+    bins = np.minimum(((logit + LOGIT_LIMIT) / (2 * LOGIT_LIMIT) * LOGIT_BINS).astype(int), LOGIT_BINS - 1)
     tenth = np.minimum((values * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     columns = [np.bincount(tenth, weights, RELIABILITY_BINS) for weights in (None, values, inside)]
-    return {
-        "positives": np.bincount(bins[inside], minlength=_LOGIT_BINS).tolist(),
-        "negatives": np.bincount(bins[~inside], minlength=_LOGIT_BINS).tolist(),
+    histogram: Histogram = {
+        "positives": np.bincount(bins[inside], minlength=LOGIT_BINS).tolist(),
+        "negatives": np.bincount(bins[~inside], minlength=LOGIT_BINS).tolist(),
         "reliability": [[int(n), round(float(p), 3), int(t)] for n, p, t in zip(*columns, strict=True)],
     }
+    return {"histogram": histogram, "brier": float(np.mean((values - inside) ** 2)) if values.size else 0.0}
 
 
 def _extents(mask: Mask) -> list[tuple[int, int]]:

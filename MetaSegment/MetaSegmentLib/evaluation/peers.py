@@ -21,6 +21,8 @@ Mask = NDArray[np.bool_]
 INSIDE, OUTSIDE = 1, 2
 # Grow from seeds compares short integers, so every image is spread over this many grey values.
 GREY_VALUES = 2000
+# Pixels over which the average is soft: along the slices not at all.
+_SOFT = (0.0, 0.7, 0.7)
 
 
 def require_slicer() -> Any:
@@ -106,6 +108,52 @@ def signed_distance_interpolation(mask: Mask, painted: Sequence[int]) -> Mask:
             weight = (index - below) / (above - below)
             filled[index] = (1 - weight) * distance[below] + weight * distance[above] > 0
     return filled
+
+
+def average(
+    image: NDArray[Any], mask: Mask, painted: Sequence[int], spacing: Sequence[float], margin: int = 12
+) -> Mask:
+    """The simplest combination: interpolation whose ends shrink to nothing over one gap, averaged with Grow; (K, J, I).
+
+    Both are soft over about a pixel, so that each gives way where the other is sure: the structure is where
+    σ(d / s) + G_s * grown > 1, with the interpolated signed distance d, in pixels, and a Gaussian G_s in the plane.
+    Of several such averages (of signed distances, of votes) this was the strongest on held-out training volumes.
+    Arguments as for :func:`grow_from_seeds`.
+    """
+    from scipy.ndimage import gaussian_filter
+    from scipy.special import expit
+
+    rows, columns = np.nonzero(mask[painted].any(axis=0))
+    box = (slice(None), _with_margin(rows, margin), _with_margin(columns, margin))
+    grown = gaussian_filter(grow_from_seeds(image, mask, painted, spacing, margin)[box].astype(np.float32), _SOFT)
+    combined = np.zeros(mask.shape, bool)
+    combined[box] = expit(shrinking_interpolation(mask[box], painted) / _SOFT[1]) + grown > 1
+    return combined
+
+
+def shrinking_interpolation(mask: Mask, painted: Sequence[int]) -> NDArray[np.float32]:
+    """Interpolated signed distance in pixels, (K, J, I), positive inside; one gap beyond either end nothing is left.
+
+    There stands the outermost signed distance less its maximum and one.
+    """
+    distance = {index: _signed_distance(mask[index]) for index in painted}
+    first, last = painted[0], painted[-1]
+    gap = max((above - below for below, above in pairwise(painted)), default=3)
+    ends = {first - gap: distance[first], last + gap: distance[last]}
+    distance |= {index: outermost - outermost.max() - 1 for index, outermost in ends.items()}
+    interpolated = np.full(mask.shape, -float(max(mask.shape)), np.float32)
+    for below, above in pairwise(sorted(distance)):
+        for index in range(max(below, 0), min(above, len(mask) - 1) + 1):
+            weight = (index - below) / (above - below)
+            interpolated[index] = (1 - weight) * distance[below] + weight * distance[above]
+    return interpolated
+
+
+def _signed_distance(mask: Mask) -> NDArray[np.float32]:
+    from scipy.ndimage import distance_transform_edt
+
+    inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
+    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
 
 
 def _with_margin(indices: NDArray[np.intp], margin: int) -> slice:

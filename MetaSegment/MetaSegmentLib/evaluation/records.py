@@ -1,0 +1,167 @@
+"""Work through many cases, one by one or side by side; each result is kept on disk as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from ..errors import MetaSegmentError, OutputError
+from ..files.atomic import Staging
+from ..progress import Progress
+from ..version import __version__
+from .cases import Case, Spacing, load
+from .protocol import Mask, Placement, painted_slices
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One case with ``k`` slices painted, and the file its record is kept in."""
+
+    case: Case
+    k: int
+    placement: Placement
+    file: Path
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What a task comes to: image, truth (K, J, I) and the slices along ``axis`` that are painted."""
+
+    image: NDArray[Any]
+    spacing: Spacing
+    truth: Mask
+    slices: list[int]
+    axis: int
+
+
+class Plan(Protocol):
+    """What is done with each task; goes to other processes, so it has to be plain data."""
+
+    @property
+    def seed(self) -> int: ...
+
+    def complete(self, record: Record) -> bool:
+        """Whether an earlier run has left nothing to do."""
+
+    def fill(self, record: Record, painted: Painted) -> None:
+        """Add to the record what is missing."""
+
+
+def make_tasks(chosen: Mapping[int, Iterable[Case]], placements: Sequence[Placement], folder: Path) -> list[Task]:
+    """Tasks for the cases of each K, those of one volume together so that it is read once."""
+    tasks = [
+        Task(case, k, placement, folder / _file_name(case, k, placement))
+        for k, cases in chosen.items()
+        for placement in placements
+        for case in cases
+    ]
+    return sorted(tasks, key=lambda t: (t.case.volume.data_set, t.case.volume.number, t.case.value, t.k, t.placement))
+
+
+def work_through(tasks: Sequence[Task], plan: Plan, jobs: int = 1, progress: Progress | None = None) -> list[Record]:
+    """Records of all tasks, in their order; what an earlier run has left complete is taken from its files.
+
+    Raises:
+        OutputError: a record cannot be written.
+        MetaSegmentError: a worker was ended from outside.
+    """
+    for folder in {task.file.parent for task in tasks}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError("The output folder cannot be written to; choose another one.") from error
+    records = {task: record for task in tasks if plan.complete(record := _earlier(task, plan.seed))}
+    open_tasks = [task for task in tasks if task not in records]
+    finished = _in_turn(open_tasks, plan) if jobs == 1 else _side_by_side(open_tasks, plan, jobs)
+    for task, record in (progress or Progress()).steps("evaluating", finished, len(open_tasks)):
+        with Staging() as staging:
+            staging.path(task.file).write_text(json.dumps(record), encoding="utf-8")
+            staging.commit()
+        records[task] = record
+    return [records[task] for task in tasks]
+
+
+def run_task(task: Task, plan: Plan) -> Record:
+    """The record of one task: which case it was, and what the plan makes of it."""
+    case = task.case
+    image, spacing, labels = _load(case.volume)
+    truth = labels == case.value
+    record = _earlier(task, plan.seed)
+    slices: list[int] = record.get("painted") or painted_slices(truth, task.k, task.placement, case.axis)
+    record.update(painted=slices, shape=list(truth.shape), spacing=list(spacing))
+    plan.fill(record, Painted(image, spacing, truth, slices, case.axis))
+    return record
+
+
+def _in_turn(tasks: Sequence[Task], plan: Plan) -> Iterator[tuple[Task, Record]]:
+    for task in tasks:
+        yield task, run_task(task, plan)
+
+
+def _side_by_side(tasks: Sequence[Task], plan: Plan, jobs: int) -> Iterator[tuple[Task, Record]]:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Started afresh, not forked: ITK and torch do not survive a fork of their threads.
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
+    try:
+        running = {pool.submit(run_task, task, plan): task for task in tasks}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    except BrokenProcessPool as error:
+        raise MetaSegmentError(
+            "A worker was ended from outside, perhaps for want of memory; run the same command again with fewer --jobs."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker(threads: int) -> None:
+    # Ctrl-C is the parent's to handle. The variables are read when ITK and torch are first imported.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+        os.environ[name] = str(threads)
+
+
+_load = lru_cache(maxsize=1)(load)
+
+
+def _file_name(case: Case, k: int, placement: Placement) -> Path:
+    name = f"volume{case.volume.number:04}-label{case.value}-axis{case.axis}-k{k}-{placement}.json"
+    return Path(case.volume.data_set) / name
+
+
+def _earlier(task: Task, seed: int) -> Record:
+    """What an earlier run of the same case has left, or a record that says only which case it is."""
+    case = task.case
+    head = {
+        "data_set": case.volume.data_set,
+        "volume": case.volume.number,
+        "fingerprint": case.volume.fingerprint,
+        "label": case.value,
+        "name": case.name,
+        "axis": case.axis,
+        "voxels": case.voxels,
+        "k": task.k,
+        "placement": task.placement,
+        "seed": seed,
+        "version": __version__,
+    }
+    try:
+        record: Record = json.loads(task.file.read_text(encoding="utf-8"))
+        if all(record.get(key) == value for key, value in head.items()):
+            return record
+    except (OSError, ValueError):
+        pass
+    return dict(head)
