@@ -7,7 +7,8 @@ this file, so a network is used exactly as it was trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -99,6 +100,14 @@ class SliceEvidence:
     logits: dict[str, Stack]
     inputs: NDArray[np.float16]
 
+    def without(self, experts: Collection[str]) -> SliceEvidence:
+        """The same, had some experts said nothing: no logits, and zeros where a network sees them."""
+        if not experts:
+            return self
+        inputs = self.inputs.copy()
+        inputs[[place for place, name in enumerate(CHANNELS) if name.split()[0] in experts]] = 0
+        return SliceEvidence({name: one for name, one in self.logits.items() if name not in experts}, inputs)
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -151,10 +160,17 @@ class Episode:
             region, before._propagation if before and same_grid else None
         )
         self._pixels: PixelClassifier = PixelClassifier(region, seed, before._pixels if before and same_grid else None)
+        self._hidden: Collection[str] = ()
         self._kept: dict[tuple[int, ...], SliceEvidence] = {}
         self.continues = before is not None and same_grid and before.region.paint_remains(region)
         if before and self.continues:
             self._kept = dict(before._kept)
+
+    def without(self, experts: Collection[str]) -> Episode:
+        """The same episode for a method that shall know nothing of some experts."""
+        blind = copy(self)
+        blind._hidden = experts
+        return blind
 
     def prepare(self) -> None:
         """Work out everything that :meth:`queries` and :meth:`left_out` will be asked, in parallel."""
@@ -227,7 +243,8 @@ class Episode:
         if missing:
             self._progress.check()
             self._compute(support, missing)
-        return Evidence(targets, tuple(self._kept[self._key(support, target)] for target in targets))
+        found = (self._kept[self._key(support, target)] for target in targets)
+        return Evidence(targets, tuple(part.without(self._hidden) for part in found))
 
     def _compute(self, support: tuple[int, ...], targets: tuple[int, ...]) -> None:
         shape = self._shape.predict(support, targets)

@@ -85,7 +85,7 @@ def overview(rows: Sequence[Row], methods: Sequence[str] | None = None) -> str:
         for name in methods or list(dict.fromkeys(row["method"] for row in here)):
             found = [by_place.get((name, k), {}) for k in ks]
             cells = [_plain(row, key, form) for key, (_, form) in OVERVIEW.items() for row in found]
-            lines.append([TITLES.get(name, name), *cells])
+            lines.append([TITLES.get(name, str(name)), *cells])
         parts.append(f"`{placement}`, {widest}; {told}\n\n{lay_out(lines)}")
     return "\n".join(parts)
 
@@ -128,7 +128,12 @@ def _table(rows: Sequence[Row], columns: Columns, write: Callable[[Row, str, str
     shown = {key: column for key, column in columns.items() if any(row[key] is not None for row in rows)}
     lines = [["method", *(heading for heading, _ in shown.values())], ["---", *("---:" for _ in shown)]]
     for row in rows:
-        lines.append([TITLES.get(row["method"], row["method"]), *(write(row, key, form) for key, (_, form) in shown.items())])
+        lines.append(
+            [
+                TITLES.get(row["method"], str(row["method"])),
+                *(write(row, key, form) for key, (_, form) in shown.items()),
+            ]
+        )
     return lay_out(lines)
 
 

@@ -86,7 +86,7 @@ def choose_slices(
 
 
 def around(painted: Sequence[int], depth: int, count: int) -> list[int]:
-    """At most ``count`` evenly spread unpainted slices from one gap below the lowest painted to one above the highest."""
+    """At most ``count`` evenly spread unpainted slices, from one gap below the painted ones to one gap above."""
     gap = max((b - a for a, b in pairwise(painted)), default=depth)
     within = range(max(painted[0] - gap, 0), min(painted[-1] + gap, depth - 1) + 1)
     free = [index for index in within if index not in painted]

@@ -138,14 +138,35 @@ _ALL = (
 
 METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
 
+_PARTS = {
+    "networks": ("ExpertsOnly", ()),
+    "adaptation": ("Fused", ("adaptation",)),
+    "prior": ("Fused", ("prior",)),
+    "shape": ("Fused", ("shape",)),
+    "propagation": ("Fused", ("propagation",)),
+    "grow": ("Fused", ("grow",)),
+    "pixels": ("Fused", ("pixels",)),
+}
+ABLATIONS: dict[str, MethodInfo] = {
+    (name := f"fusion-without-{part}"): MethodInfo(
+        name,
+        f"Most accurate, without {part}",
+        "The default without one of its parts, to learn what that part is worth.",
+        () if part == "networks" else METHODS["fusion"].weights,
+        ("fused", *maker),
+    )
+    for part, maker in _PARTS.items()
+}
+"""For the evaluation only; not offered to users."""
+
 
 def find_method(name: str) -> MethodInfo:
-    """The registered method of that name.
+    """The registered method or ablation of that name.
 
     Raises:
         SettingsError: there is none.
     """
     try:
-        return METHODS[name]
+        return METHODS.get(name) or ABLATIONS[name]
     except KeyError:
         raise SettingsError(f"There is no method '{name}'; choose one of {', '.join(METHODS)}.") from None

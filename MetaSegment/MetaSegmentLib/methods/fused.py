@@ -16,13 +16,26 @@ FUSED_WEIGHTS: Weights = {"shape": 0.02, "propagation": 0.11, "grow": 0.03, "pix
 
 
 class Fused:
-    """MAML and all experts."""
+    """MAML and all experts; or, to learn what a part is worth, ``without`` an expert, any ``prior`` or ``adaptation``.
+
+    An expert that is left out is missing from the sum and from what the network sees.
+    """
+
+    def __init__(self, without: str = "") -> None:
+        self._hidden = EXPERTS if without == "prior" else tuple(name for name in EXPERTS if name == without)
+        self._adapts = without != "adaptation"
 
     def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
         from .maml import Maml
 
-        known = before.learned.get("maml") if isinstance(before, AdaptedFusion) else None
-        return AdaptedFusion({"maml": Maml().adapt(episode, tools, known)}, FUSED_WEIGHTS, episode)
+        episode.prepare()
+        seen = episode.without(self._hidden)
+        maml = Maml()
+        if not self._adapts:
+            maml.steps = 0
+        known = before.learned.get("maml") if isinstance(before, AdaptedFusion) and self._adapts else None
+        weights = {name: weight for name, weight in FUSED_WEIGHTS.items() if name not in self._hidden}
+        return AdaptedFusion({"maml": maml.adapt(seen, tools, known)}, weights, seen)
 
 
 class ExpertsOnly:
@@ -42,7 +55,7 @@ class AdaptedFusion:
         evidence = episode.left_out()
         self._left_out: Stack | None = None
         if evidence.slices:
-            logits = {name: evidence.logits(name) for name in EXPERTS}
+            logits = {name: evidence.logits(name) for name in weights if name in EXPERTS}
             for name, method in learned.items():
                 checked = method.left_out()
                 assert checked is not None
@@ -53,7 +66,7 @@ class AdaptedFusion:
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
         evidence = self._episode.queries(slices)
-        logits = {name: evidence.logits(name) for name in EXPERTS}
+        logits = {name: evidence.logits(name) for name in self._weights if name in EXPERTS}
         logits |= {name: method.predict(slices) for name, method in self.learned.items()}
         return combine(logits, self._weights)
 
