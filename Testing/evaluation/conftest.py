@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+
+from MetaSegmentLib.evaluation import command
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = SHARED / "bench"
@@ -77,6 +80,14 @@ def a_data_set(tmp_path: Path) -> Path:
     about = {"labels": {"1": "ellipsoid", "2": "tube"}, "slice_axis": 0}
     (folder / "dataset.json").write_text(json.dumps(about))
     return folder
+
+
+@pytest.fixture
+def arguments() -> Callable[..., argparse.Namespace]:
+    """Parses words as ``metasegment evaluate`` does."""
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return lambda *words: parser.parse_args([str(word) for word in words])
 
 
 def _phantom(number: int) -> np.ndarray:

@@ -11,6 +11,8 @@ import pytest
 from MetaSegmentLib.errors import InputError
 from MetaSegmentLib.evaluation.cases import Case, LabelledVolume, choose, find_cases, load, spread
 from MetaSegmentLib.evaluation.protocol import eligible
+from MetaSegmentLib.evaluation.split import held_out
+from MetaSegmentLib.training.tasks import Source, TaskMaker
 
 
 @pytest.fixture
@@ -92,3 +94,43 @@ def test_the_choices_for_different_k_overlap(many_cases):
 def test_without_a_limit_every_eligible_case_is_taken(many_cases):
     assert choose(many_cases, (8,), None)[8] == [case for case in many_cases if case.eligible(8)]
     assert sorted(map(repr, spread(many_cases))) == sorted(map(repr, many_cases))
+
+
+@pytest.fixture
+def thirteen_volumes(a_data_set) -> Path:
+    """The same volume by thirteen names."""
+    for folder in ("images", "labels"):
+        for number in range(3, 14):
+            (a_data_set / folder / f"patient_{number:02}.nii.gz").symlink_to(a_data_set / folder / "patient_1.nii.gz")
+    return a_data_set
+
+
+def test_held_out_volumes_are_those_that_training_keeps_out(thirteen_volumes):
+    kept = {case.volume.labels for case in find_cases(thirteen_volumes, only_held_out=True)}
+    assert len(kept) == 3
+    maker, validation = (TaskMaker([Source(thirteen_volumes, 1.0)], held_out=held) for held in (False, True))
+    random = np.random.default_rng(0)
+    assert not {maker._path(maker.sources[0], random) for _ in range(100)} & kept
+    assert {validation._path(validation.sources[0], random) for _ in range(100)} == kept
+    everything = {case.volume.number: case.volume for case in find_cases(thirteen_volumes)}
+    for case in find_cases(thirteen_volumes, only_held_out=True):
+        assert case.volume == everything[case.volume.number]
+
+
+def test_a_small_set_has_nothing_held_out(a_data_set):
+    assert held_out(range(5)) == [] and held_out(range(6)) == [0]
+    with pytest.raises(InputError, match="too few volumes"):
+        find_cases(a_data_set, only_held_out=True)
+
+
+def test_labels_without_images_are_rendered_when_asked_the_same_every_time(a_data_set):
+    shutil.rmtree(a_data_set / "images")
+    with pytest.raises(InputError, match="images and labels"):
+        find_cases(a_data_set)
+    cases = find_cases(a_data_set, rendered=True)
+    image, spacing, labels = load(cases[0].volume)
+    again, _, _ = load(cases[0].volume)
+    other, _, _ = load(cases[-1].volume)
+    assert np.array_equal(image, again) and not np.array_equal(image, other)
+    assert image.shape == labels.shape and spacing == pytest.approx((2.5, 1.2, 1.0))
+    assert abs(image[labels == 1].mean() - image[labels == 0].mean()) > 0.02

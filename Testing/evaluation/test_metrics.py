@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from MetaSegmentLib.evaluation.curves import pool
-from MetaSegmentLib.evaluation.metrics import probability_histogram, surface_scores
+from MetaSegmentLib.evaluation.metrics import probability_scores, surface_scores
 
 SPACING = (3.0, 1.0, 0.8)
 
@@ -47,6 +47,10 @@ def test_nothing_predicted_has_a_finite_distance():
     assert scores["surface_dice_2mm"] < 0.5
 
 
+def histogram_of(*arguments):
+    return probability_scores(*arguments)["histogram"]
+
+
 @pytest.fixture
 def a_soft_prediction(blobs):
     """Probabilities (K, J, I) that are right more often than not, and the truth."""
@@ -75,7 +79,7 @@ def test_areas_are_scikit_learns(a_soft_prediction):
 
     probability, truth = a_soft_prediction
     painted = [9, 13]
-    curves = pool([probability_histogram(probability, truth, painted, 0)])
+    curves = pool([histogram_of(probability, truth, painted, 0)])
     values, inside = neighbourhood(probability, truth, painted)
     assert 0.6 < curves["roc_area"] < 0.999
     assert curves["roc_area"] == pytest.approx(roc_auc_score(inside, values), abs=2e-3)
@@ -92,25 +96,43 @@ def test_calibration_error_is_monais(a_soft_prediction):
     values, inside = neighbourhood(probability, truth, [11])
     metric = CalibrationErrorMetric(num_bins=10, include_background=True)
     metric(torch.from_numpy(values).float()[None, None], torch.from_numpy(inside).float()[None, None])
-    curves = pool([probability_histogram(probability, truth, [11], 0)])
+    curves = pool([histogram_of(probability, truth, [11], 0)])
     assert curves["calibration_error"] == pytest.approx(float(metric.aggregate()), abs=1e-4)
     assert sum(share for _, _, share in curves["reliability"]) == pytest.approx(1)
 
 
 def test_a_perfect_mask_has_perfect_curves(blobs):
     truth = blobs[2]
-    curves = pool([probability_histogram(truth.astype(np.float16), truth, [3], 2)])
+    curves = pool([histogram_of(truth.astype(np.float16), truth, [3], 2)])
     assert curves["roc_area"] == curves["pr_area"] == 1
     assert curves["calibration_error"] == 0
 
 
 def test_every_case_weighs_the_same(blobs):
     truth = blobs[2]
-    good = probability_histogram(truth.astype(np.float32), truth, [3], 0)
-    bad = probability_histogram((~truth).astype(np.float32), truth, [3], 0)
+    good = histogram_of(truth.astype(np.float32), truth, [3], 0)
+    bad = histogram_of((~truth).astype(np.float32), truth, [3], 0)
     small = {
         "positives": [n // 3 for n in bad["positives"]],
         "negatives": [n // 3 for n in bad["negatives"]],
         "reliability": [[n // 3, p / 3, t // 3] for n, p, t in bad["reliability"]],
     }
     assert pool([good, small])["calibration_error"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_brier_score_is_scikit_learns(a_soft_prediction):
+    from sklearn.metrics import brier_score_loss
+
+    probability, truth = a_soft_prediction
+    values, inside = neighbourhood(probability, truth, [10])
+    assert probability_scores(probability, truth, [10], 0)["brier"] == pytest.approx(brier_score_loss(inside, values))
+
+
+def test_where_it_is_sure_does_not_count_among_the_unsure():
+    truth = np.zeros((8, 8, 8), bool)
+    truth[2:6, 2:6, 2:6] = True
+    sure = pool([histogram_of(np.where(truth, 0.999, 0.001), truth, [3], 0)])
+    assert sure["calibration_error_unsure"] is None and sure["calibration_error"] < 0.01
+    doubt = np.where(truth, 0.7, 0.001)
+    found = pool([histogram_of(doubt, truth, [3], 0)])["calibration_error_unsure"]
+    assert found == pytest.approx(0.3, abs=0.02)

@@ -39,7 +39,7 @@ def test_same_results_as_the_reference(reference, blobs, real_structures):
     assert compared >= 12
 
 
-@pytest.mark.parametrize("tool", ["fill", "grow", "distance"])
+@pytest.mark.parametrize("tool", ["fill", "grow", "distance", "average"])
 def test_every_tool_rebuilds_a_ball_and_sees_painted_slices_only(tool):
     grid = np.indices((30, 40, 40)) - np.array([15, 20, 20]).reshape(3, 1, 1, 1)
     ball = (grid**2).sum(axis=0) < 12**2
@@ -49,8 +49,19 @@ def test_every_tool_rebuilds_a_ball_and_sees_painted_slices_only(tool):
     run = {
         "fill": lambda mask: peers.fill_between_slices(mask, painted),
         "grow": lambda mask: peers.grow_from_seeds(image, mask, painted, (1, 1, 1)),
+        "average": lambda mask: peers.average(image, mask, painted, (1, 1, 1)),
         "distance": lambda mask: peers.signed_distance_interpolation(mask, painted),
     }[tool]
     result = run(ball)
     assert protocol.query_dice(result, ball, painted) > 0.85
     assert np.array_equal(run(seen), result)
+
+
+def test_the_interpolation_shrinks_to_nothing_one_gap_beyond_the_ends():
+    disc = (np.indices((40, 40)) - 20.0).__pow__(2).sum(axis=0) < 10**2
+    mask = np.zeros((30, 40, 40), bool)
+    mask[[10, 16]] = disc
+    areas = (peers.shrinking_interpolation(mask, [10, 16]) > 0).sum(axis=(1, 2))
+    assert (areas[10:17] == disc.sum()).all()
+    assert areas[4] == areas[22] == areas[0] == 0 < areas[5]
+    assert all(np.diff(areas[4:11]) > 0) and all(np.diff(areas[16:23]) < 0)

@@ -68,7 +68,7 @@ def make_tasks(chosen: Mapping[int, Iterable[Case]], placements: Sequence[Placem
         for placement in placements
         for case in cases
     ]
-    return sorted(tasks, key=lambda t: (t.case.volume.data_set, t.case.volume.number, t.case.value, t.k, t.placement))
+    return sorted(tasks, key=lambda t: (t.case.volume.data_set, t.case.volume.number, t.case.value, t.k))
 
 
 def work_through(tasks: Sequence[Task], plan: Plan, jobs: int = 1, progress: Progress | None = None) -> list[Record]:
