@@ -18,7 +18,8 @@ FUSED_WEIGHTS: Weights = {"shape": 0.02, "propagation": 0.11, "grow": 0.03, "pix
 class Fused:
     """MAML and all experts; or, to learn what a part is worth, ``without`` an expert, any ``prior`` or ``adaptation``.
 
-    An expert that is left out is missing from the sum and from what the network sees.
+    An expert that is left out is missing from the sum and from what the network sees, as channels are dropped in
+    training; there only one or two are at once, so without any prior the network is on unknown ground.
     """
 
     def __init__(self, without: str = "") -> None:
