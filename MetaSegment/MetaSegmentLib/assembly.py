@@ -29,8 +29,8 @@ class Patch:
 
 @dataclass(frozen=True)
 class Assembled:
-    """See ``Result``; besides, ``doubt`` is the summed entropy of every slice and ``promised`` the Dice of every
-    label that the probabilities promise by themselves."""
+    """See ``Result``; besides, ``doubt`` is what painting each slice is expected to gain and ``promised`` the Dice of
+    every label that the probabilities promise by themselves."""
 
     labels: NDArray[np.unsignedinteger[Any]]
     probabilities: NDArray[np.float16]
@@ -74,11 +74,11 @@ def assemble(
         chosen = chances.argmax(0)
         labels_front[index] = classes[chosen]
         probabilities_front[:, index] = chances
-        unsure = advice.entropy(chances)
-        unsure_front[index] = unsure
-        doubt[index] = unsure.sum(dtype=np.float64)
+        unsure_front[index] = advice.entropy(chances)
         for place, value in enumerate(values, start=1):
-            halves[value] += advice.expected_dice(chances[place], chosen == place)
+            mask = chosen == place
+            halves[value] += advice.expected_dice(chances[place], mask)
+            doubt[index] += advice.expected_gain(chances[place], mask)
     for index in painted:
         truth = support.labels[support.slices.index(index)]
         labels_front[index] = truth
