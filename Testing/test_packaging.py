@@ -134,7 +134,7 @@ def test_slicer_gets_the_packages_that_everybody_gets(project: dict[str, Any]) -
 
 def test_the_pinned_versions_meet_what_the_package_asks_for(project: dict[str, Any], lock: dict[str, str]) -> None:
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["headless"], *extras["demo"], *extras["test"]]
+    texts = [*project["dependencies"], *extras["headless"], *extras["demo"], *extras["train"], *extras["test"]]
     for requirement in map(Requirement, texts):
         if requirement.name != project["name"]:
             assert lock[canonicalize_name(requirement.name)] in requirement.specifier, requirement

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import torch
+from monai.transforms import (
+    Compose,
+    RandAdjustContrast,
+    RandBiasField,
+    RandGaussianNoise,
+    RandScaleIntensity,
+    RandShiftIntensity,
+)
 from torch import Tensor
 
 from ..episode import CHANNELS, IMAGE_CHANNELS
@@ -18,6 +26,15 @@ _SWAPPED = {
         ("distance 1", "distance 2"),
     )
 }
+_recolour = Compose(
+    [
+        RandScaleIntensity(0.3, prob=0.5),
+        RandShiftIntensity(0.2, prob=0.5),
+        RandAdjustContrast(prob=0.3, gamma=(0.6, 1.6)),
+        RandBiasField(prob=0.1, degree=2, coeff_range=(0.0, 0.15)),
+        RandGaussianNoise(prob=0.3, std=0.15),
+    ]
+)
 _DISTANCES = [CHANNELS.index("distance 1"), CHANNELS.index("distance 2")]
 
 
@@ -26,9 +43,6 @@ def augment(inputs: Tensor, truth: Tensor, random: torch.Generator) -> tuple[Ten
 
     def chance(p: float) -> bool:
         return bool(torch.rand((), generator=random) < p)
-
-    def uniform(low: float, high: float) -> float:
-        return float(torch.rand((), generator=random)) * (high - low) + low
 
     inputs = inputs.clone()
     for axis in (-1, -2):
@@ -40,21 +54,18 @@ def augment(inputs: Tensor, truth: Tensor, random: torch.Generator) -> tuple[Ten
         inputs = upside_down(inputs)
 
     images = list(IMAGE_CHANNELS)
-    shown = inputs[:, images]
-    if chance(0.5):
-        shown = shown * uniform(0.7, 1.3) + uniform(-0.2, 0.2)
-    if chance(0.3):
-        unit = ((shown + 1.5) / 3).clamp(1e-4, 1)
-        shown = unit ** uniform(0.6, 1.6) * 3 - 1.5
-    if chance(0.15):
-        shown = -shown
-    if chance(0.3):
-        shown = shown + uniform(0, 0.15) * torch.randn(shown.shape, generator=random)
-    inputs[:, images] = shown
+    inputs[:, images] = _recoloured(inputs[:, images], random)
     for channels in _EXPERT_CHANNELS:
         if chance(0.06):
             inputs[:, list(channels)] = 0
     return inputs.contiguous(), truth.contiguous()
+
+
+def _recoloured(shown: Tensor, random: torch.Generator) -> Tensor:
+    """Intensities of (N, images, H, W) as another scanner would show them, all slices alike but for the noise."""
+    _recolour.set_random_state(int(torch.randint(2**31, (), generator=random)))
+    changed = torch.as_tensor(_recolour(shown.flatten(0, 1))).reshape(shown.shape)
+    return -changed if torch.rand((), generator=random) < 0.15 else changed
 
 
 def upside_down(inputs: Tensor) -> Tensor:

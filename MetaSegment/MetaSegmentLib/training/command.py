@@ -5,45 +5,78 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from .meta import TrainingSettings
+from .config import Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
 
 STAGES = ("base", "maml", "fomaml")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
+INTERRUPTED = 130
+
+_SECTIONS = {
+    "tasks ('episodes')": TaskSettings,
+    "episodes ('episodes')": EpisodeSettings,
+    "training (all other stages)": TrainingSettings,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``metasegment train``."""
+    """The options of ``metasegment train``; those of the config file come from its classes."""
     parser.description = (
-        "Meta-train a network. 'episodes' runs the experts on tasks drawn from labelled volumes and writes what a "
-        "network would see; 'base' and then the others train on that. A run that was stopped goes on where it was."
+        "Meta-train a network. 'episodes' runs the experts on tasks drawn from volumes and writes what a network would "
+        "see; 'base' and then the others train on that. A run that was stopped goes on where it was. With "
+        "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training."
     )
-    parser.add_argument("stage", choices=("episodes", *STAGES))
-    parser.add_argument("--data", type=Path, help="folder of training data sets, or one data set (episodes)")
-    parser.add_argument("--episodes", type=Path, required=True, help="folder of episodes, written or read")
-    parser.add_argument("--count", type=int, default=1000, help="how many episodes to write")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes that write episodes")
-    parser.add_argument("--held-out", action="store_true", help="episodes of the volumes kept for validation")
-    parser.add_argument("--output", type=Path, help="folder of the run: checkpoint, log, weights")
-    parser.add_argument("--start", type=Path, help="folder of the weights 'base' to go on from; default: those shipped")
-    parser.add_argument("--steps", type=int, help="updates")
-    parser.add_argument("--rate", type=float, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=0)
+    add = parser.add_argument
+    add("stage", choices=("episodes", *STAGES))
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file; the options below win over it, it wins over the defaults",
+    )
+    add("--episodes", type=Path, required=True, metavar="FOLDER", help="episodes, written or read")
+    add("--data", type=Path, metavar="FOLDER", help="training data sets, or one: labels/ and images/ ('episodes')")
+    add("--held-out", action="store_true", help="write episodes of the volumes kept for validation ('episodes')")
+    add(
+        "--source",
+        type=_source,
+        action="append",
+        default=[],
+        metavar="FOLDER:KIND:SHARE",
+        help="one of the task sources that replace those of the config file ('episodes')",
+    )
+    add("--output", type=Path, metavar="FOLDER", help="the run: checkpoint, log, config, weights")
+    add("--start", type=Path, metavar="FOLDER", help="weights 'base' to go on from; default: those shipped")
+    add("--held-out-episodes", type=Path, metavar="FOLDER", help="episodes to validate on; the best weights are kept")
+    known: set[str] = set()
+    for title, section in _SECTIONS.items():
+        group = parser.add_argument_group(title)
+        for one in fields(section):
+            if "help" in one.metadata and one.name not in known:
+                known.add(one.name)
+                name, meaning = "--" + one.name.replace("_", "-"), one.metadata["help"]
+                group.add_argument(name, type=_KINDS[str(one.type)], metavar="X", help=meaning)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 0 when done.
+    """Do what the arguments say; 0 when done, 130 when stopped.
 
     Raises:
-        MetaSegmentError: missing folders, no data, damaged weights.
+        MetaSegmentError: missing folders, no data, damaged weights, unknown settings.
     """
-    return _write_episodes(args) if args.stage == "episodes" else _train(args)
+    names = {one.name for section in _SECTIONS.values() for one in fields(section)} - {"stage"}
+    chosen = {name: value for name in names if (value := getattr(args, name)) is not None}
+    config = Config(args.config, chosen, args.source)
+    return _write_episodes(args, config) if args.stage == "episodes" else _train(args, config)
 
 
-def _write_episodes(args: argparse.Namespace) -> int:
+def _write_episodes(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
     from ..errors import InputError
@@ -51,22 +84,34 @@ def _write_episodes(args: argparse.Namespace) -> int:
 
     if args.data is None or not args.data.is_dir():
         raise InputError("Name the folder of the training data with --data.")
-    if all(source.kind == "shapes" for source in find_sources(args.data)):
+    if all(source.kind == "shapes" for source in find_sources(args.data, config.sources)):
         raise InputError("There are no volumes to train on there; a data set is a folder with labels/ and images/.")
-    jobs = max(1, min(args.jobs, args.count))
-    parts = [(args.data, args.held_out, args.episodes, range(n, args.count, jobs), args.seed) for n in range(jobs)]
+    count = config.episodes.count
+    jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, count))
+    tables = {"sources": config.sources, "tasks": config.tasks, "episodes": config.episodes}
+    write_config(args.episodes, tables)
+    parts = [(args.data, args.held_out, args.episodes, config, range(n, count, jobs)) for n in range(jobs)]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs) as pool, tqdm(total=args.count, desc="episodes", unit="episode") as bar:
+    layout = {"desc": "episodes", "unit": "episode", "disable": args.quiet}
+    with context.Pool(jobs, _leave_ctrl_c) as pool, tqdm(total=count, **layout) as bar:
         done = pool.starmap_async(_worker, parts)
-        while not done.ready():
-            done.wait(1.0)
-            bar.update(len(list(args.episodes.glob("*.safetensors"))) - bar.n)
+        try:
+            while not done.ready():
+                done.wait(1.0)
+                bar.update(len(list(args.episodes.glob("*.safetensors"))) - bar.n)
+        except KeyboardInterrupt:
+            return _stopped(f"Stopped after {bar.n} episodes; the same command makes the others.", bar)
         done.get()
-        bar.update(args.count - bar.n)
+        bar.update(count - bar.n)
     return 0
 
 
-def _worker(data: Path, held_out: bool, folder: Path, numbers: range, seed: int) -> None:
+def _leave_ctrl_c() -> None:
+    """It is for the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _worker(data: Path, held_out: bool, folder: Path, config: Config, numbers: range) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
@@ -75,37 +120,57 @@ def _worker(data: Path, held_out: bool, folder: Path, numbers: range, seed: int)
     from .tasks import TaskMaker
 
     torch.set_num_threads(1)
-    write_episodes(TaskMaker(find_sources(data), held_out), folder, numbers, seed)
+    maker = TaskMaker(find_sources(data, config.sources), held_out, config.tasks)
+    write_episodes(maker, folder, numbers, config.episodes)
 
 
-def _train(args: argparse.Namespace) -> int:
+def _train(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
     from .. import weights
     from ..errors import InputError
+    from .distributed import joined
     from .meta import Trainer
     from .objectives import OBJECTIVES
 
     if args.output is None:
         raise InputError("Name the folder of the run with --output.")
-    first = OBJECTIVES[args.stage].start
-    start = None if first is None else weights.load(first, args.start or weights.FOLDER)
-    settings = _settings(args)
-    trainer = Trainer(args.episodes, args.output, settings, start)
-    with tqdm(total=settings.steps, initial=trainer.step, desc=args.stage, unit="step") as bar:
+    objective = OBJECTIVES[args.stage]
+    settings = config.training(args.stage, objective.defaults)
+    start = None if objective.start is None else weights.load(objective.start, args.start or weights.FOLDER)
+    with joined(settings.device) as (ranks, device):
+        trainer = Trainer(args.episodes, args.output, settings, start, args.held_out_episodes, ranks, device)
+        if ranks.first:
+            write_config(args.output, {f"training.{args.stage}": settings})
+        layout = {"initial": trainer.step, "desc": args.stage, "unit": "step", "disable": args.quiet or not ranks.first}
+        with tqdm(total=settings.steps, **layout) as bar:
 
-        def told(step: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(step - bar.n)
+            def told(step: int, loss: float) -> None:
+                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bar.update(step - bar.n)
 
-        trainer.train(told)
+            try:
+                trainer.train(told)
+            except KeyboardInterrupt:
+                said = f"Stopped after step {trainer.step}; the same command goes on from there."
+                return _stopped(said if ranks.first else "", bar)
     return 0
 
 
-def _settings(args: argparse.Namespace) -> TrainingSettings:
-    from .meta import TrainingSettings
-    from .objectives import OBJECTIVES
+def _stopped(sentence: str, bar: Any) -> int:
+    bar.close()
+    if sentence:
+        print(sentence, file=sys.stderr)
+    return INTERRUPTED
 
-    chosen = {key: getattr(args, key) for key in ("steps", "rate") if getattr(args, key) is not None}
-    defaults = OBJECTIVES[args.stage].defaults
-    return TrainingSettings(**{**defaults, **chosen, "stage": args.stage, "seed": args.seed})
+
+def _source(text: str) -> Share:
+    folder, kind, share = text.rsplit(":", 2)
+    return Share(folder, kind, float(share))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(","))
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "tuple[int, ...]": _numbers}

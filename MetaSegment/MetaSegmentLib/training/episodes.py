@@ -16,12 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from ..episode import Episode
 from ..region import GRID, Region, make_region, resize
+from .config import EpisodeSettings
 from .tasks import Task, TaskMaker
-
-QUERIES = 12
-"""At most so many query slices of a task are kept."""
-PAINTED = 5
-"""At most so many of its painted slices are."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,14 @@ def truth_on_grid(mask: NDArray[np.bool_], region: Region, slices: tuple[int, ..
     return np.asarray(resize(cut, (GRID, GRID)) > 0.5)
 
 
-def make_episode(task: Task, random: np.random.Generator) -> TrainingEpisode | None:
+def make_episode(
+    task: Task, random: np.random.Generator, settings: EpisodeSettings | None = None
+) -> TrainingEpisode | None:
     """Run the experts on a task; None when it has nothing to learn from."""
+    settings = settings or EpisodeSettings()
     episode = Episode(make_region(task.volume, task.support, 1))
-    asked = tuple(int(i) for i in np.sort(random.permutation(episode.region.queries)[:QUERIES]))
-    painted = tuple(int(i) for i in np.sort(random.permutation(episode.region.support)[:PAINTED]))
+    asked = tuple(int(i) for i in np.sort(random.permutation(episode.region.queries)[: settings.keep_queries]))
+    painted = tuple(int(i) for i in np.sort(random.permutation(episode.region.support)[: settings.keep_painted]))
     left_out = episode.left_out(painted)
     if len(left_out.slices) < 2 or len(asked) < 2:
         return None
@@ -60,19 +59,19 @@ def write_episodes(
     maker: TaskMaker,
     folder: Path,
     numbers: range,
-    seed: int,
+    settings: EpisodeSettings,
     told: Callable[[int], None] = lambda number: None,
 ) -> None:
-    """Write episodes ``numbers`` of ``seed``; those that are there are left alone."""
+    """Write episodes ``numbers`` of the settings' seed; those that are there are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         path = folder / f"{number:06d}.safetensors"
         if not path.exists():
-            random = np.random.default_rng((seed, number))
+            random = np.random.default_rng((settings.seed, number))
             episode = None
             while episode is None:
                 task = maker.make(random)
-                episode = make_episode(task, random)
+                episode = make_episode(task, random, settings)
             temporary = path.with_suffix(f".{os.getpid()}.part")
             save_file(vars(episode), temporary, metadata={"source": task.source})
             os.replace(temporary, path)

@@ -1,55 +1,39 @@
 """Meta-training: episodes in, weights out.
 
-All stages share one loop; what each minimises stands in ``objectives.py``.
-A checkpoint holds everything that a restart needs and is written beside its place and renamed.
+All stages share one loop; what each minimises stands in ``objectives.py``. A run can be stopped at any time, by a kill
+as well, and goes on to the weights that it would have reached unbroken.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .. import weights
-from ..errors import InputError
+from ..errors import InputError, SettingsError
 from ..methods.gradient import split_weights
 from ..networks import SliceNetwork
-from .augment import augment
-from .episodes import read_episode
+from .checkpoint import Checkpoint
+from .config import TrainingSettings
+from .distributed import Ranks
+from .drawing import number_seed, stream
+from .journal import Journal
 from .objectives import OBJECTIVES, Drawn
+from .validation import validate
 
-_SAVE_EVERY_S = 60.0
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Args:
-        stage: a name of OBJECTIVES.
-        steps: updates; the learning rate falls to zero over them along a cosine.
-        tasks: episodes an update.
-        support, queries: slices of each kind taken from an episode for an update.
-        rate: highest learning rate.
-        decay: of the running average of the weights that is kept as the result.
-    """
-
-    stage: str = "base"
-    steps: int = 4000
-    tasks: int = 2
-    support: int = 3
-    queries: int = 4
-    rate: float = 2e-3
-    decay: float = 0.998
-    seed: int = 0
+_LOG_EVERY = 50
+_WARM_UP = 100
+_LARGEST_GRADIENT = 3.0
 
 
 class Trainer:
@@ -57,131 +41,171 @@ class Trainer:
 
     Args:
         episodes: folder of episode files; files that appear later are used as well.
-        run: folder for ``state.safetensors`` (checkpoint), ``log.jsonl`` and, at the end, the weights.
+        run: folder for the checkpoint, ``log.jsonl``, TensorBoard's curves and the weights (the best in ``best/``).
         start: weights to begin with.
+        held_out: folder of episodes to validate on.
+        ranks, device: see :func:`~.distributed.joined`.
+
+    Raises:
+        InputError: a damaged checkpoint, or one of another stage.
+        SettingsError: no such precision.
     """
 
     def __init__(
-        self, episodes: Path, run: Path, settings: TrainingSettings, start: dict[str, Tensor] | None = None
+        self,
+        episodes: Path,
+        run: Path,
+        settings: TrainingSettings,
+        start: dict[str, Tensor] | None = None,
+        held_out: Path | None = None,
+        ranks: Ranks | None = None,
+        device: torch.device | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self._episodes = episodes
-        self._run = run
-        self._files: list[Path] = []
-        self._random = torch.Generator().manual_seed(settings.seed)
-        self.network = SliceNetwork()
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 30 % faster on a CPU
-        self._objective = OBJECTIVES[settings.stage]
-        self._own = self._objective.loss.own(self.network)
-        if start is not None:
-            parameters, _ = split_weights(start)
-            self.network.load_state_dict(parameters)
-        self._groups = [
-            {"params": list(self.network.parameters()), "base": settings.rate},
-            {
-                "params": list(self._own.values()),
-                "base": settings.rate * self._objective.own_rate,
-                "weight_decay": 0.0,
-            },
-        ]
-        self._optimiser = torch.optim.AdamW(
-            [g for g in self._groups if g["params"]], lr=settings.rate, weight_decay=1e-4
-        )
-        self._average = {name: value.detach().clone() for name, value in self._trained().items()}
         self.step = 0
+        self._episodes, self._run, self._held_out = episodes, run, held_out
+        self._ranks, self._device = ranks or Ranks(), device or torch.device("cpu")
+        self._half = _half_precision(settings.precision, self._device)
+        self._objective = OBJECTIVES[settings.stage]
+        self.network = SliceNetwork()
+        if start is not None:
+            self.network.load_state_dict(split_weights(start)[0])
+        own = self._objective.loss.own(self.network)
+        self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
+        # channels_last is 30 % faster on a CPU
+        self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "base": settings.rate}]
+        if own:
+            rate = settings.rate * self._objective.own_rate
+            groups.append({"params": list(self._own.values()), "base": rate, "weight_decay": 0.0})
+        self._optimiser = torch.optim.AdamW(groups, lr=settings.rate, weight_decay=1e-4)
+        self._average = {name: value.detach().clone() for name, value in self._trained().items()}
+        self._loss, self._best = 0.0, -math.inf
+        self._draws: Iterator[tuple[int, Drawn]] | None = None
+        self._stop = False
         run.mkdir(parents=True, exist_ok=True)
-        if (run / "state.safetensors").exists():
-            self._restore()
+        self._restore()
+        self._ranks.agree([*self._trained().values(), *self._average.values()])
 
     def train(self, told: Callable[[int, float], None] = lambda step, loss: None) -> dict[str, Tensor]:
-        """Train to the end; ``told(step, loss)`` after every update. Returns the averaged weights."""
-        saved = time.monotonic()
-        running = 0.0
-        with (self._run / "log.jsonl").open("a") as log:
-            while self.step < self.settings.steps:
-                loss = self.advance()
-                running = loss if running == 0.0 else 0.98 * running + 0.02 * loss
-                if self.step % 50 == 0:
-                    log.write(json.dumps({"step": self.step, "loss": round(running, 4)}) + "\n")
-                    log.flush()
-                told(self.step, running)
-                if time.monotonic() - saved > _SAVE_EVERY_S:
-                    self.save()
-                    saved = time.monotonic()
-        self.save()
-        return dict(self._average)
+        """Train to the end; ``told(step, loss)`` after every update. Returns the averaged weights.
 
-    def _trained(self) -> dict[str, Tensor]:
-        return {**dict(self.network.named_parameters()), **self._own}
+        Raises:
+            KeyboardInterrupt: by Ctrl-C or a polite kill, once the checkpoint is written.
+        """
+        if not self._ranks.first:
+            with self._stoppable():
+                self._train(told, None)
+        else:
+            with Journal(self._run, self.step) as journal, self._stoppable():
+                self._train(told, journal)
+        if self._stop:
+            raise KeyboardInterrupt
+        return dict(self._average)
 
     def advance(self) -> float:
         """One update; returns its loss."""
-        progress = self.step / self.settings.steps
-        warm = min(1.0, (self.step + 1) / 100)
+        settings = self.settings
+        if self._draws is None:
+            self._draws = stream(self._episodes, settings, self._ranks, self.step, self._device)
+        warm = min(1.0, (self.step + 1) / _WARM_UP)
         for group in self._optimiser.param_groups:
-            group["lr"] = group["base"] * warm * 0.5 * (1 + math.cos(math.pi * progress))
+            group["lr"] = group["base"] * warm * 0.5 * (1 + math.cos(math.pi * self.step / settings.steps))
         self._optimiser.zero_grad()
         total = 0.0
-        for _ in range(self.settings.tasks):
-            share = 1 / self.settings.tasks
-            total += share * self._objective.loss.backward(self.network, self._own, self._draw(), share)
-        torch.nn.utils.clip_grad_norm_(list(self._trained().values()), 3.0)
+        for _ in range(settings.tasks):
+            number, drawn = next(self._draws)
+            torch.manual_seed(number_seed(settings.seed, number))
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                total += self._objective.loss.backward(self.network, self._own, drawn, 1 / settings.tasks)
+        parameters = list(self._trained().values())
+        total, self._stop = self._ranks.average(parameters, total / settings.tasks, self._stop)
+        torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
         self._optimiser.step()
-        decay = min(self.settings.decay, (self.step + 1) / (self.step + 10))
+        decay = min(settings.decay, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for name, value in self._trained().items():
                 self._average[name].lerp_(value, 1 - decay)
         self.step += 1
+        self._loss = total if self.step == 1 else 0.98 * self._loss + 0.02 * total
         return total
 
-    def _draw(self) -> Drawn:
-        """Some painted and query slices of a random episode, augmented."""
-        if self.step % 100 == 0 or not self._files:
-            self._files = sorted(self._episodes.glob("*.safetensors"))
-            if not self._files:
-                raise InputError("There are no episodes to train on; make them first with: metasegment train episodes.")
-        path = self._files[int(torch.randint(len(self._files), (), generator=self._random))]
-        episode = read_episode(path)
-        support = torch.randperm(len(episode.support), generator=self._random)[: self.settings.support]
-        query = torch.randperm(len(episode.query), generator=self._random)[: self.settings.queries]
-        inputs = torch.cat([torch.from_numpy(episode.support)[support], torch.from_numpy(episode.query)[query]]).float()
-        truth = torch.cat(
-            [torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]]
-        )
-        inputs, truth = augment(inputs, truth.float(), self._random)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        n = len(support)
-        return Drawn(inputs[:n], truth[:n], inputs[n:], truth[n:])
-
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
-        tensors = {f"model/{n}": v.detach().contiguous() for n, v in self._trained().items()}
-        tensors |= {f"average/{n}": v.contiguous() for n, v in self._average.items()}
-        for number, state in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{number}/{key}": value.contiguous() for key, value in state.items()}
-        tensors["random"] = self._random.get_state()
-        about = {"step": str(self.step), "settings": json.dumps(asdict(self.settings))}
-        temporary = self._run / "state.part"
-        save_file(tensors, temporary, metadata=about)
-        os.replace(temporary, self._run / "state.safetensors")
+        """Write the checkpoint and the averaged weights; only the first process does."""
+        if not self._ranks.first:
+            return
+        about = {"step": self.step, "loss": self._loss, "best": self._best, "settings": asdict(self.settings)}
+        state = self._optimiser.state_dict()["state"]
+        Checkpoint(self._trained(), self._average, state, about).write(self._run)
         weights.store(self.settings.stage, self._average, self._run)
 
-    def _restore(self) -> None:
-        from safetensors import safe_open
+    def _train(self, told: Callable[[int, float], None], journal: Journal | None) -> None:
+        saved = time.monotonic()
+        while self.step < self.settings.steps and not self._stop:
+            self.advance()
+            told(self.step, self._loss)
+            if journal is None:
+                continue
+            last = self.step == self.settings.steps
+            if self.step % _LOG_EVERY == 0 or last:
+                journal.write(self.step, loss=self._loss, rate=self._optimiser.param_groups[0]["lr"])
+            if self._held_out and (self.step % self.settings.validate_every == 0 or last):
+                self._validate(self._held_out, journal)
+            if time.monotonic() - saved > self.settings.save_every:
+                self.save()
+                saved = time.monotonic()
+        self.save()
 
-        path = self._run / "state.safetensors"
-        tensors = load_file(path)
-        with safe_open(path, "pt") as file:
-            self.step = int(file.metadata()["step"])
+    def _validate(self, held_out: Path, journal: Journal) -> None:
+        """Log how the averaged weights do on held-out episodes, and keep the best of them."""
+        found = validate(held_out, self._objective, self.network, self._average, self.settings)
+        journal.write(self.step, **{f"held_out_{name}": value for name, value in found.items()})
+        if found["dice"] > self._best:
+            self._best = found["dice"]
+            (self._run / "best").mkdir(exist_ok=True)
+            weights.store(self.settings.stage, self._average, self._run / "best")
+
+    def _trained(self) -> dict[str, Tensor]:
+        return {**dict(self.network.named_parameters()), **self._own}
+
+    def _restore(self) -> None:
+        state = Checkpoint.read(self._run)
+        if state is None:
+            return
+        if set(state.model) != set(self._trained()):
+            raise InputError("The folder of this run holds one of another stage; choose another --output.")
         with torch.no_grad():
             for name, value in self._trained().items():
-                value.copy_(tensors[f"model/{name}"])
-                self._average[name] = tensors[f"average/{name}"]
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimiser/"):
-                _, number, part = key.split("/")
-                state.setdefault(int(number), {})[part] = value
-        self._optimiser.load_state_dict({"state": state, "param_groups": self._optimiser.state_dict()["param_groups"]})
-        self._random.set_state(tensors["random"])
+                value.copy_(state.model[name])
+                self._average[name].copy_(state.average[name])
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": state.optimiser, "param_groups": groups})
+        self.step = int(state.about["step"])
+        self._loss, self._best = state.about.get("loss", 0.0), state.about.get("best", -math.inf)
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """Let Ctrl-C and a polite kill end the run between two updates; a second one ends it at once."""
+
+        def stop(number: int, frame: Any) -> None:
+            # torchrun passes on one Ctrl-C twice.
+            if self._stop and self._ranks.count == 1:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _half_precision(precision: str, device: torch.device) -> bool:
+    if precision not in ("auto", "float32", "bf16"):
+        raise SettingsError(f"There is no precision '{precision}'; choose auto, float32 or bf16.")
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported())

@@ -46,6 +46,9 @@ class Loss(Protocol):
         Returns the loss.
         """
 
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        """(N, H, W) logits of the query slices, as the stage's method would find them."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -70,8 +73,11 @@ class _Differentiable:
     def own(self, network: SliceNetwork) -> Parameters:
         return {}
 
-    def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
         raise NotImplementedError
+
+    def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        return segmentation_loss(self.predict(network, own, drawn), drawn.query_truth)
 
     def backward(self, network: SliceNetwork, own: Parameters, drawn: Drawn, share: float) -> float:
         loss = self.of(network, own, drawn)
@@ -81,6 +87,9 @@ class _Differentiable:
 
 class DirectLoss(_Differentiable):
     """Queries predicted directly, through the head and through prototypes (Snell et al., NeurIPS 2017)."""
+
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        return network(drawn.query)
 
     def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
         inputs = torch.cat([drawn.support, drawn.query])
@@ -106,13 +115,13 @@ class AdaptedLoss(_Differentiable):
     def own(self, network: SliceNetwork) -> Parameters:
         return {RATE_PREFIX + name: rate for name, rate in first_rates(network).items()}
 
-    def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        parameters = dict(network.named_parameters())
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        parameters: Parameters = dict(network.named_parameters())
         inside = lies_inside(drawn.support)
         steps = STEPS if inside.any() else 0
         painted = (drawn.support[inside], drawn.support_truth[inside])
         adapted = inner_loop(network, parameters, learned_rates(own), *painted, steps, self.first_order)
-        return segmentation_loss(functional_call(network, adapted, (drawn.query,)), drawn.query_truth)
+        return functional_call(network, adapted, (drawn.query,))
 
 
 _BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}

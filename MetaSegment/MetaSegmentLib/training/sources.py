@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from ..errors import SettingsError
 from ..evaluation.split import held_out
 from ..files.images import read_image
+from .config import Config, Share
 from .supervoxels import supervoxel_structure
 from .synthesis import lesion, random_shapes, render
 
 Random = np.random.Generator
-Kind = Literal["labelled", "rendered", "lesions", "supervoxels", "shapes"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS = ("labelled", "rendered", "lesions", "supervoxels", "shapes")
 
-_RENDERED_MARGIN = 24
+_LARGEST_RENDERED = 128
+"""Label maps with more voxels along an axis are made coarser before they are rendered."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Source:
 
     folder: Path
     share: float
-    kind: Kind = "labelled"
+    kind: str = "labelled"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -88,8 +89,11 @@ class Source:
         if mask is None:
             return None
         if self.kind == "rendered":
-            box = _around(mask, _RENDERED_MARGIN)
-            return Structure(render(first[box], random), mask[box], spacing)
+            box = around(mask, None)
+            steps = [-(-n // _LARGEST_RENDERED) for n in mask[box].shape]
+            box = tuple(slice(b.start, b.stop, step) for b, step in zip(box, steps, strict=True))
+            mm = tuple(s * step for s, step in zip(spacing, steps, strict=True))
+            return Structure(render(first[box], random), mask[box], mm)
         image, _ = _read(self.folder / "images" / path.name)
         return Structure(image, mask, spacing)
 
@@ -98,35 +102,19 @@ class Source:
         return "labels" if self.kind in ("labelled", "rendered") else "images"
 
 
-MIXTURE: tuple[tuple[str, Kind, float], ...] = (
-    ("msd_hippocampus", "labelled", 0.14),
-    ("openkbp", "labelled", 0.21),
-    ("colin27", "labelled", 0.07),
-    ("inia19", "labelled", 0.07),
-    ("totalseg_examples", "labelled", 0.05),
-    ("msd_spleen_crop", "labelled", 0.01),
-    ("synthseg_labelmaps", "rendered", 0.15),
-    ("open_ms", "lesions", 0.05),
-    ("openkbp", "supervoxels", 0.04),
-    ("totalseg_examples", "supervoxels", 0.04),
-    ("open_ms", "supervoxels", 0.02),
-    ("colin27", "supervoxels", 0.015),
-    ("inia19", "supervoxels", 0.015),
-    ("msd_spleen_crop", "supervoxels", 0.01),
-    ("", "shapes", 0.11),
-)
-"""Data set, kind of source, share of the tasks."""
-
-
-def find_sources(data: Path, mixture: Sequence[tuple[str, Kind, float]] = MIXTURE) -> list[Source]:
+def find_sources(data: Path, mixture: Sequence[Share] | None = None) -> list[Source]:
     """The sources of ``mixture`` that are present in the folder ``data`` and may train weights.
 
-    A folder that is itself a data set (has ``labels/``) is the only one beside random shapes: a user's own cohort.
+    The mixture is that of the shipped config by default. A folder that is itself a data set (has ``labels/``) is a
+    user's own cohort: its labels are the main source, beside its supervoxels and random shapes with what share those
+    kinds have in the mixture.
     """
+    mixture = Config().sources if mixture is None else mixture
     if (data / "labels").is_dir():
-        shapes = [Source(data, share, kind) for _, kind, share in mixture if kind == "shapes"]
-        return [Source(data, 1.0), *shapes]
-    sources = [Source(data / name, share, kind) for name, kind, share in mixture]
+        shares = {kind: sum(one.share for one in mixture if one.kind == kind) for kind in ("supervoxels", "shapes")}
+        own = [Source(data, 1.0), *(Source(data, share, kind) for kind, share in shares.items() if share)]
+        return [source for source in own if source.present]
+    sources = [Source(data / one.folder, one.share, one.kind) for one in mixture]
     return [source for source in sources if source.present]
 
 
@@ -157,15 +145,20 @@ def _structure(labels: NDArray[Any], random: Random) -> NDArray[np.bool_] | None
         return None
     mask = np.asarray(labels == random.choice(values))
     if random.random() < 0.15 and mask.any():
-        around = labels[_around(mask, 2)]
-        others = np.unique(around[around > 0])
+        near = labels[around(mask, 2)]
+        others = np.unique(near[near > 0])
         mask = mask | (labels == random.choice(others))
     return mask if mask.any() else None
 
 
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
+def around(mask: NDArray[np.bool_], margin: int | None) -> tuple[slice, ...]:
+    """The box of a mask and ``margin`` voxels more to each side; by default half the box, at least 24 voxels.
+
+    The default shows as much as the region of a task can reach: one gap beyond the outermost painted slices.
+    """
     spans = []
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
-        spans.append(slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + margin + 1))
+        more = max(24, (int(hit[-1]) - int(hit[0])) // 2 + 2) if margin is None else margin
+        spans.append(slice(max(int(hit[0]) - more, 0), int(hit[-1]) + more + 1))
     return tuple(spans)

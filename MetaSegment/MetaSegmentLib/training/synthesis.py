@@ -1,7 +1,7 @@
 """Images without patients: label maps rendered with random intensities, random shapes, and lesions put into scans.
 
 After SynthSeg (Billot et al., Medical Image Analysis 2023) and anatomix (Dey et al., 2024): every label gets a random
-mean and spread, then come bias field, blur, noise and coarse slices.
+mean and spread. Bias field, noise and coarse resolution come later, as for every image: see :mod:`scanner`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,14 @@ def smooth_noise(shape: tuple[int, ...], scale: float, random: Random) -> NDArra
 
 def render(labels: NDArray[Any], random: Random) -> NDArray[np.float32]:
     """An image of a label map: (K, J, I) float32, roughly within [0, 1]."""
-    values, codes = np.unique(labels, return_inverse=True)
-    means = random.random(len(values)).astype(np.float32)
-    spreads = random.uniform(0.0, 0.12, len(values)).astype(np.float32)
-    codes = codes.reshape(labels.shape)
-    image = means[codes] + spreads[codes] * random.standard_normal(labels.shape, dtype=np.float32)
+    count = int(labels.max()) + 1
+    means = random.random(count, dtype=np.float32)
+    spreads = 0.12 * random.random(count, dtype=np.float32)
+    image, spread = means[labels], spreads[labels]
+    image += spread * random.standard_normal(labels.shape, dtype=np.float32)
     if random.random() < 0.5:
-        image += spreads[codes] * 2 * smooth_noise(labels.shape, random.uniform(3, 10), random)
-    image = gaussian_filter(image, random.uniform(0.3, 1.3))
-    bias = np.exp(random.uniform(0, 0.35) * smooth_noise(labels.shape, max(labels.shape) / 2, random))
-    return np.asarray(image * bias, np.float32)
+        image += spread * 2 * smooth_noise(labels.shape, random.uniform(3, 10), random)
+    return gaussian_filter(image, random.uniform(0.3, 1.3), truncate=3)
 
 
 def random_shapes(random: Random) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -80,21 +78,3 @@ def lesion(image: NDArray[Any], random: Random) -> tuple[NDArray[np.float32], ND
     texture = random.uniform(0, 0.4) * spread * smooth_noise(part.shape, random.uniform(2, 6), random)
     soft = gaussian_filter(mask.astype(np.float32), random.uniform(0.5, 1.2))
     return part + soft * (shift + texture), mask
-
-
-def disturb(image: NDArray[Any], random: Random) -> NDArray[np.float32]:
-    """Another scanner: noise, contrast curve, inversion; (K, J, I) float32 in an arbitrary range."""
-    image = np.asarray(image, np.float32)
-    low, high = np.percentile(image[:, ::2, ::2], (0.5, 99.5))
-    if high <= low:
-        return image
-    unit = np.clip((image - low) / (high - low), -0.5, 2.0)
-    if random.random() < 0.3:
-        unit = np.sign(unit) * np.abs(unit) ** np.float32(np.exp(random.uniform(-0.5, 0.5)))
-    if random.random() < 0.15:
-        unit = 1 - unit
-    if random.random() < 0.3:
-        unit = unit + random.uniform(0.01, 0.08) * random.standard_normal(unit.shape, dtype=np.float32)
-    if random.random() < 0.15:
-        unit = gaussian_filter(unit, (0, 0.7, 0.7))
-    return np.asarray(unit, np.float32)

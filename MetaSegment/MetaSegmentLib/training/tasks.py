@@ -6,22 +6,21 @@ A task is drawn from a random generator alone, so task number n of a seed can be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from ..evaluation.protocol import Placement, painted_slices
 from ..support import Support
 from ..volume import Volume
-from .sources import Source, Structure
-from .synthesis import disturb
+from .config import TaskSettings
+from .scanner import Scanner
+from .sources import Source, Structure, around
 
 Random = np.random.Generator
-
-_PAINTED = (2, 3, 3, 4, 5, 5, 6, 8)
-_INSIDE_SHARE = 0.65
-_EMPTY_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,10 @@ class TaskMaker:
 
     sources: Sequence[Source]
     held_out: bool = False
+    settings: TaskSettings = field(default_factory=TaskSettings)
+
+    def __post_init__(self) -> None:
+        self._scanner = Scanner(self.settings.deformed, self.settings.disturbed)
 
     def make(self, random: Random) -> Task:
         """A random task; draws again until one has enough voxels and slices."""
@@ -59,33 +62,48 @@ class TaskMaker:
     def _painted(self, source: str, drawn: Structure, random: Random) -> Task | None:
         spacing = drawn.spacing
         axis = 0 if spacing[0] > 1.5 * spacing[1] else int(random.integers(3))
-        image, mask = np.moveaxis(drawn.image, axis, 0), np.moveaxis(drawn.mask, axis, 0)
+        box = around(drawn.mask, margin=None)
+        image, mask = self._scanner.deform(drawn.image[box], drawn.mask[box], random)
+        image, mask = np.moveaxis(image, axis, 0), np.moveaxis(mask, axis, 0)
         mm = [spacing[axis], *(s for i, s in enumerate(spacing) if i != axis)]
-        thickness = int(random.choice([1, 1, 2, 3, 4]))
-        if mm[0] * thickness > 6 * mm[1]:
-            thickness = 1
-        first = int(random.integers(thickness))
-        image, mask = image[first::thickness], mask[first::thickness]
-        mm[0] *= thickness
-        k = int(random.choice(_PAINTED))
-        occupied = np.flatnonzero(mask.any((1, 2)))
-        if mask.sum() < 100 or len(occupied) < max(2 * k, k + 3) or image.shape[0] < 4:
+        image, mask, mm[0] = self._sliced(image, mask, mm, random)
+        slices = self._slices(mask, random)
+        if len(slices) < 2 or image.shape[0] < 4:
             return None
-        placement: Placement = "inside" if random.random() < _INSIDE_SHARE else "ends"
-        slices = painted_slices(mask, k, placement)
-        if random.random() < 0.3:  # a person does not space slices evenly
-            slices = sorted({int(np.clip(z + random.integers(-1, 2), occupied[0], occupied[-1])) for z in slices})
-            slices = [z for z in slices if mask[z].any()]
-        if len(slices) < 2:
-            return None
-        if random.random() < _EMPTY_SHARE:
-            slices = sorted({*slices, *_empty_slices(mask, occupied, random)})
-        image = disturb(image, random)
+        image = self._scanner.disturb(image, random)
         if image.min() == image.max():
             return None
         volume = Volume(image, (float(mm[0]), float(mm[1]), float(mm[2])))
         labels = mask[slices].astype(np.uint8)
         return Task(source, volume, mask, Support(0, tuple(slices), labels, (1,)))
+
+    def _sliced(
+        self, image: NDArray[Any], mask: NDArray[np.bool_], mm: Sequence[float], random: Random
+    ) -> tuple[NDArray[Any], NDArray[np.bool_], float]:
+        """Thicker slices, half of the time averages of what they span, and their distance in mm."""
+        thickness = int(random.choice(self.settings.thickness))
+        if mm[0] * thickness > 6 * mm[1]:
+            thickness = 1
+        if thickness > 1 and random.random() < 0.5:
+            image = uniform_filter1d(image.astype(np.float32), thickness, axis=0)
+        first = int(random.integers(thickness))
+        return image[first::thickness], mask[first::thickness], mm[0] * thickness
+
+    def _slices(self, mask: NDArray[np.bool_], random: Random) -> list[int]:
+        """The slices that are painted; none when the structure is too small for that."""
+        settings = self.settings
+        k = int(random.choice(settings.painted))
+        occupied = np.flatnonzero(mask.any((1, 2)))
+        if mask.sum() < 100 or len(occupied) < max(2 * k, k + 3):
+            return []
+        placement: Placement = "inside" if random.random() < settings.inside else "ends"
+        slices = painted_slices(mask, k, placement)
+        if random.random() < settings.uneven:  # a person does not space slices evenly
+            slices = sorted({int(np.clip(z + random.integers(-1, 2), occupied[0], occupied[-1])) for z in slices})
+            slices = [z for z in slices if mask[z].any()]
+        if len(slices) > 1 and random.random() < settings.empty:
+            slices = sorted({*slices, *_empty_slices(mask, occupied, random)})
+        return slices
 
 
 def _empty_slices(mask: NDArray[np.bool_], occupied: NDArray[np.intp], random: Random) -> list[int]:

@@ -1,0 +1,91 @@
+"""Episodes: what is learned from is what the product meets, changed as other scanners and patients would change it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from MetaSegmentLib.cli import main
+from MetaSegmentLib.episode import CHANNELS, Episode
+from MetaSegmentLib.region import GRID, make_region
+from MetaSegmentLib.training.augment import augment, upside_down
+from MetaSegmentLib.training.config import EpisodeSettings
+from MetaSegmentLib.training.episodes import make_episode
+from MetaSegmentLib.training.scanner import Scanner
+from MetaSegmentLib.training.sources import Source
+from MetaSegmentLib.training.synthesis import lesion, random_shapes, render
+from MetaSegmentLib.training.tasks import TaskMaker
+
+
+def test_an_episode_holds_what_the_product_would_see(cohort):
+    maker = TaskMaker([Source(cohort, 1.0)])
+    random = np.random.default_rng(1)
+    task = maker.make(random)
+    found = make_episode(task, random, EpisodeSettings(keep_painted=20))
+    seen = Episode(make_region(task.volume, task.support, 1)).left_out()
+    np.testing.assert_allclose(found.support, seen.inputs.astype(np.float16), atol=1e-2)
+    assert found.query.shape[1:] == (len(CHANNELS), GRID, GRID) and found.query_truth.shape[1:] == (GRID, GRID)
+
+
+def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(cohort, tmp_path):
+    command = ["train", "episodes", "--data", str(cohort), "--episodes", str(tmp_path), "--count", "2", "--quiet"]
+    assert main([*command, "--jobs", "1", "--painted", "3"]) == 0
+    files = sorted(tmp_path.glob("*.safetensors"))
+    before = {file: file.stat().st_mtime_ns for file in files}
+    assert len(files) == 2 and "painted = [3]" in (tmp_path / "config.toml").read_text()
+    assert main([*command, "--config", str(tmp_path / "config.toml")]) == 0
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_turning_an_episode_over_twice_changes_nothing():
+    inputs = torch.randn(2, len(CHANNELS), 8, 8)
+    assert torch.equal(upside_down(upside_down(inputs)), inputs)
+    assert not torch.equal(upside_down(inputs), inputs)
+
+
+def test_augmentation_moves_truth_and_inputs_alike_and_can_be_repeated():
+    truth = torch.zeros(2, 12, 12)
+    truth[:, 2:5, 6:11] = 1
+    inputs = truth[:, None].repeat(1, len(CHANNELS), 1, 1)
+    recoloured = 0
+    for seed in range(8):
+        changed, moved = augment(inputs, truth, torch.Generator().manual_seed(seed))
+        known, image = CHANNELS.index("painted shape 1"), CHANNELS.index("image")
+        assert torch.equal(changed[:, known], moved) and moved.sum() == truth.sum()
+        assert torch.equal(changed, augment(inputs, truth, torch.Generator().manual_seed(seed))[0])
+        recoloured += not torch.equal(changed[:, image], moved)
+    assert recoloured > 4
+
+
+def test_a_volume_is_deformed_with_its_structure():
+    z, y, x = np.indices((40, 48, 44))
+    mask = ((z - 18) / 12) ** 2 + ((y - 26) / 9) ** 2 + ((x - 20) / 11) ** 2 < 1
+    image = 100.0 * mask
+    for seed in range(4):
+        changed, moved = Scanner(1.0, 0.0).deform(image, mask, np.random.default_rng(seed))
+        assert changed.shape == moved.shape == mask.shape and not np.array_equal(moved, mask)
+        inside = changed > 50
+        assert 2 * (inside & moved).sum() / (inside.sum() + moved.sum()) > 0.95
+    unchanged, _ = Scanner(0.0, 0.0).deform(image, mask, np.random.default_rng(0))
+    assert unchanged is image
+
+
+def test_another_scanner_shows_the_same_structure_and_can_be_repeated():
+    image = np.random.default_rng(0).normal(0, 3, (20, 40, 40))
+    image[5:15, 10:30, 10:30] += 100
+    for seed in range(6):
+        one, two = (Scanner(0.0, 1.0).disturb(image, np.random.default_rng(seed)) for _ in range(2))
+        assert np.array_equal(one, two) and one.dtype == np.float32 and np.isfinite(one).all()
+        inside, outside = one[7:13, 14:26, 14:26], one[:, :6]
+        assert abs(inside.mean() - outside.mean()) > 0.3
+
+
+def test_synthetic_images_show_their_structures():
+    random = np.random.default_rng(0)
+    labels, image = random_shapes(random)
+    assert labels.max() > 0 and image.shape == labels.shape and np.isfinite(image).all()
+    assert render(labels, random).std() > 0
+    scan = random.normal(100, 5, (60, 90, 90)).astype(np.float32)
+    changed, mask = lesion(scan, random)
+    assert mask.any() and changed.shape == mask.shape
+    assert abs(changed[mask].mean() - changed[~mask].mean()) > 1
