@@ -12,7 +12,7 @@ from MetaSegmentLib.errors import InputError
 from MetaSegmentLib.evaluation.cases import Case, LabelledVolume, choose, find_cases, load, spread
 from MetaSegmentLib.evaluation.protocol import eligible
 from MetaSegmentLib.evaluation.split import held_out
-from MetaSegmentLib.training.tasks import Source, TaskMaker
+from MetaSegmentLib.training.sources import Source
 
 
 @pytest.fixture
@@ -108,10 +108,9 @@ def thirteen_volumes(a_data_set) -> Path:
 def test_held_out_volumes_are_those_that_training_keeps_out(thirteen_volumes):
     kept = {case.volume.labels for case in find_cases(thirteen_volumes, only_held_out=True)}
     assert len(kept) == 3
-    maker, validation = (TaskMaker([Source(thirteen_volumes, 1.0)], held_out=held) for held in (False, True))
-    random = np.random.default_rng(0)
-    assert not {maker._path(maker.sources[0], random) for _ in range(100)} & kept
-    assert {validation._path(validation.sources[0], random) for _ in range(100)} == kept
+    source = Source(thirteen_volumes, 1.0)
+    assert not set(source.files()) & kept and len(source.files()) == 10
+    assert set(source.files(validation=True)) == kept
     everything = {case.volume.number: case.volume for case in find_cases(thirteen_volumes)}
     for case in find_cases(thirteen_volumes, only_held_out=True):
         assert case.volume == everything[case.volume.number]

@@ -77,7 +77,7 @@ class Source:
         if self.kind == "shapes":
             labels, image = random_shapes(random)
             return Structure(image, labels == random.integers(1, labels.max() + 1), (1.0, 1.0, 1.0))
-        files = _files(self.folder / self._needed, validation)
+        files = self.files(validation)
         path = files[int(random.integers(len(files)))]
         first, spacing = _read(path)
         if self.kind == "lesions":
@@ -96,6 +96,10 @@ class Source:
             return Structure(render(first[box], random), mask[box], mm)
         image, _ = _read(self.folder / "images" / path.name)
         return Structure(image, mask, spacing)
+
+    def files(self, validation: bool = False) -> list[Path]:
+        """Label maps (images, where no labels are needed) to draw from; ``validation``: those that are held out."""
+        return _files(self.folder / self._needed, validation)
 
     @property
     def _needed(self) -> str:
