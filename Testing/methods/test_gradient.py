@@ -121,7 +121,7 @@ def test_parameters_without_a_step_size_stay(task):
 
 
 def test_step_sizes_are_stored_as_logarithms(task):
-    rates = first_rates(task[0], 0.02)
+    rates = first_rates(fresh(task[0]), 0.02)
     stored = {**fresh(task[0]), **{RATE_PREFIX + name: rate for name, rate in rates.items()}}
     parameters, read = split_weights(stored)
     assert set(parameters) == set(rates) == set(read)

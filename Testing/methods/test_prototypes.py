@@ -54,7 +54,7 @@ def test_probabilities_are_the_softmax_of_negative_distances(episode, distance):
     prototypes = torch.stack([masked_average(*tensors(support, m)) for m in (1 - masks, masks)])
     d = distances(torch.from_numpy(query), prototypes, distance).numpy()
     expected = np.exp(-d[..., 1]) / (np.exp(-d[..., 0]) + np.exp(-d[..., 1]))
-    settings = PrototypeSettings(distance, local=False)
+    settings = PrototypeSettings(distance, "global")
     logits = prototype_logits(*tensors(support, masks, query), settings)
     np.testing.assert_allclose(torch.sigmoid(logits).numpy(), expected, rtol=1e-6)
 
@@ -76,8 +76,9 @@ def test_local_prototypes_are_the_means_of_cells_that_lie_inside(episode):
 def test_a_class_with_several_prototypes_counts_each_alike(episode):
     """Twice the same cell must not make a class more likely."""
     support, masks, query = episode
-    once = prototype_logits(*tensors(support[:1], masks[:1], query), PrototypeSettings(local=False))
+    once = prototype_logits(*tensors(support[:1], masks[:1], query), PrototypeSettings(prototypes="global"))
     twice = prototype_logits(
-        *tensors(np.repeat(support[:1], 2, 0), np.repeat(masks[:1], 2, 0), query), PrototypeSettings(local=False)
+        *tensors(np.repeat(support[:1], 2, 0), np.repeat(masks[:1], 2, 0), query),
+        PrototypeSettings(prototypes="global"),
     )
     torch.testing.assert_close(once, twice)

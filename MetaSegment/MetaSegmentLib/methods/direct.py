@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..episode import Episode
+from ..episode import Episode, Evidence
 from ..networks import SliceNetwork
 from ..region import Stack
 from ..runtime import Tools
 from . import AdaptedMethod
-from .kept import KeptLogits
+from .kept import Kept
 
 
 class Direct:
@@ -42,17 +40,17 @@ class AdaptedNetwork:
         self._network = network.eval()
         self._episode = episode
         self._tools = tools
-        self._queries: KeptLogits = KeptLogits(before._queries if before else None)
-        self._left_out: KeptLogits = KeptLogits(before._left_out if before else None)
+        self._queries: Kept = Kept(before._queries if before else None)
+        self._left_out: Kept = Kept(before._left_out if before else None)
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
-        return self._queries.of(self._episode.queries(slices), lambda inputs: self._run(inputs, "predicting"))
+        return self._queries.of(self._episode.queries(slices), lambda new: self._run(new, "predicting"))
 
     def left_out(self) -> Stack | None:
         evidence = self._episode.left_out()
         if not evidence.slices:
             return None
-        return self._left_out.of(evidence, lambda inputs: self._run(inputs, "checking on the painted slices"))
+        return self._left_out.of(evidence, lambda new: self._run(new, "checking on the painted slices"))
 
-    def _run(self, inputs: list[NDArray[Any]], stage: str) -> Stack:
-        return self._tools.run(self._network, self.parameters, inputs, stage)
+    def _run(self, evidence: Evidence, stage: str) -> Stack:
+        return self._tools.run(self._network, self.parameters, [part.inputs for part in evidence.parts], stage)

@@ -2,12 +2,16 @@
 
 MAML (Finn et al., ICML 2017): θ' = θ − α ∇L_support(θ), repeated; θ is trained so that L_query(θ') is low. The step
 size α is learned for every parameter tensor (MAML++, Antoniou et al., ICLR 2019). The support loss predicts each
-painted slice from the others, exactly as queries are predicted.
+painted slice from the others, exactly as queries are predicted. FOMAML takes the derivative of L_query at θ' for that
+at θ. ANIL (Raghu et al., ICLR 2020) lets only the head adapt.
+
+Reptile (Nichol et al., 2018) has no query loss: after k steps on parts of a task, φ, it moves θ += ε (φ − θ).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +21,13 @@ from ..networks import segmentation_loss
 
 STEPS = 2
 FIRST_RATE = 0.003
+ANIL_STEPS = 5
+ANIL_FIRST_RATE = 0.02
+REPTILE_RATE = 0.005
+"""Fixed, for Reptile does not learn step sizes."""
+
+HEAD = ("head.weight", "head.bias", "mix")
+"""Parameters between the embedding and the logits."""
 
 Parameters = dict[str, Tensor]
 RATE_PREFIX = "rate/"
@@ -56,13 +67,24 @@ def inner_loop(
     return adapted
 
 
-def first_rates(network: nn.Module, rate: float = FIRST_RATE) -> Parameters:
-    """Logarithms of the step sizes to begin meta-training with, for every parameter that the logits depend on."""
-    return {
-        name: torch.full((), float(torch.tensor(rate).log()), requires_grad=True)
-        for name, _ in network.named_parameters()
-        if name not in ("sharpness", "prior")
-    }
+def adaptable(names: Iterable[str]) -> list[str]:
+    """The parameters among them that the logits depend on."""
+    return [name for name in names if name not in ("sharpness", "prior")]
+
+
+def first_rates(names: Iterable[str], rate: float = FIRST_RATE) -> Parameters:
+    """Logarithms of the step sizes to begin meta-training with, by parameter name."""
+    return {name: torch.full((), math.log(rate), requires_grad=True) for name in names}
+
+
+def fixed_rates(names: Iterable[str], rate: float) -> Parameters:
+    """The same step size for all parameters."""
+    return {name: torch.tensor(rate) for name in names}
+
+
+def reptile_gradient(start: Tensor, end: Tensor, rate: float) -> Tensor:
+    """(θ − φ) / α: what a gradient descent has to follow to move θ towards φ, in the scale of a gradient."""
+    return (start - end) / rate
 
 
 def split_weights(weights: Mapping[str, Tensor]) -> tuple[Parameters, Parameters]:

@@ -1,79 +1,53 @@
-"""MAML as a method: the inner loop on the painted slices; see ``gradient.py`` for the formulas."""
+"""MAML and its relatives as methods: the inner loop on the painted slices; see ``gradient.py`` for the formulas.
+
+They differ in how the weights were meta-trained, in which of them adapt, and in the number of steps.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ..device import within_memory
-from ..episode import Episode, lies_inside
-from ..networks import SliceNetwork
-from ..region import Stack
+from ..episode import Episode
 from ..runtime import Tools
 from . import AdaptedMethod
-from .direct import AdaptedNetwork
-from .gradient import STEPS, Parameters, inner_loop, split_weights
+from .adapting import AdaptedWeights, learn_from_paint
+from .gradient import ANIL_STEPS, REPTILE_RATE, STEPS, Parameters, adaptable, fixed_rates, inner_loop, split_weights
 
 
 class Maml:
     """Adapts meta-learned weights to the inner painted slices; with fewer than three there is nothing to adapt on.
 
     After more slices were painted it goes on from the weights it had, by a single step.
+
+    Args:
+        weights: their name; with step sizes, unless they were trained with fixed ones.
+        steps: of the inner loop.
+        head_only: only the parameters of HEAD adapt.
     """
 
-    weights = "maml"
-    steps = STEPS
+    def __init__(self, weights: str = "maml", steps: int = STEPS, head_only: bool = False) -> None:
+        self.weights = weights
+        self._steps = steps
+        self._head_only = head_only
 
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedMaml:
+    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedWeights:
         episode.prepare()
-        known = before if isinstance(before, AdaptedMaml) else None
-        network = SliceNetwork()
-        learned, rates = split_weights(tools.weights(self.weights))
-        evidence = episode.left_out()
-        adapted = dict(known.parameters) if known else learned
-        inside = lies_inside(evidence.inputs)
-        if inside.any():
-            truth = np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32)
-            steps = 1 if known else self.steps
-            adapted = _adapt(network, adapted, rates, evidence.inputs[inside], truth[inside], steps, tools)
-        return AdaptedMaml(network, learned, adapted, episode, tools, known)
+        known = before if isinstance(before, AdaptedWeights) else None
+        start, rates = split_weights(tools.weights(self.weights))
+        rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
+
+        def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
+            speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
+            for _ in tools.progress.steps("adapting", range(1 if known else self._steps)):
+                free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
+                parameters = inner_loop(network, free, speed, inputs, truth, 1, True, tools.progress.check)
+            return parameters
+
+        begin = dict(known.parameters) if known else start
+        learned = learn_from_paint(episode, tools, begin, learn, self._head_only)
+        return AdaptedWeights(start, learned, episode, tools, known)
 
 
-class AdaptedMaml(AdaptedNetwork):
-    """Predicts with the adapted weights, and painted slices with the unadapted ones, which never saw them."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        learned: Parameters,
-        adapted: Parameters,
-        episode: Episode,
-        tools: Tools,
-        before: AdaptedMaml | None = None,
-    ) -> None:
-        super().__init__(network, adapted, episode, tools, before)
-        earlier = before._unadapted if before else None
-        self._unadapted: AdaptedNetwork = AdaptedNetwork(network, learned, episode, tools, earlier)
-
-    def left_out(self) -> Stack | None:
-        return self._unadapted.left_out()
-
-
-def _adapt(
-    network: nn.Module, start: Parameters, rates: Parameters, inputs: Stack, truth: Stack, steps: int, tools: Tools
-) -> Parameters:
-    def on(device: torch.device, batch: int) -> Parameters:
-        there = {name: value.to(device).requires_grad_(name in rates) for name, value in start.items()}
-        speed = {name: value.to(device) for name, value in rates.items()}
-        images = torch.from_numpy(inputs).to(device).contiguous(memory_format=torch.channels_last)
-        outlines = torch.from_numpy(truth).to(device)
-        network.to(device)
-        for _ in tools.progress.steps("adapting", range(steps)):
-            there = inner_loop(network, there, speed, images, outlines, 1, True, tools.progress.check)
-            there = {name: value.detach().requires_grad_(name in rates) for name, value in there.items()}
-        return {name: value.detach() for name, value in there.items()}
-
-    # The inner loop needs all painted slices at once, so there is no batch to halve: straight to the CPU.
-    adapted, tools.device, _ = within_memory(on, tools.device, batch=1)
-    return adapted
+def anil() -> Maml:
+    """ANIL (Raghu et al., ICLR 2020): almost no inner loop, only the head adapts."""
+    return Maml("anil", ANIL_STEPS, head_only=True)

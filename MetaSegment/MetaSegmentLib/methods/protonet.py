@@ -2,102 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..episode import Episode
 from ..networks import SliceNetwork, mixed_experts
-from ..region import Stack
-from ..runtime import Tools
-from . import AdaptedMethod
-from .kept import KeptLogits
-from .prototypes import Distance, PrototypeSettings, logits_of, prototypes_of
+from .embedded import Embedded, Seen
+from .gradient import Parameters
+from .prototypes import (
+    Distance,
+    Prototypes,
+    PrototypeSettings,
+    class_score,
+    local_positions,
+    log_weights,
+    prototypes_of,
+    sharpness_of,
+)
+
+_CLASSES = ("background", "foreground")
 
 
-class ProtoNet:
-    """Prototypes from the painted slices, each seen as a query would be (from the other painted slices)."""
-
-    weights = "base"
-
-    def __init__(self, distance: Distance = "euclidean") -> None:
-        self._settings = PrototypeSettings(distance)
-
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedProtoNet:
-        episode.prepare()
-        known = before if isinstance(before, AdaptedProtoNet) else None
-        evidence = episode.left_out()
-        if not evidence.slices:  # a single painted slice is its own support
-            evidence = episode.own()
-        truth = torch.from_numpy(np.stack([episode.region.mask(i) for i in evidence.slices]).astype(np.float32))
-        network = _Embedding()
-        parameters = {f"network.{name}": value for name, value in tools.weights(self.weights).items()}
-        features = torch.from_numpy(tools.run(network, parameters, list(evidence.inputs), "adapting"))
-        prototypes = {
-            "foreground": prototypes_of(features, truth, self._settings),
-            "background": prototypes_of(features, 1 - truth, self._settings),
-        }
-        compare = _Compare(self._settings)
-        learned = {f"embedding.{name}": value for name, value in parameters.items()}
-        return AdaptedProtoNet(compare, {**learned, **prototypes}, episode, tools, known)
-
-
-class AdaptedProtoNet:
-    def __init__(
-        self,
-        compare: nn.Module,
-        parameters: Mapping[str, Tensor],
-        episode: Episode,
-        tools: Tools,
-        before: AdaptedProtoNet | None = None,
-    ) -> None:
-        self._compare = compare
-        self._parameters = parameters
-        self._episode = episode
-        self._tools = tools
-        self._queries: KeptLogits = KeptLogits(before._queries if before else None)
-
-    def predict(self, slices: tuple[int, ...]) -> Stack:
-        def run(inputs: list[NDArray[Any]]) -> Stack:
-            return self._tools.run(self._compare, self._parameters, inputs, "predicting")
-
-        return self._queries.of(self._episode.queries(slices), run)
-
-    def left_out(self) -> Stack | None:
-        return None
-
-
-class _Embedding(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = SliceNetwork()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.network.embed(inputs)
-
-
-class _Compare(nn.Module):
-    """Embeds queries and compares them with prototypes, which are parameters here."""
+class ProtoNetHead:
+    """Prototypes of both classes beside what the experts say."""
 
     def __init__(self, settings: PrototypeSettings) -> None:
-        super().__init__()
-        self.embedding = _Embedding()
-        self.foreground = nn.Parameter(torch.zeros(0))
-        self.background = nn.Parameter(torch.zeros(0))
         self._settings = settings
+        self.positional = settings.prototypes == "position"
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        network = self.embedding.network
-        query = self.embedding(inputs)
-        sharpness = network.sharpness.exp()
+    def own(self) -> Parameters:
+        return {}
+
+    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
+        fitted = {}
+        for name, mask in zip(_CLASSES, (1 - truth, truth), strict=True):
+            fitted[name] = prototypes_of(painted.features, mask, self._settings)
+            if self.positional:
+                fitted[f"{name} positions"] = local_positions(mask, painted.places)
+        return fitted
+
+    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
         # Slice by slice, so that the distances to all prototypes stay in the processor's cache.
-        slices = [
-            logits_of(one, self.foreground, self.background, self._settings.distance, sharpness)
-            for one in query.split(1)
-        ]
-        likelihood = torch.cat(slices)
-        return likelihood + mixed_experts(inputs, network.prior)
+        slices = zip(seen.features.split(1), seen.places.split(1), strict=True)
+        likelihood = torch.cat([self._compare(network, fitted, *one) for one in slices])
+        return likelihood + mixed_experts(seen.inputs, network.prior)
+
+    def _compare(self, network: SliceNetwork, fitted: Parameters, features: Tensor, place: Tensor) -> Tensor:
+        distance = self._settings.distance
+        sharpness = sharpness_of(distance, network.sharpness.exp())
+        scores = []
+        for name in _CLASSES:
+            weights = None
+            if self.positional:
+                height, width = features.shape[2:]
+                weights = log_weights(place, (height, width), fitted[f"{name} positions"])
+            scores.append(class_score(features, fitted[name], distance, sharpness, weights))
+        return scores[1] - scores[0]
+
+
+def make(distance: Distance = "euclidean", prototypes: Prototypes = "local") -> Embedded:
+    """ProtoNet as a method; its weights are those of the stage ``base``, trained with local prototypes."""
+    return Embedded(ProtoNetHead(PrototypeSettings(distance, prototypes)), "base")

@@ -6,6 +6,10 @@ negative cosine). With several prototypes a class, p(k | x) ∝ mean_j exp(−d(
 masked average pooling over all painted slices; local ones (ALPNet, Ouyang et al., ECCV 2020) from the cells of a grid
 that lie almost wholly inside or outside the structure.
 
+With positions (after the location-sensitive prototypes of Yu et al., ISBI 2021) those near the pixel count more:
+p(k | x) ∝ Σ_j w_j exp(−d_j) / Σ_j w_j. A local prototype weighs w_j = exp(−|p − p_j|² / 2σ² − (z − z_j)² / 2τ²), by
+the distance of its cell in the slice and by that of its slice; the global one weighs a constant.
+
 In use, p(k | x) ∝ π_k(x) · mean_j exp(−d): the spatial prior π is a learned mixture of what the experts say.
 """
 
@@ -19,19 +23,31 @@ import torch
 from torch import Tensor
 
 Distance = Literal["euclidean", "cosine"]
+Prototypes = Literal["global", "local", "position"]
 COSINE_SCALE = 20.0
 CELL = 16
 """Side of the cells of local prototypes, in pixels."""
 PURITY = 0.95
 """Share of a cell that must belong to a class."""
+SPREAD = 24.0
+"""σ, in pixels."""
+SLICE_SPREAD = 1.0
+"""τ, in gaps between painted slices."""
+GLOBAL_WEIGHT = 0.1
+"""Of the global prototype, where a local one at the very place weighs 1."""
 
 
 @dataclass(frozen=True)
 class PrototypeSettings:
-    """How prototypes are made: ``distance`` in the embedding, and whether ``local`` ones join the global ones."""
+    """How prototypes are made and compared.
+
+    Attributes:
+        distance: in the embedding.
+        prototypes: one ``global`` one a class, ``local`` ones as well, or local ones that count by ``position``.
+    """
 
     distance: Distance = "euclidean"
-    local: bool = True
+    prototypes: Prototypes = "local"
 
 
 def masked_average(features: Tensor, mask: Tensor) -> Tensor:
@@ -42,8 +58,33 @@ def masked_average(features: Tensor, mask: Tensor) -> Tensor:
 def local_prototypes(features: Tensor, mask: Tensor, cell: int = CELL, purity: float = PURITY) -> Tensor:
     """Mean features of the grid cells that are filled by the mask: (S, F, H, W), (S, H, W) → (P, F), P may be 0."""
     pooled = torch.nn.functional.avg_pool2d(features, cell)
-    filled = torch.nn.functional.avg_pool2d(mask[:, None], cell)[:, 0] > purity
-    return pooled.permute(0, 2, 3, 1)[filled]
+    return pooled.permute(0, 2, 3, 1)[_filled(mask, cell, purity)]
+
+
+def local_positions(mask: Tensor, places: Tensor, cell: int = CELL, purity: float = PURITY) -> Tensor:
+    """Where local prototypes lie: (S, H, W) mask, (S,) places of its slices → (P, 3), place and middle of the cell."""
+    number, row, column = torch.nonzero(_filled(mask, cell, purity), as_tuple=True)
+    return torch.stack([places[number], *(cell * (index + 0.5) - 0.5 for index in (row, column))], dim=1)
+
+
+def _filled(mask: Tensor, cell: int, purity: float) -> Tensor:
+    return torch.nn.functional.avg_pool2d(mask[:, None], cell)[:, 0] > purity
+
+
+def log_weights(places: Tensor, size: tuple[int, int], positions: Tensor) -> Tensor:
+    """log w_j of the global prototype and, after it, of local ones at ``positions`` (P, 3): → (N, H, W, 1 + P).
+
+    Args:
+        places: (N,) of the slices to predict.
+        size: H, W.
+    """
+    rows, columns = (torch.arange(n, dtype=places.dtype, device=places.device) for n in size)
+    along, down, across = positions.T
+    far = (places[:, None] - along) ** 2 / (2 * SLICE_SPREAD**2)
+    in_rows = (rows[:, None] - down) ** 2 / (2 * SPREAD**2)
+    in_columns = (columns[:, None] - across) ** 2 / (2 * SPREAD**2)
+    near = -(far[:, None, None] + in_rows[None, :, None] + in_columns[None, None, :])
+    return torch.cat([near.new_full((*near.shape[:3], 1), math.log(GLOBAL_WEIGHT)), near], dim=-1)
 
 
 def distances(features: Tensor, prototypes: Tensor, distance: Distance) -> Tensor:
@@ -58,29 +99,30 @@ def distances(features: Tensor, prototypes: Tensor, distance: Distance) -> Tenso
     return (squares - 2 * (features @ prototypes.T)).clamp_min(0)
 
 
-def class_score(features: Tensor, prototypes: Tensor, distance: Distance, sharpness: Tensor | float = 1.0) -> Tensor:
-    """log mean_j exp(−sharpness · d_j): (N, F, H, W), (P, F) → (N, H, W)."""
-    nearness = -sharpness * distances(features, prototypes, distance)
-    return torch.logsumexp(nearness, dim=-1) - math.log(len(prototypes))
-
-
-def logits_of(
-    query: Tensor, foreground: Tensor, background: Tensor, distance: Distance, sharpness: Tensor | float = 1.0
+def class_score(
+    features: Tensor,
+    prototypes: Tensor,
+    distance: Distance,
+    sharpness: Tensor | float = 1.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """log p(1 | x) − log p(0 | x) from the prototypes (P, F) of both classes: (N, F, H, W) → (N, H, W).
+    """log of the mean of exp(−sharpness · d_j), weighted by exp of ``weights`` (N, H, W, P) where given:
+    (N, F, H, W), (P, F) → (N, H, W)."""
+    nearness = -sharpness * distances(features, prototypes, distance)
+    if weights is None:
+        return torch.logsumexp(nearness, dim=-1) - math.log(len(prototypes))
+    return torch.logsumexp(nearness + weights, dim=-1) - torch.logsumexp(weights, dim=-1)
 
-    ``sharpness`` is a factor on Euclidean distances; the cosine has its own.
-    """
-    if distance == "cosine":
-        sharpness = 1.0
-    of_foreground = class_score(query, foreground, distance, sharpness)
-    return of_foreground - class_score(query, background, distance, sharpness)
+
+def sharpness_of(distance: Distance, learned: Tensor | float) -> Tensor | float:
+    """The factor on distances: a learned one on Euclidean ones; the cosine has its own."""
+    return learned if distance == "euclidean" else 1.0
 
 
 def prototypes_of(features: Tensor, mask: Tensor, settings: PrototypeSettings) -> Tensor:
     """All prototypes of the class that ``mask`` marks on the support: (S, F, H, W), (S, H, W) → (P, F)."""
     found = masked_average(features, mask)[None]
-    if settings.local:
+    if settings.prototypes != "global":
         found = torch.cat([found, local_prototypes(features, mask)])
     return found
 
@@ -98,7 +140,11 @@ def prototype_logits(
         support: (S, F, H, W) features of painted slices.
         truth: (S, H, W) their masks, float.
         query: (N, F, H, W) features of the slices to predict.
-        sharpness: factor on Euclidean distances (the cosine has its own).
+        sharpness: factor on Euclidean distances.
     """
-    foreground, background = (prototypes_of(support, mask, settings) for mask in (truth, 1 - truth))
-    return logits_of(query, foreground, background, settings.distance, sharpness)
+    factor = sharpness_of(settings.distance, sharpness)
+    foreground, background = (
+        class_score(query, prototypes_of(support, mask, settings), settings.distance, factor)
+        for mask in (truth, 1 - truth)
+    )
+    return foreground - background

@@ -14,7 +14,7 @@ from typing import Any
 
 from .config import Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
 
-STAGES = ("base", "maml", "fomaml")
+STAGES = ("base", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
 INTERRUPTED = 130
 

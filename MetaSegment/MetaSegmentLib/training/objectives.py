@@ -14,8 +14,26 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ..episode import lies_inside
-from ..methods.gradient import RATE_PREFIX, STEPS, Parameters, first_rates, inner_loop, learned_rates
+from ..methods.adapting import HeadOnly
+from ..methods.embedded import Head, Seen
+from ..methods.gradient import (
+    ANIL_FIRST_RATE,
+    ANIL_STEPS,
+    HEAD,
+    RATE_PREFIX,
+    REPTILE_RATE,
+    STEPS,
+    Parameters,
+    adaptable,
+    first_rates,
+    fixed_rates,
+    inner_loop,
+    learned_rates,
+    reptile_gradient,
+)
+from ..methods.matching import MatchingHead
 from ..methods.prototypes import PrototypeSettings, prototype_logits
+from ..methods.ridge import RidgeHead
 from ..networks import SliceNetwork, mixed_experts, segmentation_loss
 
 
@@ -113,15 +131,95 @@ class AdaptedLoss(_Differentiable):
     first_order: bool = False
 
     def own(self, network: SliceNetwork) -> Parameters:
-        return {RATE_PREFIX + name: rate for name, rate in first_rates(network).items()}
+        return _stored(first_rates(adaptable(dict(network.named_parameters()))))
 
     def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        parameters: Parameters = dict(network.named_parameters())
-        inside = lies_inside(drawn.support)
-        steps = STEPS if inside.any() else 0
-        painted = (drawn.support[inside], drawn.support_truth[inside])
-        adapted = inner_loop(network, parameters, learned_rates(own), *painted, steps, self.first_order)
-        return functional_call(network, adapted, (drawn.query,))
+        return _adapted(network, learned_rates(own), drawn, self.first_order)
+
+
+class AdaptedHeadLoss(_Differentiable):
+    """Queries predicted after an inner loop on the head alone (ANIL, Raghu et al., ICLR 2020); second order."""
+
+    def own(self, network: SliceNetwork) -> Parameters:
+        return _stored(first_rates(HEAD, ANIL_FIRST_RATE))
+
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        parameters: Parameters = {name: value for name, value in network.named_parameters() if name in HEAD}
+        head = HeadOnly().to(drawn.query.device)
+        inner = _inner_painted(drawn)
+        if inner is not None:
+            inputs, truth = inner
+            seen = torch.cat([inputs, network.embed(inputs)], dim=1)
+            parameters = inner_loop(head, parameters, learned_rates(own), seen, truth, ANIL_STEPS, first_order=False)
+        query = torch.cat([drawn.query, network.embed(drawn.query)], dim=1)
+        return functional_call(head, parameters, (query,))
+
+
+class ReptileLoss:
+    """After k gradient steps on parts of the episode, painted and query slices alike, the weights move towards where
+    the steps led (Reptile, Nichol et al., 2018): θ += ε (φ − θ), as a gradient for whatever optimiser there is."""
+
+    def own(self, network: SliceNetwork) -> Parameters:
+        return {}
+
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        return _adapted(network, _reptile_rates(network), drawn, first_order=True)
+
+    def backward(self, network: SliceNetwork, own: Parameters, drawn: Drawn, share: float) -> float:
+        start: Parameters = dict(network.named_parameters())
+        moved = {name: value.detach().clone() for name, value in start.items()}
+        rates = _reptile_rates(network)
+        painted = _inner_painted(drawn)
+        halves = zip(drawn.query.tensor_split(2), drawn.query_truth.tensor_split(2), strict=True)
+        for inputs, truth in (*([painted] * STEPS if painted else ()), *halves):
+            free = {name: value.detach().requires_grad_(name in rates) for name, value in moved.items()}
+            moved = inner_loop(network, free, rates, inputs, truth, 1)
+        for name in rates:
+            value, change = start[name], share * reptile_gradient(start[name], moved[name], REPTILE_RATE).detach()
+            value.grad = change if value.grad is None else value.grad + change
+        with torch.no_grad():
+            return float(segmentation_loss(functional_call(network, start, (drawn.query,)), drawn.query_truth))
+
+
+@dataclass(frozen=True)
+class HeadLoss(_Differentiable):
+    """Queries answered by a head that learned from the painted slices in closed form."""
+
+    head: Head
+
+    def own(self, network: SliceNetwork) -> Parameters:
+        return {name: value.clone().requires_grad_() for name, value in self.head.own().items()}
+
+    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+        inputs = torch.cat([drawn.support, drawn.query])
+        whole = Seen(inputs, network.embed(inputs), inputs.new_zeros(len(inputs)))
+        n = len(drawn.support)
+        fitted = self.head.fit(network, own, whole.only(range(n)), drawn.support_truth, 0)
+        return self.head.answer(network, own, fitted, whole.only(range(n, len(inputs))))
+
+
+def _adapted(network: SliceNetwork, rates: Parameters, drawn: Drawn, first_order: bool) -> Tensor:
+    """Logits of the queries after the inner loop on the painted slices."""
+    parameters: Parameters = dict(network.named_parameters())
+    painted = _inner_painted(drawn)
+    if painted is not None:
+        parameters = inner_loop(network, parameters, rates, *painted, STEPS, first_order)
+    return functional_call(network, parameters, (drawn.query,))
+
+
+def _reptile_rates(network: SliceNetwork) -> Parameters:
+    rates = fixed_rates(adaptable(dict(network.named_parameters())), REPTILE_RATE)
+    return {name: rate.to(network.mix.device) for name, rate in rates.items()}
+
+
+def _inner_painted(drawn: Drawn) -> tuple[Tensor, Tensor] | None:
+    """Inputs and truth of the painted slices that lie between others; None when there are none."""
+    inside = lies_inside(drawn.support)
+    return (drawn.support[inside], drawn.support_truth[inside]) if inside.any() else None
+
+
+def _stored(rates: Parameters) -> Parameters:
+    return {RATE_PREFIX + name: rate for name, rate in rates.items()}
 
 
 _BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
@@ -130,5 +228,9 @@ OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
     "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
+    "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),
+    "reptile": Objective(ReptileLoss(), defaults=_BRIEF),
+    "ridge": Objective(HeadLoss(RidgeHead()), defaults=_BRIEF, own_rate=30.0),
+    "matching": Objective(HeadLoss(MatchingHead()), defaults=_BRIEF, own_rate=30.0),
 }
 """By the name of the stage, which is the name of the weights it makes."""
