@@ -31,9 +31,7 @@ class Fused:
 
         episode.prepare()
         seen = episode.without(self._hidden)
-        maml = Maml()
-        if not self._adapts:
-            maml.steps = 0
+        maml = Maml() if self._adapts else Maml(steps=0)
         known = before.learned.get("maml") if isinstance(before, AdaptedFusion) and self._adapts else None
         weights = {name: weight for name, weight in FUSED_WEIGHTS.items() if name not in self._hidden}
         return AdaptedFusion({"maml": maml.adapt(seen, tools, known)}, weights, seen)
