@@ -18,7 +18,7 @@ from .region import Stack
 
 REFIT_FROM = 5
 """Painted slices from which weights are refitted."""
-_RIDGE = 0.02
+_RIDGE = 0.1
 _NEAR = 20.0
 """Only pixels this near to the outline, in grid pixels, count for the fit."""
 _EVERY = 3

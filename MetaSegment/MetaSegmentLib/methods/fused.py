@@ -11,7 +11,7 @@ from . import AdaptedMethod
 # Fitted on held-out training volumes, so that the sum is a calibrated logit.
 EXPERT_WEIGHTS: Weights = {"shape": 0.05, "propagation": 0.4, "grow": 0.28, "pixels": 0.35}
 """Used without networks."""
-FUSED_WEIGHTS: Weights = {"shape": 0.02, "propagation": 0.11, "grow": 0.03, "pixels": 0.03, "maml": 0.37}
+FUSED_WEIGHTS: Weights = {"shape": 0.01, "propagation": 0.05, "grow": 0.02, "pixels": 0.04, "maml": 0.5}
 """Used with MAML, and the start of the refit."""
 
 
