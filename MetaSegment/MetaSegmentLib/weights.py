@@ -71,6 +71,6 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _checksums(folder: Path) -> dict[str, str]:
     try:
-        return dict(json.loads((folder / _CHECKSUMS).read_text()))
+        return dict(json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise WeightsError("The list of weights is missing or damaged; install MetaSegment again.") from error

@@ -53,7 +53,7 @@ def collect(part: str, work: Path, output: Path) -> None:
         for kind in ("json", "md", "png"):
             put(work / f"suggestions.{kind}", output / f"suggestions.{kind}")
         return
-    summary = json.loads((work / "summary.json").read_text())
+    summary = json.loads((work / "summary.json").read_text(encoding="utf-8"))
     kept = {"settings": summary["settings"], "rows": summary["rows"]}
     write(output / f"{part}.json", json.dumps(kept, indent=1) + "\n")
     write(output / f"{part}.md", f"{overview(summary['rows'])}\n{FOOTNOTE}")

@@ -147,7 +147,9 @@ def main() -> None:
 
     about = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     waiting = arguments.output.with_suffix(".part")
-    waiting.write_text(json.dumps({"about": about, "region": REGION, "methods": methods}, indent=1) + "\n")
+    waiting.write_text(
+        json.dumps({"about": about, "region": REGION, "methods": methods}, indent=1) + "\n", encoding="utf-8"
+    )
     os.replace(waiting, arguments.output)
 
 

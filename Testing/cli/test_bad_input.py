@@ -165,7 +165,7 @@ def test_one_painted_slice_works_and_says_that_there_is_no_estimate(
     workplace.paint(painted_on(workplace.truth, (11,)))
     assert workplace.segment(report="r.json") == 0
     assert "estimated Dice not available from one painted slice" in capsys.readouterr().out
-    assert json.loads(workplace.path("r.json").read_text())["segments"]["1"]["estimated_dice"] is None
+    assert json.loads(workplace.path("r.json").read_text(encoding="utf-8"))["segments"]["1"]["estimated_dice"] is None
 
 
 def test_older_outputs_stay_when_a_run_fails(workplace: Workplace, refused: Callable[..., str]) -> None:

@@ -55,7 +55,7 @@ def test_table_picture_report_and_segmentation(
     assert sorted(path.name for path in folder.iterdir()) == ["demo.png", "report.json", "result.seg.nrrd", "scan.nrrd"]
     assert (folder / "demo.png").stat().st_size > 100_000
 
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     painted = read_painted(folder / "result.seg.nrrd", read_image(folder / "scan.nrrd")[1])
     assert [segment.name for segment in painted.segments] == list(scan.truth)
     for segment in painted.segments:

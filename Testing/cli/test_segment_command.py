@@ -70,7 +70,7 @@ def test_a_dicom_folder_is_an_image(workplace: Workplace) -> None:
 
 def test_the_report_says_what_the_contract_promises_and_no_paths(workplace: Workplace) -> None:
     assert workplace.segment(report="r.json", seed=7) == 0
-    text = workplace.path("r.json").read_text()
+    text = workplace.path("r.json").read_text(encoding="utf-8")
     report = json.loads(text)
     assert set(report) == REPORT_FIELDS
     assert report["method"] == "shape"
@@ -106,7 +106,7 @@ def test_probabilities_and_uncertainty(workplace: Workplace) -> None:
 def test_slices_along_another_axis_and_one_named_as_empty(workplace: Workplace) -> None:
     workplace.paint(painted_on(workplace.truth, (10, 15, 20, 25), axis=2))
     assert workplace.segment(axis="2", slices="4,10,15,20,25", report="r.json") == 0
-    report = json.loads(workplace.path("r.json").read_text())
+    report = json.loads(workplace.path("r.json").read_text(encoding="utf-8"))
     assert (report["axis"], report["support_slices"]) == (2, [4, 10, 15, 20, 25])
     assert not read_image(workplace.path("out.seg.nrrd"))[0][:, :, 4].any()
 
@@ -147,7 +147,7 @@ def test_overlapping_segments_are_both_found_whole(workplace: Workplace) -> None
     assert dice(liver, workplace.truth) > 0.9
     assert dice(found, tumour) > 0.85
     assert (liver & found).sum() > 0.9 * found.sum()
-    report = json.loads(workplace.path("r.json").read_text())
+    report = json.loads(workplace.path("r.json").read_text(encoding="utf-8"))
     assert set(report) == REPORT_FIELDS
     assert [segment["name"] for segment in report["segments"].values()] == ["liver", "tumour"]
     assert report["support_slices"] == list(both)

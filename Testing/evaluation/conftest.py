@@ -78,7 +78,7 @@ def a_data_set(tmp_path: Path) -> Path:
         _write(folder / "images" / f"patient_{number}.nii.gz", image.astype(np.int16))
         _write(folder / "labels" / f"patient_{number}.nii.gz", labels)
     about = {"labels": {"1": "ellipsoid", "2": "tube"}, "slice_axis": 0}
-    (folder / "dataset.json").write_text(json.dumps(about))
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
     return folder
 
 

@@ -58,7 +58,7 @@ def test_without_a_description_labels_have_numbers(a_data_set):
 def test_bad_folders_are_told(a_data_set, tmp_path):
     with pytest.raises(InputError, match="images and labels"):
         find_cases(tmp_path)
-    (a_data_set / "dataset.json").write_text("{")
+    (a_data_set / "dataset.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="JSON"):
         find_cases(a_data_set)
     (a_data_set / "dataset.json").unlink()

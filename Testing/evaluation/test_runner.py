@@ -44,7 +44,7 @@ def test_what_is_done_is_not_run_again(tasks):
     plan = Comparison((), surface=False)
     first = work_through(tasks, plan)
     tasks[1].file.unlink()
-    tasks[2].file.write_text("{ torn")
+    tasks[2].file.write_text("{ torn", encoding="utf-8")
     before = [task.file.stat().st_mtime_ns for task in (tasks[0], tasks[3])]
     second = work_through(tasks, plan)
     assert before == [task.file.stat().st_mtime_ns for task in (tasks[0], tasks[3])]
@@ -59,7 +59,7 @@ def test_other_labels_are_run_anew(tasks):
     (record,) = work_through([task], plan)
     record["fingerprint"] += 1
     record["methods"]["grow_from_seeds"]["dice"] = 2.0
-    task.file.write_text(json.dumps(record))
+    task.file.write_text(json.dumps(record), encoding="utf-8")
     (again,) = work_through([task], plan)
     assert again["methods"]["grow_from_seeds"]["dice"] <= 1
 
@@ -147,8 +147,8 @@ def test_the_command_writes_tables_and_prints_them(a_data_set, arguments, tmp_pa
         assert f"`{placement}`, phantoms; K = 3: 2 cases, K = 5: 2 cases" in printed
         assert f"## phantoms, {placement}, K = 5, 2 cases" in printed
     assert printed.index("`inside`") < printed.index("`ends`")
-    assert (output / "tables.md").read_text() == printed
-    rows = list(csv.DictReader((output / "tables.csv").read_text().splitlines()))
+    assert (output / "tables.md").read_text(encoding="utf-8") == printed
+    rows = list(csv.DictReader((output / "tables.csv").read_text(encoding="utf-8").splitlines()))
     shape = {row["k"]: row for row in rows if row["method"] == "shape" and row["placement"] == "inside"}
     assert float(shape["3"]["dice"]) > 0.8 and float(shape["5"]["dice"]) > float(shape["3"]["dice"]) - 0.02
     assert shape["3"]["failed"] == "0" and 0.5 < float(shape["3"]["roc_area"]) <= 1
@@ -156,7 +156,7 @@ def test_the_command_writes_tables_and_prints_them(a_data_set, arguments, tmp_pa
         float(shape["3"]["dice_interval_low"]) <= float(shape["3"]["dice"]) <= float(shape["3"]["dice_interval_high"])
     )
     assert 0 < float(shape["3"]["brier"]) < 0.2 and float(shape["3"]["surface_dice_2mm"]) > 0.5
-    summary = json.loads((output / "summary.json").read_text())
+    summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert {(c["k"], c["method"], c["placement"]) for c in summary["curves"]} == {
         (k, "shape", placement) for k in (3, 5) for placement in ("inside", "ends")
     }

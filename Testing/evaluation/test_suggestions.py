@@ -46,7 +46,7 @@ def test_each_choice_is_painted_and_the_best_is_best(a_data_set, tmp_path):
     plan = Suggestions(("shape",))
     (record,) = work_through(tasks, plan)
     found = record["suggestions"]["shape"]
-    assert plan.complete(json.loads(tasks[0].file.read_text()))
+    assert plan.complete(json.loads(tasks[0].file.read_text(encoding="utf-8")))
     assert set(found["after"]) == set(found["slice"]) == set(CHOICES)
     assert found["after"][ORACLE] == max(found["after"].values())
     assert 0.5 < found["before"] < 1
@@ -70,8 +70,8 @@ def test_the_command_prints_the_gains(a_data_set, arguments, tmp_path, capsys):
     assert command.run(arguments(*words, "--suggestions")) == 0
     printed = capsys.readouterr().out
     assert "| inside | 3 | shape | 1 | suggested |" in printed
-    assert (tmp_path / "out" / "suggestions.md").read_text() == printed
-    rows = json.loads((tmp_path / "out" / "suggestions.json").read_text())["rows"]
+    assert (tmp_path / "out" / "suggestions.md").read_text(encoding="utf-8") == printed
+    rows = json.loads((tmp_path / "out" / "suggestions.json").read_text(encoding="utf-8"))["rows"]
     assert {row["choice"] for row in rows} == {"none", *CHOICES}
     pytest.importorskip("matplotlib")
     assert (tmp_path / "out" / "suggestions.png").stat().st_size > 5_000

@@ -13,20 +13,20 @@ from MetaSegmentLib.files.atomic import Staging, output_error
 
 
 def test_committed_files_appear_and_replace_older_ones(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "a.txt").write_text("old", encoding="utf-8")
     with Staging() as staging:
         for name in ("a.txt", "b.txt"):
-            staging.path(tmp_path / name).write_text("new")
-        assert (tmp_path / "a.txt").read_text() == "old"
+            staging.path(tmp_path / name).write_text("new", encoding="utf-8")
+        assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"
         staging.commit()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
-    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "new"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_nothing_is_left_when_the_block_is_left_early(tmp_path: Path, error: type[BaseException]) -> None:
     with pytest.raises(error), Staging() as staging:
-        staging.path(tmp_path / "a.txt").write_text("half")
+        staging.path(tmp_path / "a.txt").write_text("half", encoding="utf-8")
         raise error
     assert list(tmp_path.iterdir()) == []
 
@@ -39,9 +39,9 @@ def test_the_name_and_so_the_format_is_kept_while_waiting(tmp_path: Path) -> Non
 def test_a_relative_name_is_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with Staging() as staging:
-        staging.path(Path("a.txt")).write_text("here")
+        staging.path(Path("a.txt")).write_text("here", encoding="utf-8")
         staging.commit()
-    assert (tmp_path / "a.txt").read_text() == "here"
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "here"
 
 
 def test_missing_folder_and_a_folder_as_output_are_told(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from MetaSegmentLib.training.sources import KINDS
 def written(tmp_path):
     def write(text):
         path = tmp_path / "my.toml"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return path
 
     return write

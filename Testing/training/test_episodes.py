@@ -32,7 +32,7 @@ def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(coho
     assert main([*command, "--jobs", "1", "--painted", "3"]) == 0
     files = sorted(tmp_path.glob("*.safetensors"))
     before = {file: file.stat().st_mtime_ns for file in files}
-    assert len(files) == 2 and "painted = [3]" in (tmp_path / "config.toml").read_text()
+    assert len(files) == 2 and "painted = [3]" in (tmp_path / "config.toml").read_text(encoding="utf-8")
     assert main([*command, "--config", str(tmp_path / "config.toml")]) == 0
     assert {file: file.stat().st_mtime_ns for file in files} == before
 

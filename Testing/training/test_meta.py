@@ -24,7 +24,7 @@ SMALL = ["--support", "2", "--queries", "2", "--tasks", "1", "--quiet"]
 
 
 def log_of(run):
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_the_command_trains_lowers_the_loss_and_keeps_the_best(episodes, tmp_path):
@@ -34,7 +34,7 @@ def test_the_command_trains_lowers_the_loss_and_keeps_the_best(episodes, tmp_pat
     losses = [line["held_out_loss"] for line in log_of(tmp_path) if "held_out_loss" in line]
     assert len(losses) == 3 and losses[1] < losses[0] and losses[2] < 0.97 * losses[0]
     assert set(weights.load("base", tmp_path / "best")) == set(weights.load("base", tmp_path))
-    assert "rate = 0.02" in (tmp_path / "config.toml").read_text()
+    assert "rate = 0.02" in (tmp_path / "config.toml").read_text(encoding="utf-8")
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 

@@ -36,7 +36,7 @@ def data(tmp_path_factory):
             (folder / name / part).mkdir(parents=True)
             grid = Grid(image.shape[::-1], (0, 0, 0), (1, 1, 1), (1, 0, 0, 0, 1, 0, 0, 0, 1))
             write_image(folder / name / part / "case.nii.gz", array, grid)
-        (folder / name / "dataset.json").write_text(json.dumps({"use": use}))
+        (folder / name / "dataset.json").write_text(json.dumps({"use": use}), encoding="utf-8")
     return folder
 
 

@@ -67,7 +67,7 @@ def test_a_run_that_was_stopped_and_killed_ends_with_the_same_weights(
     assert whole.wait(300) == 0
     one, two = (load_file(run / "state.safetensors") for run in (unbroken, broken))
     assert set(one) == set(two) and all(torch.equal(one[name], two[name]) for name in one)
-    assert (unbroken / "log.jsonl").read_text() == (broken / "log.jsonl").read_text()
+    assert (unbroken / "log.jsonl").read_text(encoding="utf-8") == (broken / "log.jsonl").read_text(encoding="utf-8")
 
 
 def _step(run: Path) -> int:
@@ -79,7 +79,7 @@ def test_two_processes_do_what_one_does_with_twice_the_episodes(
     episodes: Path, tmp_path: Path, repository: Path
 ) -> None:
     script = tmp_path / "each_rank.py"
-    script.write_text(EACH_RANK)
+    script.write_text(EACH_RANK, encoding="utf-8")
     environment = {**ENVIRONMENT, "PYTHONPATH": str(repository / "MetaSegment")}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for launch, run, tasks in (([sys.executable], "alone", 2), (torchrun, "shared", 1)):

@@ -37,12 +37,12 @@ class Measured:
 def _forget_peak() -> None:
     with suppress(OSError):
         # 5 sets the high-water mark of resident memory back: proc(5), clear_refs.
-        _CLEAR.write_text("5")
+        _CLEAR.write_text("5", encoding="utf-8")
 
 
 def _peak_mb() -> float | None:
     with suppress(OSError):
-        for line in _STATUS.read_text().splitlines():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     try:

@@ -124,7 +124,7 @@ def find_sources(data: Path, mixture: Sequence[Share] | None = None) -> list[Sou
 
 def _may_train(folder: Path) -> bool:
     card = folder / "dataset.json"
-    return not card.is_file() or json.loads(card.read_text()).get("use", "train") == "train"
+    return not card.is_file() or json.loads(card.read_text(encoding="utf-8")).get("use", "train") == "train"
 
 
 @lru_cache
