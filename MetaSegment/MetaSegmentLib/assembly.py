@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import advice
+from .detail import Detail
 from .progress import Progress
 from .region import Region, Stack
 from .support import Support
@@ -21,10 +22,16 @@ _FAR = -12.0
 
 @dataclass(frozen=True)
 class Patch:
-    """One structure: slice index → (GRID, GRID) logits, and the region they lie on."""
+    """One structure: slice index → (GRID, GRID) logits, the region they lie on, and what is finer than its grid."""
 
     region: Region
     logits: dict[int, Stack]
+    detail: Detail | None = None
+
+    def on_voxels(self, index: int) -> Stack:
+        """(rows, columns) logits of a slice on the voxels of the window."""
+        logits = self.region.to_slices(self.logits[index][None])[0]
+        return logits if self.detail is None else self.detail.add(index, logits)
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,6 @@ def _chances(index: int, plane: tuple[int, int], values: tuple[int, ...], patche
         patch = patches.get(value)
         if patch is not None and index in patch.logits:
             in_image, in_window = patch.region.window.inside(*plane)
-            logits[place][in_image] = patch.region.to_slices(patch.logits[index][None])[0][in_window]
+            logits[place][in_image] = patch.on_voxels(index)[in_window]
     raised = np.exp(logits - logits.max(0))
     return np.asarray(raised / raised.sum(0), np.float32)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from . import advice, report
 from .assembly import Patch, assemble
 from .assignment import Assignment
+from .detail import Detail, is_lost
 from .device import choose_device
 from .episode import Episode
 from .errors import InputError
@@ -79,11 +80,12 @@ def adapt(
 
 @dataclass(frozen=True)
 class _Structure:
-    """One label of the support and the method adapted to it."""
+    """One label of the support, the method adapted to it, and what the method's grid is too coarse for."""
 
     value: int
     episode: Episode
     method: AdaptedMethod
+    detail: Detail | None
 
 
 class Adapted:
@@ -109,7 +111,7 @@ class Adapted:
             episode = Episode(region, seed, known.episode if known else None, tools.progress, _WORKERS)
             goes_on = known is not None and same_method and episode.continues
             adapted = made.adapt(episode, tools, known.method if known and goes_on else None)
-            structures.append(_Structure(value, episode, adapted))
+            structures.append(_Structure(value, episode, adapted, _detail(assignment, value, episode, adapted)))
         return cls(assignment, structures, time.monotonic() - start)
 
     def update(
@@ -164,7 +166,7 @@ class Adapted:
         volume, support = self._assignment.volume, self._assignment.support
         progress = self._assignment.tools.progress
         values = values or support.values
-        patches = {s.value: Patch(s.episode.region, _logits(s, painted)) for s in self._structures}
+        patches = {s.value: Patch(s.episode.region, _logits(s, painted), s.detail) for s in self._structures}
         whole = assemble(volume, support, values, patches, painted, progress)
         estimated: dict[int, float | None] = dict.fromkeys(values)
         if painted:
@@ -188,6 +190,16 @@ class Adapted:
         other = self._learn(replace(own, volume=target, support=support), time.monotonic())
         result = other._result((), start, own.support.values)
         return replace(result, report={**result.report, "support_slices": list(own.support.slices)})
+
+
+def _detail(assignment: Assignment, value: int, episode: Episode, method: AdaptedMethod) -> Detail | None:
+    """What to add on the voxels; None where the grid loses nothing, or painted slices cannot be left out."""
+    if not is_lost(episode.region) or (left_out := method.left_out()) is None:
+        return None
+    support, slices = assignment.support, episode.left_out().slices
+    masks = support.masks(value)[[support.slices.index(index) for index in slices]]
+    seed, progress = assignment.settings.seed, assignment.tools.progress
+    return Detail(episode.region, assignment.volume, support.axis, slices, left_out, masks, seed, progress)
 
 
 def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:

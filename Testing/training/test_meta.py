@@ -45,6 +45,11 @@ def test_maml_goes_on_from_base_and_learns_step_sizes(episodes, tmp_path):
     rates = {name: value for name, value in learned.items() if name.startswith(RATE_PREFIX)}
     assert rates and len({round(float(value), 6) for value in rates.values()}) > 1
 
+    command[command.index(str(tmp_path))] = str(tmp_path / "on")
+    assert main([*command, "--start", str(tmp_path), "--rate", "0"]) == 0
+    for name, value in weights.load("maml", tmp_path / "on").items():
+        torch.testing.assert_close(value, learned[name])
+
 
 @pytest.mark.parametrize("stage", OBJECTIVES)
 def test_every_stage_trains_in_half_precision_and_can_be_validated(episodes, tmp_path, stage):

@@ -79,11 +79,14 @@ def embed(tools: Tools, parameters: Parameters, inputs: Stack) -> Stack:
 
 
 class AdaptedWeights(AdaptedNetwork):
-    """Predicts with learned weights, and painted slices with those it started from, which never saw them."""
+    """Predicts with learned weights, and painted slices with those it started from, which never saw them.
+
+    Where ``start`` is None there is nothing to start from, and the learned weights answer for painted slices too.
+    """
 
     def __init__(
         self,
-        start: Parameters,
+        start: Parameters | None,
         learned: Parameters,
         episode: Episode,
         tools: Tools,
@@ -92,7 +95,7 @@ class AdaptedWeights(AdaptedNetwork):
         network = SliceNetwork()
         super().__init__(network, learned, episode, tools, before)
         earlier = before._unadapted if before else None
-        self._unadapted: AdaptedNetwork = AdaptedNetwork(network, start, episode, tools, earlier)
+        self._unadapted: AdaptedNetwork = AdaptedNetwork(network, start or learned, episode, tools, earlier)
 
     def left_out(self) -> Stack | None:
         return self._unadapted.left_out()

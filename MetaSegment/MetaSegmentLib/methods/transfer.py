@@ -49,7 +49,7 @@ class Transfer:
         learned = start
         for one in self._rounds:
             learned = learn_from_paint(episode, tools, learned, _adam(one, tools), one.head_only)
-        return AdaptedWeights(start, learned, episode, tools)
+        return AdaptedWeights(None if self.weights is None else start, learned, episode, tools)
 
 
 def first_weights(seed: int) -> Parameters:

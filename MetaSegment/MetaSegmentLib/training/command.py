@@ -10,9 +10,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STAGES = ("base", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
@@ -52,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one of the task sources that replace those of the config file ('episodes')",
     )
     add("--output", type=Path, metavar="FOLDER", help="the run: checkpoint, log, config, weights")
-    add("--start", type=Path, metavar="FOLDER", help="weights 'base' to go on from; default: those shipped")
+    add(
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="weights to go on from: the stage's own or 'base'; default: the shipped 'base'",
+    )
     add("--held-out-episodes", type=Path, metavar="FOLDER", help="episodes to validate on; the best weights are kept")
     known: set[str] = set()
     for title, section in _SECTIONS.items():
@@ -127,7 +135,6 @@ def _worker(data: Path, held_out: bool, folder: Path, config: Config, numbers: r
 def _train(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
-    from .. import weights
     from ..errors import InputError
     from .distributed import joined
     from .meta import Trainer
@@ -137,7 +144,7 @@ def _train(args: argparse.Namespace, config: Config) -> int:
         raise InputError("Name the folder of the run with --output.")
     objective = OBJECTIVES[args.stage]
     settings = config.training(args.stage, objective.defaults)
-    start = None if objective.start is None else weights.load(objective.start, args.start or weights.FOLDER)
+    start = _start(args.stage, objective.start, args.start)
     with joined(settings.device) as (ranks, device):
         trainer = Trainer(args.episodes, args.output, settings, start, args.held_out_episodes, ranks, device)
         if ranks.first:
@@ -155,6 +162,15 @@ def _train(args: argparse.Namespace, config: Config) -> int:
                 said = f"Stopped after step {trainer.step}; the same command goes on from there."
                 return _stopped(said if ranks.first else "", bar)
     return 0
+
+
+def _start(stage: str, usual: str | None, folder: Path | None) -> dict[str, Tensor] | None:
+    """Weights to begin with: the stage's own where ``folder`` has them, else its ``usual`` ones."""
+    from .. import weights
+
+    if folder is not None and (folder / f"{stage}.safetensors").is_file():
+        return weights.load(stage, folder)
+    return None if usual is None else weights.load(usual, folder or weights.FOLDER)
 
 
 def _stopped(sentence: str, bar: Any) -> int:

@@ -42,7 +42,7 @@ class Trainer:
     Args:
         episodes: folder of episode files; files that appear later are used as well.
         run: folder for the checkpoint, ``log.jsonl``, TensorBoard's curves and the weights (the best in ``best/``).
-        start: weights to begin with.
+        start: weights to begin with, of the network and, where they are there, of what else the stage learns.
         held_out: folder of episodes to validate on.
         ranks, device: see :func:`~.distributed.joined`.
 
@@ -72,6 +72,7 @@ class Trainer:
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])
         own = self._objective.loss.own(self.network)
+        own = {name: (start or {}).get(name, value) for name, value in own.items()}
         self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
         # channels_last is 30 % faster on a CPU
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
