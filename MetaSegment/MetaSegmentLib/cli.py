@@ -20,6 +20,8 @@ from .terminal import progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+_GO_ON = ("evaluate", "train")
+"""Commands that keep what is done when they are stopped, and go on from there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,9 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 warnings.simplefilter("ignore")
             return int(arguments.run(arguments))
     except (KeyboardInterrupt, Cancelled):
-        return _say(
-            "Interrupted before it was done; nothing was written, run it again.", INTERRUPTED, arguments.verbose
-        )
+        kept = "what is done is kept" if arguments.goes_on else "nothing was written"
+        return _say(f"Interrupted before it was done; {kept}, run it again.", INTERRUPTED, arguments.verbose)
     except MetaSegmentError as error:
         return _say(str(error), FAILED, arguments.verbose)
     except MemoryError:
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         loudness = one.add_mutually_exclusive_group()
         loudness.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
         loudness.add_argument("--verbose", action="store_true", help="show where an error came from, and warnings")
-        one.set_defaults(run=run)
+        one.set_defaults(run=run, goes_on=name in _GO_ON)
         return one
 
     _add_segment_arguments(command("segment", "Segment a volume from its painted slices.", _segment))

@@ -14,6 +14,8 @@ from .errors import InputError
 
 # Slices across two axes are "several axes" when lone slices of each hold at least this share of the paint.
 _OWN_PLANE_SHARE = 0.2
+# More neighbouring slices than anybody is taken to paint one after the other.
+_SLIVERS = 8
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,12 @@ def find_support(
         raise InputError(
             "Slices are painted along several axes at once; paint along one axis, or name the slices and the axis."
         )
-    if axis is None:
-        axis = _slice_axis(paint)
+    found = _slice_axis(paint)
+    axis = found if axis is None else axis
+    if slices is None and axis != found and _contradicts(paint, axis, found):
+        raise InputError(
+            f"The paint lies on slices of axis {found}, not of axis {axis}; leave the axis out or name the slices."
+        )
 
     front = np.moveaxis(labels, axis, 0)
     if slices is None:
@@ -133,6 +139,14 @@ def _slice_axis(paint: NDArray[np.bool_]) -> int:
     if min(touching) > 0 and sum(gaps) == 1:
         return gaps.index(True)
     return min(range(3), key=lambda a: (touching[a], not gaps[a], paint.shape[a]))
+
+
+def _contradicts(paint: NDArray[np.bool_], axis: int, found: int) -> bool:
+    """Whether paint is sheets across ``found`` beyond doubt, so that across ``axis`` there would be slivers only."""
+    sheets = np.moveaxis(paint, found, 0)
+    slivers = np.moveaxis(paint, axis, 0).any(axis=(1, 2))
+    apart = not np.logical_and(sheets[1:], sheets[:-1]).any() and not sheets.any(axis=(1, 2)).all()
+    return apart and bool(slivers.all()) and len(slivers) > _SLIVERS
 
 
 def _on_several_axes(paint: NDArray[np.bool_]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.workplace import Workplace
+from MetaSegmentLib.cli import main
 
 # Writes the segmentation, says so, and then takes its time before the files would be moved to their places.
 SLOW = """
@@ -51,3 +52,13 @@ def test_no_output_changes_when_a_run_is_stopped(
     if number != signal.SIGKILL:
         assert said == "metasegment: Interrupted before it was done; nothing was written, run it again.\n"
         assert not list(workplace.folder.glob(".metasegment-*"))
+
+
+def test_an_evaluation_says_that_its_cases_are_kept(monkeypatch, capsys) -> None:
+    def interrupted(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("MetaSegmentLib.evaluation.command.run", interrupted)
+    assert main(["evaluate", "--data", "nowhere", "--output", "nowhere"]) == 130
+    said = "Interrupted before it was done; what is done is kept, run it again."
+    assert capsys.readouterr().err == f"metasegment: {said}\n"

@@ -90,6 +90,16 @@ def test_paint_across_two_axes_is_refused(first, second, slices):
         find_support(painted, painted.shape)
 
 
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_an_axis_that_the_paint_contradicts_is_refused(wrong):
+    painted = np.zeros((15, 20, 20), np.uint8)
+    painted[[3, 7, 11], 4:15, 4:15] = 1
+    with pytest.raises(InputError, match="slices of axis 0, not of axis"):
+        find_support(painted, painted.shape, axis=wrong)
+    assert find_support(painted, painted.shape, axis=0).slices == (3, 7, 11)
+    assert find_support(painted, painted.shape, slices=[6, 9], axis=wrong).slices == (6, 9)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize(
     ("width", "slices"),

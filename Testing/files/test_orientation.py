@@ -22,8 +22,8 @@ def a_scan():
     return image
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
-@pytest.mark.parametrize("flips", product([False, True], repeat=3))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
 def test_any_storage_order_is_turned_onto_any_other_and_back(a_scan, order, flips):
     stored = sitk.Flip(sitk.PermuteAxes(a_scan, order), flips)
     turn = Turn.onto(Grid.of(stored), Grid.of(a_scan))
