@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gui.desk import BALL
+from gui.desk import BALL, PAINTED
 from scene.nodes import repaint
 
 WIDTH, HEIGHT = 460, 940
@@ -84,11 +84,28 @@ def test_running(desk: Any, shoot: Any, monkeypatch: pytest.MonkeyPatch) -> None
     shoot("running")
 
 
-def test_result(desk: Any, shoot: Any) -> None:
+def test_result(desk: Any, shoot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a user gets who changes nothing: ProtoNet's preview, then the most accurate method."""
     desk.add_views()
     desk.put_ball()
     name_things(desk)
+    desk.parameters.method = "fusion"
+    desk.parameters.showPreview = True
+    seen: list[tuple[str, Any]] = []
+    shown = desk.panel._on_shown
+    monkeypatch.setattr(desk.panel, "_on_shown", lambda *what: (shown(*what), seen.append((summary(), desk.look()))))
+
+    def summary() -> str:
+        return str(desk.ui.summaryLabel.text)
+
     desk.segment()
+    assert ["Preview" in text for text, _ in seen] == [True, False]
+    for _, labels in seen:
+        filled = labels > 0
+        np.testing.assert_array_equal(filled[PAINTED], BALL[PAINTED] > 0)
+        between = slice(PAINTED[0], PAINTED[-1] + 1)
+        overlap = (filled & (BALL > 0))[between].sum()
+        assert 2 * overlap > 0.9 * (filled[between].sum() + (BALL[between] > 0).sum())
     shoot("result")
 
 
