@@ -219,18 +219,19 @@ def test_a_shortcut_presses_its_button(desk: Any) -> None:
     assert desk.panel.view.result is not None
 
 
-def test_choices_and_slices_come_back_with_the_scene(desk: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["mrml", "mrb"])
+def test_choices_and_slices_come_back_with_the_scene(desk: Any, tmp_path: Path, kind: str) -> None:
     desk.add_views()[0].JumpSliceByOffsetting(0, 0, 5 + 2.0 * 14)
     desk.put_ball()
     desk.ui.emptyButton.click()
     desk.segment()
     desk.ui.deviceBox.setCurrentIndex(desk.ui.deviceBox.findData("cpu"))
     rows, mask = desk.rows(), desk.look()
+    save, load = {"mrml": (save_scene, load_scene), "mrb": (save_bundle, load_bundle)}[kind]
     save(desk, tmp_path)
     desk.scene.Clear(False)
     assert desk.parameters.method == "fusion" and desk.rows() == []
-    desk.scene.SetURL(str(tmp_path / "scene.mrml"))
-    assert desk.scene.Import()
+    load(desk, tmp_path)
     desk.settle()
     assert (desk.parameters.method, desk.parameters.device) == ("shape", "cpu")
     assert desk.ui.methodBox.currentData == "shape" and desk.ui.deviceBox.currentData == "cpu"
@@ -241,7 +242,7 @@ def test_choices_and_slices_come_back_with_the_scene(desk: Any, tmp_path: Path) 
     assert desk.segment().report["support_slices"] == [*PAINTED, 14]
 
 
-def save(desk: Any, folder: Path) -> None:
+def save_scene(desk: Any, folder: Path) -> None:
     for node, kind, name in (
         (desk.volume, "vtkMRMLVolumeArchetypeStorageNode", "volume.nrrd"),
         (desk.segmentation, "vtkMRMLSegmentationStorageNode", "segmentation.seg.nrrd"),
@@ -253,6 +254,33 @@ def save(desk: Any, folder: Path) -> None:
     desk.scene.SetRootDirectory(str(folder))
     desk.scene.SetURL(str(folder / "scene.mrml"))
     assert desk.scene.Commit()
+
+
+def load_scene(desk: Any, folder: Path) -> None:
+    desk.scene.SetURL(str(folder / "scene.mrml"))
+    assert desk.scene.Import()
+
+
+def bundles(desk: Any) -> Any:
+    import slicer
+
+    logic = slicer.vtkMRMLApplicationLogic()
+    logic.SetMRMLScene(desk.scene)
+    return logic
+
+
+def save_bundle(desk: Any, folder: Path) -> None:
+    """As Slicer saves an .mrb: every node into one folder, which is zipped."""
+    together = folder / "bundle"
+    together.mkdir()
+    assert bundles(desk).SaveSceneToSlicerDataBundleDirectory(str(together), None)
+    assert bundles(desk).Zip(str(folder / "scene.mrb"), str(together))
+
+
+def load_bundle(desk: Any, folder: Path) -> None:
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    assert bundles(desk).OpenSlicerDataBundle(str(folder / "scene.mrb"), str(unpacked))
 
 
 def test_the_panel_is_made_without_torch_and_without_a_window(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
