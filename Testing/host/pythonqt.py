@@ -55,7 +55,7 @@ class Wrapped:
         setter = getattr(type(self), f"_set_{name}", None)
         if setter is not None:
             setter(self, value)
-        elif _is_property(self, name):
+        elif _is_property(self, name) or not inventory.present():
             QtCore.QObject.setProperty(self, name, value)  # type: ignore[arg-type]
         else:
             raise Refused(f"PythonQt cannot make the attribute {name} on a {type(self).__name__}.")
@@ -77,8 +77,11 @@ def _check(kind: str, name: str) -> None:
 
 
 def _is_property(thing: Any, name: str) -> bool:
-    return QtCore.QObject.metaObject(thing).indexOfProperty(name) >= 0 or name in inventory.properties(
-        type(thing).__name__
+    qt = QtCore.QObject
+    return (
+        qt.metaObject(thing).indexOfProperty(name) >= 0
+        or name in inventory.properties(type(thing).__name__)
+        or name.encode() in qt.dynamicPropertyNames(thing)  # set without an inventory
     )
 
 
