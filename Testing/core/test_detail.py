@@ -58,6 +58,12 @@ def test_a_window_that_is_not_shrunk_has_no_detail():
     assert [structure.detail for structure in adapted._structures] == [None]
 
 
+def test_the_default_without_detail_is_the_default_on_the_grid():
+    image, mask = folded()
+    adapted = adapt(image, paint(mask), settings=Settings(method="fusion-without-detail"))
+    assert [structure.detail for structure in adapted._structures] == [None]
+
+
 def detail_of(seed: int = 0) -> tuple[Detail, np.ndarray]:
     image, mask = folded()
     adapted = adapt(image, paint(mask), settings=Settings(method="experts", seed=seed))

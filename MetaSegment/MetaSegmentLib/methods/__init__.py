@@ -216,6 +216,7 @@ _PARTS = {
     "propagation": ("Fused", ("propagation",)),
     "grow": ("Fused", ("grow",)),
     "pixels": ("Fused", ("pixels",)),
+    "detail": ("Fused", ("detail",)),
 }
 ABLATIONS: dict[str, MethodInfo] = {
     (name := f"fusion-without-{part}"): MethodInfo(

@@ -16,7 +16,8 @@ FUSED_WEIGHTS: Weights = {"shape": 0.01, "propagation": 0.05, "grow": 0.02, "pix
 
 
 class Fused:
-    """MAML and all experts; or, to learn what a part is worth, ``without`` an expert, any ``prior`` or ``adaptation``.
+    """MAML and all experts; or, to learn what a part is worth, ``without`` an expert, any ``prior``, ``adaptation`` or
+    ``detail``.
 
     An expert that is left out is missing from the sum and from what the network sees, as channels are dropped in
     training; there only one or two are at once, so without any prior the network is on unknown ground.
@@ -25,6 +26,7 @@ class Fused:
     def __init__(self, without: str = "") -> None:
         self._hidden = EXPERTS if without == "prior" else tuple(name for name in EXPERTS if name == without)
         self._adapts = without != "adaptation"
+        self._sharpens = without != "detail"
 
     def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
         from .maml import Maml
@@ -34,7 +36,7 @@ class Fused:
         maml = Maml() if self._adapts else Maml(steps=0)
         known = before.learned.get("maml") if isinstance(before, AdaptedFusion) and self._adapts else None
         weights = {name: weight for name, weight in FUSED_WEIGHTS.items() if name not in self._hidden}
-        return AdaptedFusion({"maml": maml.adapt(seen, tools, known)}, weights, seen)
+        return AdaptedFusion({"maml": maml.adapt(seen, tools, known)}, weights, seen, self._sharpens)
 
 
 class ExpertsOnly:
@@ -46,10 +48,16 @@ class ExpertsOnly:
 
 
 class AdaptedFusion:
-    """A weighted sum; the weights are those of the experts and of the ``learned`` methods, by name."""
+    """A weighted sum; the weights are those of the experts and of the ``learned`` methods, by name.
 
-    def __init__(self, learned: dict[str, AdaptedMethod], weights: Weights, episode: Episode) -> None:
+    Unless it ``sharpens`` it keeps to itself what it said of painted slices, so that no detail is learned from that.
+    """
+
+    def __init__(
+        self, learned: dict[str, AdaptedMethod], weights: Weights, episode: Episode, sharpens: bool = True
+    ) -> None:
         self.learned = learned
+        self._sharpens = sharpens
         self._episode = episode
         evidence = episode.left_out()
         self._left_out: Stack | None = None
@@ -70,4 +78,4 @@ class AdaptedFusion:
         return combine(logits, self._weights)
 
     def left_out(self) -> Stack | None:
-        return self._left_out
+        return self._left_out if self._sharpens else None
