@@ -22,16 +22,19 @@ _FAR = -12.0
 
 @dataclass(frozen=True)
 class Patch:
-    """One structure: slice index → (GRID, GRID) logits, the region they lie on, and what is finer than its grid."""
+    """One structure: slice index → (GRID, GRID) logits, the region they lie on, what is finer than its grid, and what
+    makes probabilities of the logits."""
 
     region: Region
     logits: dict[int, Stack]
     detail: Detail | None = None
+    temperature: float = 1.0
 
     def on_voxels(self, index: int) -> Stack:
         """(rows, columns) logits of a slice on the voxels of the window."""
         logits = self.region.to_slices(self.logits[index][None])[0]
-        return logits if self.detail is None else self.detail.add(index, logits)
+        sharp = logits if self.detail is None else self.detail.add(index, logits)
+        return sharp / np.float32(self.temperature)
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,8 @@ class Adapted:
         volume, support = self._assignment.volume, self._assignment.support
         progress = self._assignment.tools.progress
         values = values or support.values
-        patches = {s.value: Patch(s.episode.region, _logits(s, painted), s.detail) for s in self._structures}
+        heat = self._assignment.method.temperature
+        patches = {s.value: Patch(s.episode.region, _logits(s, painted), s.detail, heat) for s in self._structures}
         whole = assemble(volume, support, values, patches, painted, progress)
         estimated: dict[int, float | None] = dict.fromkeys(values)
         if painted:

@@ -1,9 +1,9 @@
-"""Accuracy of all methods, of the default without its parts, and of the suggested slice, as tables, numbers and plots.
+"""Accuracy of the main methods and of all, of the default without its parts, and of the suggested slice.
 
     python Testing/benchmarks/accuracy.py --data FOLDER... --work SCRATCH --jobs 2
 
-runs ``metasegment evaluate`` three times and writes ``accuracy``, ``ablation`` and ``suggestions`` as JSON, Markdown
-(for the README) and PNG to ``Testing/benchmarks/results/``. Records of all cases stay in the scratch folder: the same
+runs ``metasegment evaluate`` four times and writes ``accuracy``, ``methods``, ``ablation`` and ``suggestions`` as JSON,
+Markdown (for the README) and PNG to ``Testing/benchmarks/results/``. Records of all cases stay in the scratch folder: the same
 command goes on where it was interrupted. Not collected by pytest: it takes hours.
 """
 
@@ -25,7 +25,8 @@ from MetaSegmentLib.evaluation.layout import FOOTNOTE, overview  # noqa: E402
 
 # What each part asks of the command; options on this script's command line come after and win.
 PARTS = {
-    "accuracy": ["--k", "3,5,8", "--placement", "inside,ends"],
+    "accuracy": ["--k", "3,5,8", "--placement", "inside,ends", "--methods", "fusion,maml,protonet,network"],
+    "methods": ["--k", "5"],
     "ablation": ["--k", "3,5,8", "--methods", "ablation"],
     "suggestions": ["--k", "3,5", "--suggestions"],
 }

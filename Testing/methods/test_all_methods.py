@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.special import logit
 
 from MetaSegmentLib import Cancelled, Settings, adapt, segment
 from MetaSegmentLib.episode import EXPERTS
@@ -110,6 +112,20 @@ def test_progress_tells_stages_and_time_left(scan):
     ]
     assert all(0 <= done <= total for _, done, total, _ in told)
     assert all(eta is None or eta >= 0 for *_, eta in told)
+
+
+def test_a_temperature_changes_probabilities_but_no_label(scan, monkeypatch):
+    found = {}
+    for temperature in (1.0, 3.0):
+        monkeypatch.setitem(METHODS, "network", replace(METHODS["network"], temperature=temperature))
+        found[temperature] = run(scan, "network")
+    assert np.array_equal(found[1.0].labels, found[3.0].labels)
+    open_to_doubt = (found[3.0].probabilities[1] > 0.1) & (found[3.0].probabilities[1] < 0.9)
+    open_to_doubt[PAINTED] = False
+    hot, cold = (logit(found[t].probabilities[1][open_to_doubt].astype(float)) for t in (3.0, 1.0))
+    np.testing.assert_allclose(3 * hot, cold, atol=0.2, rtol=0.05)
+    assert found[3.0].uncertainty.sum() > found[1.0].uncertainty.sum()
+    assert found[3.0].estimated_dice[1] < found[1.0].estimated_dice[1]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -48,6 +48,8 @@ class MethodInfo:
         title: what a user reads in a list.
         summary: one sentence for help pages.
         weights: names of the shipped weights it uses.
+        temperature: its logits are divided by this, which changes no label but makes its probabilities those that
+            were met on held-out training volumes (Guo et al., ICML 2017).
     """
 
     name: str
@@ -55,6 +57,7 @@ class MethodInfo:
     summary: str
     weights: tuple[str, ...]
     _maker: tuple[str, str, tuple[str, ...]]
+    temperature: float = 1.0
 
     def make(self) -> Method:
         """The method itself; loads what it needs."""
