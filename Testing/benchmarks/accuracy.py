@@ -3,8 +3,8 @@
     python Testing/benchmarks/accuracy.py --data FOLDER... --work SCRATCH --jobs 2
 
 runs ``metasegment evaluate`` four times and writes ``accuracy``, ``methods``, ``ablation`` and ``suggestions`` as JSON,
-Markdown (for the README) and PNG to ``Testing/benchmarks/results/``. Records of all cases stay in the scratch folder: the same
-command goes on where it was interrupted. Not collected by pytest: it takes hours.
+Markdown (for the README) and PNG to ``Testing/benchmarks/results/``. Records of all cases stay in the scratch folder:
+the same command goes on where it was interrupted. Not collected by pytest: it takes hours.
 """
 
 from __future__ import annotations
