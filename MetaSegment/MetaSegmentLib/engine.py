@@ -24,6 +24,8 @@ from .settings import Result, Settings
 from .support import find_support
 from .volume import Volume, check_volume
 
+_ENDED = -1.0
+"""A structure has ended where all logits of a slice are below this."""
 # Experts work side by side; more threads than this gain nothing, since parts of their work take turns.
 _WORKERS = min(4, os.cpu_count() or 1)
 
@@ -204,13 +206,21 @@ def _detail(assignment: Assignment, value: int, episode: Episode, method: Adapte
 
 
 def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:
-    """Slice index → (GRID, GRID) logits of all slices of the region but the ``painted`` ones."""
+    """Slice index → (GRID, GRID) logits of the slices of the region but the ``painted`` ones.
+
+    Slices beyond the end of the structure are not computed, and so are missing.
+    """
     region = structure.episode.region
-    wanted = tuple(region.queries if painted else range(region.start, region.stop))
     found: dict[int, Stack] = {}
     if not painted and (again := structure.method.left_out()) is not None:
         found = dict(zip(structure.episode.left_out().slices, again, strict=True))
-    rest = tuple(index for index in wanted if index not in found)
-    if rest:
-        found |= dict(zip(rest, structure.method.predict(rest), strict=True))
+    inner = region.near if painted else (i for i in range(region.start, region.stop) if i not in found)
+    found |= _ask(structure, tuple(inner))
+    for rest, inwards in zip(region.far if painted else (), (1, -1), strict=False):
+        if rest and found[rest[0] + inwards].max() > _ENDED:
+            found |= _ask(structure, rest)
     return found
+
+
+def _ask(structure: _Structure, slices: tuple[int, ...]) -> dict[int, Stack]:
+    return dict(zip(slices, structure.method.predict(slices), strict=True)) if slices else {}

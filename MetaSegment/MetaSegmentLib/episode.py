@@ -172,10 +172,12 @@ class Episode:
         blind._hidden = experts
         return blind
 
-    def prepare(self) -> None:
-        """Work out everything that :meth:`queries` and :meth:`left_out` will be asked, in parallel."""
+    def prepare(self, slices: tuple[int, ...] | None = None) -> None:
+        """Work out in parallel what :meth:`left_out` will be asked, and :meth:`queries` for ``slices``: by default
+        those that are looked at in any case."""
         region = self.region
-        wanted = [(region.support, region.queries), *((others, (index,)) for index, others in self._left_out())]
+        asked = region.near if slices is None else slices
+        wanted = [(region.support, asked), *((others, (index,)) for index, others in self._left_out())]
         missing = [(support, new) for support, targets in wanted if (new := self._missing(support, targets))]
         if not missing:
             return
@@ -189,7 +191,10 @@ class Episode:
 
     def queries(self, slices: tuple[int, ...] | None = None) -> Evidence:
         """Evidence for unpainted slices of the region (all of them by default), from all painted ones."""
-        return self._evidence(self.region.support, self.region.queries if slices is None else slices)
+        asked = self.region.queries if slices is None else slices
+        if self._missing(self.region.support, asked):
+            self.prepare(asked)
+        return self._evidence(self.region.support, asked)
 
     def left_out(self, slices: tuple[int, ...] | None = None) -> Evidence:
         """Evidence for painted slices (all of them by default), each from the other painted ones.

@@ -31,6 +31,10 @@ DISTANCE_LIMIT = 30.0
 BORDER_SHARE = 0.75
 """A structure painted within this share of a gap from the volume's border is taken to go on beyond it."""
 
+NEAR_SHARE = 0.6
+"""Of a gap: how far beyond the outermost painted slices the structure is looked for in any case, since half a gap is
+where the end of a structure that was painted evenly lies."""
+
 # Slices resampled at once: bounds the memory that a large volume takes.
 _CHUNK = 16
 
@@ -137,6 +141,19 @@ class Region:
     def queries(self) -> tuple[int, ...]:
         """All other slices that are worked on."""
         return tuple(i for i in range(self.start, self.stop) if i not in self.distances)
+
+    @property
+    def near(self) -> tuple[int, ...]:
+        """The queries that are always looked at: up to NEAR_SHARE of a gap beyond the outermost painted slices."""
+        reach = math.ceil(NEAR_SHARE * self.gap)
+        first, last = self.support[0] - reach, self.support[-1] + reach
+        return tuple(i for i in self.queries if first <= i <= last)
+
+    @property
+    def far(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The other queries, below and above, each from the inside outwards."""
+        rest = sorted({*self.queries} - {*self.near})
+        return tuple(i for i in reversed(rest) if i < self.support[0]), tuple(i for i in rest if i > self.support[0])
 
     def image(self, index: int) -> Stack:
         """(GRID, GRID) image of a slice; beyond the region the nearest one."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.structures import painted, region_of, structures
-from MetaSegmentLib import Settings, segment
+from MetaSegmentLib import Settings, adapt, segment
 from MetaSegmentLib.episode import EXPERTS, Episode
 from MetaSegmentLib.evaluation.protocol import dice
 
@@ -110,3 +110,22 @@ def a_structure():
     mask = sum(g**2 for g in grid) + 0.2 * bumps / bumps.std() < 1
     image = gaussian_filter(mask * 100.0, 1) + 15 * random.standard_normal(shape)
     return check_volume(image, (1.0, 2.5, 1.2)), mask, 1, [7, 10, 14]
+
+
+@pytest.mark.parametrize(("slices", "extent"), [([22, 37], (20, 40)), ([18, 44], (0, 63))])
+def test_slices_far_beyond_the_end_are_not_computed(slices, extent):
+    z, y, x = np.indices((63, 40, 40))
+    mask = (np.hypot(y - 20, x - 14 - 0.2 * z) < 9) & (z >= extent[0]) & (z < extent[1])
+    image = 100.0 * mask + np.random.default_rng(0).normal(0, 5, mask.shape)
+    labels = np.zeros(mask.shape, np.uint8)
+    labels[slices] = mask[slices]
+    adapted = adapt(image, labels, settings=Settings(method="network"))
+    episode = adapted._structures[0].episode
+    near, far = {*episode.region.near}, {*episode.region.far[0], *episode.region.far[1]}
+    assert far and not far & near and far | near == {*episode.region.queries}
+    result = adapted.predict().labels == 1
+    computed = {index for index, *_ in episode._kept}
+    if extent == (0, 63):
+        assert far <= computed and result[list(far)].any((1, 2)).all(), "where it goes on it is followed for a gap"
+    else:
+        assert near <= computed and not far & computed
