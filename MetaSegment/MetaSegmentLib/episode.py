@@ -178,13 +178,13 @@ class Episode:
         region = self.region
         asked = region.near if slices is None else slices
         wanted = [(region.support, asked), *((others, (index,)) for index, others in self._left_out())]
-        missing = [(support, new) for support, targets in wanted if (new := self._missing(support, targets))]
+        missing = [(support, left) for support, targets in wanted if (left := self._missing(support, targets))]
         if not missing:
             return
-        slices = sorted({index for _, targets in missing for index in targets})
+        new = {index for _, targets in missing for index in targets}
         steps = self._propagation.steps(missing)
         tasks: list[Callable[[], object]] = [partial(self._propagation.step, *step) for step in steps]
-        tasks += [partial(self._pixels.describe, index) for index in sorted({*slices, *region.support})]
+        tasks += [partial(self._pixels.describe, index) for index in sorted({*new, *region.support})]
         run_all("reading the slices", tasks, self._progress, self._workers)
         learn = [partial(self._compute, support, targets) for support, targets in missing]
         run_all("learning from the paint", learn, self._progress, self._workers)

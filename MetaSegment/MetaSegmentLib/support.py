@@ -144,7 +144,7 @@ def _slice_axis(paint: NDArray[np.bool_]) -> int:
 def _contradicts(paint: NDArray[np.bool_], axis: int, found: int) -> bool:
     """Whether paint is sheets across ``found`` beyond doubt, so that across ``axis`` there would be slivers only."""
     sheets = np.moveaxis(paint, found, 0)
-    slivers = np.moveaxis(paint, axis, 0).any(axis=(1, 2))
+    slivers: NDArray[np.bool_] = np.asarray(np.moveaxis(paint, axis, 0).any(axis=(1, 2)))
     apart = not np.logical_and(sheets[1:], sheets[:-1]).any() and not sheets.any(axis=(1, 2)).all()
     return apart and bool(slivers.all()) and len(slivers) > _SLIVERS
 
