@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # ITK's own pool of threads may crash the interpreter at exit; this has to stand before SimpleITK is imported.
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
+    _say_what_can_be_said()
     arguments = _parser().parse_args(argv)
     try:
         with _terminable(), warnings.catch_warnings():
@@ -51,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         hint = "run it again with --verbose to see where."
         return _say(f"Something unexpected went wrong ({type(error).__name__}); {hint}", FAILED, arguments.verbose)
+
+
+def _say_what_can_be_said() -> None:
+    """A terminal that knows ASCII only gets question marks for other characters, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:

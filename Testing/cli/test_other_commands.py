@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -125,3 +126,16 @@ def test_stderr_stays_empty_when_nobody_watches_or_quiet_is_asked_for(
     said = capsys.readouterr()
     assert said.err == ""
     assert bool(said.out) != bool(options)
+
+
+def test_a_terminal_that_knows_ascii_only_is_enough(repository: Path) -> None:
+    """Titles and tables hold characters beyond ASCII."""
+    code = "import sys; from MetaSegmentLib.cli import main; sys.exit(main(['methods']))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository / "MetaSegment",
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0 and "?" in run.stdout and not run.stderr
