@@ -129,8 +129,8 @@ def test_stderr_stays_empty_when_nobody_watches_or_quiet_is_asked_for(
 
 
 def test_a_terminal_that_knows_ascii_only_is_enough(repository: Path) -> None:
-    """Titles and tables hold characters beyond ASCII."""
-    code = "import sys; from MetaSegmentLib.cli import main; sys.exit(main(['methods']))"
+    """Help and tables hold characters beyond ASCII."""
+    code = "from MetaSegmentLib.cli import main; main(['segment', '--help'])"
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=repository / "MetaSegment",
