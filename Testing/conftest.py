@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Before anything imports slicer or SimpleITK: with ITK's own thread pool the interpreter may crash at exit.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
