@@ -26,7 +26,7 @@ ALLOWED = {
 
 # From the ground up; a package's own name stands for all its files.
 FLOORS = (
-    ("errors", "progress", "settings", "version", "device", "dependencies", "terminal"),
+    ("errors", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
     ("volume", "support", "region"),
     ("shape", "propagation", "registration", "growing", "pixels", "episode", "networks", "weights"),
     ("runtime", "transfer"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import WeightsError
+from .replacing import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,14 +59,10 @@ def store(name: str, tensors: dict[str, Tensor], folder: Path = FOLDER) -> None:
     content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
     known = _checksums(folder) if (folder / _CHECKSUMS).exists() else {}
     known[name] = hashlib.sha256(content).hexdigest()
-    _replace(folder / f"{name}.safetensors", content)
-    _replace(folder / _CHECKSUMS, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    with replacing(folder / f"{name}.safetensors") as waiting:
+        waiting.write_bytes(content)
+    with replacing(folder / _CHECKSUMS) as waiting:
+        waiting.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _checksums(folder: Path) -> dict[str, str]:

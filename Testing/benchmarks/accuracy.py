@@ -22,6 +22,7 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 
 from MetaSegmentLib import cli  # noqa: E402
 from MetaSegmentLib.evaluation.layout import FOOTNOTE, overview  # noqa: E402
+from MetaSegmentLib.replacing import replacing  # noqa: E402
 
 # What each part asks of the command; options on this script's command line come after and win.
 PARTS = {
@@ -65,15 +66,13 @@ def collect(part: str, work: Path, output: Path) -> None:
 
 def put(source: Path, target: Path) -> None:
     if source.exists():
-        waiting = target.with_name(target.name + ".part")
-        shutil.copyfile(source, waiting)
-        os.replace(waiting, target)
+        with replacing(target) as waiting:
+            shutil.copyfile(source, waiting)
 
 
 def write(target: Path, text: str) -> None:
-    waiting = target.with_name(target.name + ".part")
-    waiting.write_text(text, encoding="utf-8")
-    os.replace(waiting, target)
+    with replacing(target) as waiting:
+        waiting.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,13 +29,14 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 from MetaSegmentLib import MetaSegmentError, Settings, adapt, segment  # noqa: E402
 from MetaSegmentLib.evaluation.measure import Measured  # noqa: E402
 from MetaSegmentLib.evaluation.protocol import paint, painted_slices, query_dice  # noqa: E402
+from MetaSegmentLib.replacing import replacing  # noqa: E402
 
 REGION = (40, 128, 128)
 CT = (400, 512, 512)
 PAINTED = 5
 SPACING = (2.0, 1.0, 1.0)
 # What each may take on two cores, start-up not counted.
-LIMIT_SECONDS = {"protonet": 3.0, "maml": 30.0, "fusion": 30.0}
+LIMIT_SECONDS = {"protonet": 2.0, "maml": 10.0, "fusion": 10.0}
 LIMIT_UPDATE = 0.5
 DEPTHS = (20, 40, 80)
 
@@ -146,11 +147,9 @@ def main() -> None:
         print(method, json.dumps(methods[method], indent=1), flush=True)
 
     about = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    waiting = arguments.output.with_suffix(".part")
-    waiting.write_text(
-        json.dumps({"about": about, "region": REGION, "methods": methods}, indent=1) + "\n", encoding="utf-8"
-    )
-    os.replace(waiting, arguments.output)
+    found = {"about": about, "region": REGION, "methods": methods}
+    with replacing(arguments.output) as waiting:
+        waiting.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

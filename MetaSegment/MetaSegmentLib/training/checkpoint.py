@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import InputError
+from ..replacing import replacing
 
 FILE = "state.safetensors"
 
@@ -41,9 +41,8 @@ class Checkpoint:
         for number, state in self.optimiser.items():
             tensors |= {f"optimiser/{number}/{name}": torch.as_tensor(value) for name, value in state.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        temporary = folder / "state.part"
-        save_file(tensors, temporary, metadata={name: json.dumps(value) for name, value in self.about.items()})
-        os.replace(temporary, folder / FILE)
+        with replacing(folder / FILE) as waiting:
+            save_file(tensors, waiting, metadata={name: json.dumps(value) for name, value in self.about.items()})
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint | None:

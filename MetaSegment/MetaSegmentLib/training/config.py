@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError, SettingsError
+from ..replacing import replacing
 
 SHIPPED = Path(__file__).with_name("default.toml")
 NAME = "config.toml"
@@ -149,9 +150,8 @@ def write_config(folder: Path, tables: Mapping[str, Any]) -> None:
             lines += [f"{key} = {json.dumps(item)}" for key, item in asdict(one).items() if key != "stage"]
             lines.append("")
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{NAME}.part"
-    temporary.write_text("\n".join(lines), encoding="utf-8")
-    temporary.replace(folder / NAME)
+    with replacing(folder / NAME) as waiting:
+        waiting.write_text("\n".join(lines), encoding="utf-8")
 
 
 def _read(path: Path) -> Table:

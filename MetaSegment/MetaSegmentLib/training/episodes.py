@@ -5,7 +5,6 @@ One safetensors file an episode, so that any number of processes can write and r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..episode import Episode
 from ..region import GRID, Region, make_region, resize
+from ..replacing import replacing
 from .config import EpisodeSettings
 from .tasks import Task, TaskMaker
 
@@ -72,9 +72,8 @@ def write_episodes(
             while episode is None:
                 task = maker.make(random)
                 episode = make_episode(task, random, settings)
-            temporary = path.with_suffix(f".{os.getpid()}.part")
-            save_file(vars(episode), temporary, metadata={"source": task.source})
-            os.replace(temporary, path)
+            with replacing(path) as waiting:
+                save_file(vars(episode), waiting, metadata={"source": task.source})
         told(number)
 
 
