@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from .settings import SuggestedSlice
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 SUGGESTIONS = 5
 _LEAST_SHARE = 0.02
 """A slice with less than this share of the best one's score is not worth suggesting."""
+_SLOPE = 1.35
+_SCARCITY = 3.5
+"""See :func:`estimate_dice`."""
 _DICE_IN_DOUBT = 0.7
 """Dice, about, of the slices that are worth suggesting."""
 
@@ -32,18 +36,23 @@ def expected_dice(probability: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[f
     return 2 * inside, float(probability.sum(dtype=np.float64)) + float(mask.sum())
 
 
-def estimate_dice(episode: Episode, promised: float) -> float | None:
+def estimate_dice(episode: Episode, promised: float, optimism: float) -> float | None:
     """Expected Dice of one structure over the unpainted slices; None with one painted slice.
 
-    It is what calibrated probabilities promise. On held-out training volumes neither the Dice of the painted slices
-    predicted from one another nor their number added to it.
+    Probabilities that are right on average still promise too much where things go wrong, and the more so the fewer
+    slices are painted: logit(Dice) = a · logit(promised) − b / n² − optimism for n painted slices, a and b fitted on
+    200 tasks of held-out training volumes. The Dice of the painted slices, predicted from one another, serves as well
+    as their number there but adds nothing to it.
 
     Args:
         promised: the Dice that the probabilities promise by themselves, see :func:`expected_dice`.
+        optimism: of the method, see ``Trust``.
     """
-    if len(episode.region.filled) < 2:
+    painted = len(episode.region.filled)
+    if painted < 2:
         return None
-    return round(promised, 4)
+    score = _SLOPE * logit(np.clip(promised, 0, 1)) - _SCARCITY / painted**2 - optimism
+    return round(float(expit(score)), 4)
 
 
 def expected_gain(probability: NDArray[Any], mask: NDArray[np.bool_]) -> float:

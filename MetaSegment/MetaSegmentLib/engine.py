@@ -168,14 +168,16 @@ class Adapted:
         volume, support = self._assignment.volume, self._assignment.support
         progress = self._assignment.tools.progress
         values = values or support.values
-        heat = self._assignment.method.temperature
-        patches = {s.value: Patch(s.episode.region, _logits(s, painted), s.detail, heat) for s in self._structures}
+        trust = self._assignment.method.trust
+        patches = {
+            s.value: Patch(s.episode.region, _logits(s, painted), s.detail, trust.temperature) for s in self._structures
+        }
         whole = assemble(volume, support, values, patches, painted, progress)
         estimated: dict[int, float | None] = dict.fromkeys(values)
         if painted:
             for structure in self._structures:
                 promised = whole.promised[structure.value]
-                estimated[structure.value] = advice.estimate_dice(structure.episode, promised)
+                estimated[structure.value] = advice.estimate_dice(structure.episode, promised, trust.optimism)
         gap = max(s.episode.region.gap for s in self._structures)
         suggested = advice.suggest(whole.doubt, painted, support.axis, gap)
         seconds = {**progress.seconds, "total": self._seconds + time.monotonic() - start}

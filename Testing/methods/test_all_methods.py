@@ -13,7 +13,7 @@ from scipy.special import logit
 from MetaSegmentLib import Cancelled, Settings, adapt, segment
 from MetaSegmentLib.episode import EXPERTS
 from MetaSegmentLib.evaluation.protocol import dice, paint, query_dice
-from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.methods import METHODS, Trust
 
 SPACING = (3.0, 1.0, 1.0)
 PAINTED = [4, 9, 14]
@@ -117,7 +117,7 @@ def test_progress_tells_stages_and_time_left(scan):
 def test_a_temperature_changes_probabilities_but_no_label(scan, monkeypatch):
     found = {}
     for temperature in (1.0, 3.0):
-        monkeypatch.setitem(METHODS, "network", replace(METHODS["network"], temperature=temperature))
+        monkeypatch.setitem(METHODS, "network", replace(METHODS["network"], trust=Trust(temperature)))
         found[temperature] = run(scan, "network")
     assert np.array_equal(found[1.0].labels, found[3.0].labels)
     open_to_doubt = (found[3.0].probabilities[1] > 0.1) & (found[3.0].probabilities[1] < 0.9)

@@ -40,6 +40,21 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
+class Trust:
+    """What makes the word of a method good; fitted on held-out training volumes.
+
+    Attributes:
+        temperature: logits are divided by this, which changes no label but makes probabilities those that were met
+            (Guo et al., ICML 2017).
+        optimism: how far the Dice that its probabilities promise is above the true one with many painted slices, on
+            the scale of logits; see ``advice.estimate_dice``.
+    """
+
+    temperature: float = 1.0
+    optimism: float = 0.5
+
+
+@dataclass(frozen=True)
 class MethodInfo:
     """An entry of the registry.
 
@@ -48,8 +63,7 @@ class MethodInfo:
         title: what a user reads in a list.
         summary: one sentence for help pages.
         weights: names of the shipped weights it uses.
-        temperature: its logits are divided by this, which changes no label but makes its probabilities those that
-            were met on held-out training volumes (Guo et al., ICML 2017).
+        trust: how its probabilities are to be read.
     """
 
     name: str
@@ -57,7 +71,7 @@ class MethodInfo:
     summary: str
     weights: tuple[str, ...]
     _maker: tuple[str, str, tuple[str, ...]]
-    temperature: float = 1.0
+    trust: Trust = Trust()
 
     def make(self) -> Method:
         """The method itself; loads what it needs."""
@@ -66,8 +80,10 @@ class MethodInfo:
         return maker(*arguments)
 
 
-_OVERCONFIDENT = 1.5
-"""Temperature of networks by themselves: .5 promised is .5 met, but .99 is less; alike for all but the cosine."""
+# Networks by themselves are overconfident: .5 promised is .5 met, but .99 is less.
+_NETWORK = Trust(1.5, 1.0)
+_PROTOTYPES = Trust(1.5, 1.2)
+_EXPERTS = Trust(1.0, -0.2)
 
 _ALL = (
     MethodInfo(
@@ -83,7 +99,7 @@ _ALL = (
         "A few gradient steps on the painted slices from meta-learned weights (Finn et al. 2017).",
         ("maml",),
         ("maml", "Maml", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "protonet",
@@ -91,7 +107,7 @@ _ALL = (
         "Compares every pixel with prototypes of the painted classes, Euclidean distance (Snell et al. 2017); instant.",
         ("base",),
         ("protonet", "make", ()),
-        _OVERCONFIDENT,
+        _PROTOTYPES,
     ),
     MethodInfo(
         "protonet-cosine",
@@ -99,7 +115,7 @@ _ALL = (
         "ProtoNet with the cosine as distance (Wang et al. 2019).",
         ("base",),
         ("protonet", "make", ("cosine",)),
-        1.75,
+        Trust(1.75, 1.7),
     ),
     MethodInfo(
         "protonet-global",
@@ -107,7 +123,7 @@ _ALL = (
         "ProtoNet with a single prototype a class, as first published.",
         ("base",),
         ("protonet", "make", ("euclidean", "global")),
-        _OVERCONFIDENT,
+        _PROTOTYPES,
     ),
     MethodInfo(
         "protonet-position",
@@ -115,7 +131,7 @@ _ALL = (
         "ProtoNet whose local prototypes count by how near they lie (Yu et al. 2021).",
         ("base",),
         ("protonet", "make", ("euclidean", "position")),
-        _OVERCONFIDENT,
+        _PROTOTYPES,
     ),
     MethodInfo(
         "matching",
@@ -123,7 +139,7 @@ _ALL = (
         "Every pixel takes the label of the painted pixels that it resembles (Vinyals et al. 2016).",
         ("matching",),
         ("matching", "make", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "ridge",
@@ -131,7 +147,7 @@ _ALL = (
         "A ridge regression on meta-learned features, solved in closed form on the painted slices (Bertinetto 2019).",
         ("ridge",),
         ("ridge", "make", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "fomaml",
@@ -139,7 +155,7 @@ _ALL = (
         "MAML meta-trained without second derivatives (Finn et al. 2017).",
         ("fomaml",),
         ("maml", "Maml", ("fomaml",)),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "reptile",
@@ -147,7 +163,7 @@ _ALL = (
         "Gradient steps from weights that were moved towards those of many tasks (Nichol et al. 2018).",
         ("reptile",),
         ("maml", "Maml", ("reptile",)),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "anil",
@@ -155,7 +171,7 @@ _ALL = (
         "MAML whose gradient steps change the network's head only (Raghu et al. 2020).",
         ("anil",),
         ("maml", "anil", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "transfer-head",
@@ -163,7 +179,7 @@ _ALL = (
         "Pre-trained features, a head trained on the painted slices; no meta-learning.",
         ("base",),
         ("transfer", "frozen", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "transfer",
@@ -171,7 +187,7 @@ _ALL = (
         "Pre-trained features, a head and then the whole network trained on the painted slices; no meta-learning.",
         ("base",),
         ("transfer", "tuned", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "scratch",
@@ -179,6 +195,7 @@ _ALL = (
         "The same network trained on the painted slices alone, from random weights: what meta-learning has to beat.",
         (),
         ("transfer", "scratch", ()),
+        Trust(1.0, 1.2),
     ),
     MethodInfo(
         "network",
@@ -186,7 +203,7 @@ _ALL = (
         "The trained network as it is: what adaptation has to beat.",
         ("base",),
         ("direct", "Direct", ()),
-        _OVERCONFIDENT,
+        _NETWORK,
     ),
     MethodInfo(
         "experts",
@@ -194,6 +211,7 @@ _ALL = (
         "The four experts below with fixed weights: what meta-learning has to beat.",
         (),
         ("fused", "ExpertsOnly", ()),
+        _EXPERTS,
     ),
     MethodInfo(
         "shape",
@@ -201,6 +219,7 @@ _ALL = (
         "Interpolates the painted outlines; does not look at the image.",
         (),
         ("single", "SingleExpert", ("shape",)),
+        Trust(1.0, -0.7),
     ),
     MethodInfo(
         "propagation",
@@ -208,6 +227,7 @@ _ALL = (
         "Carries the painted outlines from slice to slice by image registration.",
         (),
         ("single", "SingleExpert", ("propagation",)),
+        Trust(1.0, -0.9),
     ),
     MethodInfo(
         "grow",
@@ -215,6 +235,7 @@ _ALL = (
         "Slicer's Grow from seeds on the working grid, with seeds made from the painted slices.",
         (),
         ("single", "SingleExpert", ("grow",)),
+        Trust(1.0, -1.6),
     ),
     MethodInfo(
         "pixels",
@@ -244,6 +265,7 @@ ABLATIONS: dict[str, MethodInfo] = {
         "The default without one of its parts, to learn what that part is worth.",
         () if part == "networks" else METHODS["fusion"].weights,
         ("fused", *maker),
+        _EXPERTS if part == "networks" else METHODS["fusion"].trust,
     )
     for part, maker in _PARTS.items()
 }
