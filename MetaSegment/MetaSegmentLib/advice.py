@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from .settings import SuggestedSlice
-
-if TYPE_CHECKING:
-    from .episode import Episode
 
 SUGGESTIONS = 5
 _LEAST_SHARE = 0.02
@@ -36,19 +33,19 @@ def expected_dice(probability: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[f
     return 2 * inside, float(probability.sum(dtype=np.float64)) + float(mask.sum())
 
 
-def estimate_dice(episode: Episode, promised: float, optimism: float) -> float | None:
-    """Expected Dice of one structure over the unpainted slices; None with one painted slice.
+def estimate_dice(promised: float, painted: int, optimism: float) -> float | None:
+    """Expected Dice of one structure over the unpainted slices, within [0, 1]; None with one painted slice.
 
     Probabilities that are right on average still promise too much where things go wrong, and the more so the fewer
-    slices are painted: logit(Dice) = a · logit(promised) − b / n² − optimism for n painted slices, a and b fitted on
+    slices are painted: logit(Dice) = a · logit(promised) − b / n² − optimism, n slices painted, a and b fitted on
     200 tasks of held-out training volumes. The Dice of the painted slices, predicted from one another, serves as well
     as their number there but adds nothing to it.
 
     Args:
         promised: the Dice that the probabilities promise by themselves, see :func:`expected_dice`.
+        painted: slices on which the structure is painted.
         optimism: of the method, see ``Trust``.
     """
-    painted = len(episode.region.filled)
     if painted < 2:
         return None
     score = _SLOPE * logit(np.clip(promised, 0, 1)) - _SCARCITY / painted**2 - optimism

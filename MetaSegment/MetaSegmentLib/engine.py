@@ -177,7 +177,8 @@ class Adapted:
         if painted:
             for structure in self._structures:
                 promised = whole.promised[structure.value]
-                estimated[structure.value] = advice.estimate_dice(structure.episode, promised, trust.optimism)
+                filled = len(structure.episode.region.filled)
+                estimated[structure.value] = advice.estimate_dice(promised, filled, trust.optimism)
         gap = max(s.episode.region.gap for s in self._structures)
         suggested = advice.suggest(whole.doubt, painted, support.axis, gap)
         seconds = {**progress.seconds, "total": self._seconds + time.monotonic() - start}

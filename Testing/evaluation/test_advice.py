@@ -1,4 +1,4 @@
-"""Which slices are suggested."""
+"""How good a result is thought to be, and which slices are suggested."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import advice
+
+
+def test_the_estimate_grows_with_what_is_promised_and_with_the_paint():
+    assert advice.estimate_dice(0.9, 1, 0.5) is None
+    grid = [[advice.estimate_dice(promised, painted, 0.5) for painted in (2, 3, 5, 8)] for promised in (0.5, 0.8, 0.95)]
+    assert (np.diff(grid, axis=0) > 0).all() and (np.diff(grid, axis=1) > 0).all()
+    assert advice.estimate_dice(0.9, 5, 1.0) < advice.estimate_dice(0.9, 5, 0.5)
+    # Rounding may carry a sum just past the ends.
+    assert advice.estimate_dice(1 + 1e-12, 5, 0.5) == 1 and advice.estimate_dice(-1e-12, 5, 0.5) == 0
 
 
 def test_the_expected_gain_is_the_gain_in_dice_when_probabilities_hold():
