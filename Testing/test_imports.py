@@ -28,7 +28,7 @@ ALLOWED = {
 FLOORS = (
     ("errors", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
     ("volume", "support", "region"),
-    ("shape", "propagation", "registration", "growing", "pixels", "episode", "networks", "weights"),
+    ("shape", "propagation", "registration", "growing", "pixels", "evidence", "episode", "networks", "weights"),
     ("runtime", "transfer"),
     ("fusion",),
     ("methods",),

@@ -7,123 +7,19 @@ this file, so a network is used exactly as it was trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .evidence import SCALES, Evidence, SliceEvidence
 from .growing import GrowFromSeeds
 from .pixels import PixelClassifier
 from .progress import Progress, run_all
 from .propagation import ContourPropagation
-from .region import GRID, Region, Stack
+from .region import Region, Stack
 from .shape import ShapeInterpolation
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How an expert's answer is read: as the logit ``factor · answer + offset``, and by a network as
-    ``answer / divisor``. Works on arrays and tensors alike."""
-
-    factor: float = 1.0
-    offset: float = 0.0
-    divisor: float = 1.0
-
-    def logit(self, answer: Any) -> Any:
-        return self.factor * answer + self.offset
-
-    def shown(self, answer: Any) -> Any:
-        return answer / self.divisor
-
-    def logit_of_shown(self, shown: Any) -> Any:
-        return self.factor * self.divisor * shown + self.offset
-
-
-SCALES = {
-    "shape": Scale(0.5, divisor=10),
-    "propagation": Scale(0.5, divisor=10),
-    "grow": Scale(6, offset=-3),
-    "pixels": Scale(divisor=4),
-}
-
-EXPERTS = tuple(SCALES)
-"""Names of the experts that need no learning; a channel of the network is called after each."""
-
-CHANNELS = (
-    "image below",
-    "image",
-    "image above",
-    "shape",
-    "propagation",
-    "grow below",
-    "grow",
-    "grow above",
-    "pixels",
-    "painted image 1",
-    "painted shape 1",
-    "painted image 2",
-    "painted shape 2",
-    "distance 1",
-    "distance 2",
-    "outside",
-    "anisotropy",
-    "painted slices",
-)
-"""What a network sees of a slice; see :attr:`Evidence.inputs`."""
-
-IMAGE_CHANNELS = (0, 1, 2, 9, 11)
-"""Channels that hold intensities."""
-
-
-def lies_inside(inputs: Any) -> Any:
-    """(N,) whether slices lie between the painted slices they are predicted from; inputs (N, channels, H, W).
-
-    An outermost painted slice, predicted from the others, lies beyond them and is still full of the structure. To
-    learn from that would teach a method to run past the ends, so only slices between serve to adapt and to calibrate.
-    """
-    return inputs[:, CHANNELS.index("outside"), 0, 0] < 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class SliceEvidence:
-    """What the experts say of one slice.
-
-    Attributes:
-        logits: expert name → (GRID, GRID) logits.
-        inputs: (len(CHANNELS), GRID, GRID) network inputs; half floats, since a tall volume has hundreds of slices.
-    """
-
-    logits: dict[str, Stack]
-    inputs: NDArray[np.float16]
-
-    def without(self, experts: Collection[str]) -> SliceEvidence:
-        """The same, had some experts said nothing: no logits, and zeros where a network sees them."""
-        if not experts:
-            return self
-        inputs = self.inputs.copy()
-        inputs[[place for place, name in enumerate(CHANNELS) if name.split()[0] in experts]] = 0
-        return SliceEvidence({name: one for name, one in self.logits.items() if name not in experts}, inputs)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the experts say of some slices, in the order of ``slices``."""
-
-    slices: tuple[int, ...]
-    parts: tuple[SliceEvidence, ...]
-
-    def logits(self, name: str) -> Stack:
-        """(T, GRID, GRID) logits of one expert."""
-        return _stack([part.logits[name] for part in self.parts], (GRID, GRID))
-
-    @property
-    def inputs(self) -> Stack:
-        """(T, len(CHANNELS), GRID, GRID) network inputs."""
-        return _stack([part.inputs for part in self.parts], (len(CHANNELS), GRID, GRID)).astype(np.float32)
 
 
 class Episode:
@@ -203,7 +99,7 @@ class Episode:
         """
         wanted = [(index, others) for index, others in self._left_out() if slices is None or index in slices]
         parts = [self._evidence(others, (index,)).parts[0] for index, others in wanted]
-        return Evidence(tuple(index for index, _ in wanted), tuple(parts))
+        return Evidence(self.region, tuple(index for index, _ in wanted), tuple(parts))
 
     def own(self) -> Evidence:
         """Evidence for each painted slice from all painted ones, itself included."""
@@ -249,15 +145,15 @@ class Episode:
             self._progress.check()
             self._compute(support, missing)
         found = (self._kept[self._key(support, target)] for target in targets)
-        return Evidence(targets, tuple(part.without(self._hidden) for part in found))
+        return Evidence(self.region, targets, tuple(part.without(self._hidden) for part in found))
 
     def _compute(self, support: tuple[int, ...], targets: tuple[int, ...]) -> None:
-        shape = self._shape.predict(support, targets)
-        propagation = self._propagation.predict(support, targets)
+        shape = self._shape.predict(support, targets).astype(np.float16)
+        propagation = self._propagation.predict(support, targets).astype(np.float16)
         last = self.region.depth - 1
         around = sorted({min(max(t + d, 0), last) for t in targets for d in (-1, 0, 1)})
-        grown = dict(zip(around, self._grow.predict(support, around), strict=True))
-        pixels = self._pixels.predict(support, targets)
+        grown = dict(zip(around, self._grow.predict(support, around).astype(np.float16), strict=True))
+        pixels = self._pixels.predict(support, targets).astype(np.float16)
         for place, target in enumerate(targets):
             answers = {
                 "grow below": grown[max(target - 1, 0)],
@@ -267,32 +163,15 @@ class Episode:
                 "propagation": propagation[place],
                 "pixels": pixels[place],
             }
-            inputs = self._channels(support, target, answers)
-            logits = {name: scale.logit(answers[name]) for name, scale in SCALES.items()}
-            self._kept[self._key(support, target)] = SliceEvidence(logits, inputs.astype(np.float16))
+            near = _nearest(support, target)
+            self._kept[self._key(support, target)] = SliceEvidence(answers, near, self._scalars(support, target, near))
 
-    def _channels(self, support: Sequence[int], target: int, answers: Mapping[str, Stack]) -> Stack:
-        """Network inputs of a slice; an answer is named after its channel and scaled as the expert it begins with."""
-        region = self.region
-        gap = region.gap_of(support)
-        near = _nearest(support, target)
-        painted: list[NDArray[Any]] = []
-        for index in near:
-            painted += [region.image(index), SCALES["shape"].shown(_known_distance(region, index))]
+    def _scalars(self, support: tuple[int, ...], target: int, near: tuple[int, int]) -> tuple[float, ...]:
+        gap = self.region.gap_of(support)
         outside = target < min(support) or target > max(support)
-        scalars = [
-            *((target - index) / gap for index in near),
-            float(outside),
-            np.log(region.anisotropy) / 2,
-            len(support) / 8,
-        ]
-        planes: list[NDArray[Any]] = [
-            *(region.image(target + d) for d in (-1, 0, 1)),
-            *(SCALES[name.split()[0]].shown(answers[name]) for name in CHANNELS if name in answers),
-            *painted,
-            *(np.full((GRID, GRID), np.clip(s, -3, 3), np.float32) for s in scalars),
-        ]
-        return np.stack(planes).astype(np.float32)
+        distances = ((target - index) / gap for index in near)
+        scalars = (*distances, float(outside), np.log(self.region.anisotropy) / 2, len(support) / 8)
+        return tuple(float(np.clip(scalar, -3, 3)) for scalar in scalars)
 
 
 def _nearest(support: Sequence[int], target: int) -> tuple[int, int]:
@@ -303,12 +182,3 @@ def _nearest(support: Sequence[int], target: int) -> tuple[int, int]:
         return below[-1], above[0]
     ordered = sorted(support, key=lambda i: abs(i - target))
     return ordered[0], ordered[min(1, len(ordered) - 1)]
-
-
-def _known_distance(region: Region, index: int) -> Stack:
-    distance = region.distances[index]
-    return np.full((GRID, GRID), -10.0, np.float32) if distance is None else distance
-
-
-def _stack(arrays: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)

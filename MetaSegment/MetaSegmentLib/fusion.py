@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from .episode import Episode, lies_inside
+from .episode import Episode
+from .evidence import lies_inside
 from .region import Stack
 
 REFIT_FROM = 5

@@ -13,7 +13,7 @@ from monai.losses.dice import DiceCELoss, DiceLoss
 from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor, nn
 
-from .episode import CHANNELS, SCALES
+from .evidence import CHANNELS, SCALES
 
 EMBEDDING = 16
 _WIDTHS = (16, 24, 32, 48, 64, 16)

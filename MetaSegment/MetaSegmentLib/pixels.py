@@ -7,6 +7,7 @@ position. Trees do not extrapolate, which is what makes position safe as a featu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,14 +70,24 @@ class PixelClassifier:
         return np.concatenate(rows), np.concatenate(truth)
 
     def describe(self, index: int) -> NDArray[np.float16]:
-        """(GRID * GRID, features) of a slice, without its position along the axis; half floats to save memory."""
+        """(GRID * GRID, features) of a slice, without intensities and positions; half floats to save memory."""
         if index not in self._features:
             self._features[index] = _describe(*(self._region.image(index + d) for d in (-1, 0, 1))).astype(np.float16)
         return self._features[index]
 
     def _rows(self, index: int) -> Stack:
-        z = np.full((GRID * GRID, 1), index, np.float32)
-        return np.concatenate([self.describe(index).astype(np.float32), z], axis=1)
+        """(GRID * GRID, features) of a slice, all of them."""
+        intensities = np.stack([self._region.image(index + d).ravel() for d in (-1, 0, 1)], axis=1)
+        halves = np.concatenate([intensities.astype(np.float16), self.describe(index), _in_plane()], axis=1)
+        along = np.full((GRID * GRID, 1), index, np.float32)
+        return np.concatenate([halves.astype(np.float32), along], axis=1)
+
+
+@cache
+def _in_plane() -> NDArray[np.float16]:
+    """(GRID * GRID, 3): where a pixel lies in its slice."""
+    y, x = (axis.ravel().astype(np.float32) / GRID - 0.5 for axis in np.indices((GRID, GRID)))
+    return np.stack([x, y, x * x + y * y], axis=1).astype(np.float16)
 
 
 def _describe(below: Stack, image: Stack, above: Stack) -> Stack:
@@ -87,11 +98,7 @@ def _describe(below: Stack, image: Stack, above: Stack) -> Stack:
         for s, mean in zip((1.5, 3.0), means, strict=True)
     ]
     down, across = sobel(blurred[0], 0), sobel(blurred[0], 1)
-    y, x = (axis.astype(np.float32) / GRID - 0.5 for axis in np.indices((GRID, GRID)))
     planes = [
-        below,
-        image,
-        above,
         *blurred,
         np.hypot(down, across),
         np.hypot(sobel(blurred[1], 0), sobel(blurred[1], 1)),
@@ -103,8 +110,5 @@ def _describe(below: Stack, image: Stack, above: Stack) -> Stack:
         across,
         gaussian_filter(below, 2.0),
         gaussian_filter(above, 2.0),
-        x,
-        y,
-        x * x + y * y,
     ]
     return np.stack([plane.ravel() for plane in planes], axis=1).astype(np.float32)

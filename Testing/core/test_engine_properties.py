@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from core.structures import painted, region_of, structures
 from MetaSegmentLib import Settings, adapt, segment
-from MetaSegmentLib.episode import EXPERTS, Episode
+from MetaSegmentLib.episode import Episode
 from MetaSegmentLib.evaluation.protocol import dice
+from MetaSegmentLib.evidence import EXPERTS
 
 SHAPE_ONLY = Settings(method="shape", device="cpu")
 

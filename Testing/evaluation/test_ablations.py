@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import Settings, adapt
-from MetaSegmentLib.episode import CHANNELS, EXPERTS
 from MetaSegmentLib.evaluation.protocol import paint, painted_slices, query_dice
+from MetaSegmentLib.evidence import CHANNELS, EXPERTS
 from MetaSegmentLib.methods import ABLATIONS, METHODS, find_method
 from MetaSegmentLib.methods.fused import FUSED_WEIGHTS
 
@@ -37,7 +37,7 @@ def test_a_hidden_expert_is_out_of_the_sum_and_of_the_channels(learned, expert):
     others = [n for n in range(len(CHANNELS)) if n not in shown]
     assert shown and not blind.inputs[:, shown].any()
     assert np.array_equal(blind.inputs[:, others], whole.inputs[:, others])
-    assert all(set(part.logits) == set(EXPERTS) - {expert} for part in blind.parts)
+    assert all({name.split()[0] for name in part.answers} == set(EXPERTS) - {expert} for part in blind.parts)
     assert whole.inputs[:, shown].any(), "the episode itself must not change"
 
 

@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import logit
 
 from MetaSegmentLib import Cancelled, Settings, adapt, segment
-from MetaSegmentLib.episode import EXPERTS
 from MetaSegmentLib.evaluation.protocol import dice, paint, query_dice
+from MetaSegmentLib.evidence import EXPERTS
 from MetaSegmentLib.methods import METHODS, Trust
 
 SPACING = (3.0, 1.0, 1.0)

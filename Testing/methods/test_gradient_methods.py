@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from MetaSegmentLib import weights
-from MetaSegmentLib.episode import CHANNELS, Episode
+from MetaSegmentLib.episode import Episode
+from MetaSegmentLib.evidence import CHANNELS
 from MetaSegmentLib.methods import METHODS, transfer
 from MetaSegmentLib.methods.adapting import HeadOnly
 from MetaSegmentLib.methods.gradient import HEAD, REPTILE_RATE, adaptable, inner_loop

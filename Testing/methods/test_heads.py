@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from MetaSegmentLib.episode import CHANNELS
+from MetaSegmentLib.evidence import CHANNELS
 from MetaSegmentLib.methods.embedded import Seen
 from MetaSegmentLib.methods.matching import MatchingHead, matching_logits
 from MetaSegmentLib.methods.protonet import ProtoNetHead

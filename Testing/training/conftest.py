@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from MetaSegmentLib.episode import CHANNELS
+from MetaSegmentLib.evidence import CHANNELS
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import write_image
 from MetaSegmentLib.region import GRID

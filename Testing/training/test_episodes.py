@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.episode import CHANNELS, Episode
+from MetaSegmentLib.episode import Episode
+from MetaSegmentLib.evidence import CHANNELS
 from MetaSegmentLib.region import GRID, make_region
 from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.config import EpisodeSettings

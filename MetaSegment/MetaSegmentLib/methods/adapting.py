@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..device import within_memory
-from ..episode import CHANNELS, Episode, lies_inside
+from ..episode import Episode
+from ..evidence import CHANNELS, lies_inside
 from ..networks import EMBEDDING, SliceNetwork
 from ..region import Stack
 from ..runtime import Tools

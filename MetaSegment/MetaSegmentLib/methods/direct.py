@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ..episode import Episode, Evidence
+from ..episode import Episode
+from ..evidence import Evidence
 from ..networks import SliceNetwork
 from ..region import Stack
 from ..runtime import Tools
@@ -53,4 +54,4 @@ class AdaptedNetwork:
         return self._left_out.of(evidence, lambda new: self._run(new, "checking on the painted slices"))
 
     def _run(self, evidence: Evidence, stage: str) -> Stack:
-        return self._tools.run(self._network, self.parameters, [part.inputs for part in evidence.parts], stage)
+        return self._tools.run(self._network, self.parameters, evidence, stage)

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..episode import CHANNELS, Episode, Evidence
+from ..episode import Episode
+from ..evidence import CHANNELS, Evidence
 from ..networks import SliceNetwork
 from ..region import GRID, Stack
 from ..runtime import Tools
@@ -104,10 +105,10 @@ class AdaptedHead:
 
     def predict(self, slices: tuple[int, ...]) -> Stack:
         def run(evidence: Evidence) -> Stack:
-            inputs: list[NDArray[Any]] = [part.inputs for part in evidence.parts]
+            inputs: Sequence[NDArray[Any]] = evidence
             if self._head.positional:
                 planes = (np.full((1, GRID, GRID), place) for place in self._places(evidence.slices))
-                inputs = [np.concatenate([one, plane]) for one, plane in zip(inputs, planes, strict=True)]
+                inputs = [np.concatenate([one, plane]) for one, plane in zip(evidence, planes, strict=True)]
             return self._tools.run(self._answer, dict(self._answer.named_parameters()), inputs, "predicting")
 
         return self._queries.of(self._episode.queries(slices), run)
@@ -131,8 +132,7 @@ class AdaptedHead:
         embedding = Embedding(self._network)
 
         def embed(evidence: Evidence) -> Stack:
-            inputs = [part.inputs for part in evidence.parts]
-            return self._tools.run(embedding, dict(embedding.named_parameters()), inputs, "adapting")
+            return self._tools.run(embedding, dict(embedding.named_parameters()), evidence, "adapting")
 
         evidence = self._evidence
         truth = np.stack([self._episode.region.mask(i) for i in evidence.slices]).astype(np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..episode import EXPERTS, Episode
+from ..episode import Episode
+from ..evidence import EXPERTS
 from ..fusion import Weights, combine, refit
 from ..region import Stack
 from ..runtime import Tools

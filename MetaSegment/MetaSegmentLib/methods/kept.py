@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..episode import Evidence, SliceEvidence
+from ..evidence import Evidence, SliceEvidence
 from ..region import Stack
 
 
@@ -25,7 +25,8 @@ class Kept:
         pairs = list(zip(evidence.slices, evidence.parts, strict=True))
         new = [(index, part) for index, part in pairs if not self._holds(index, part)]
         if new:
-            answers = compute(Evidence(tuple(index for index, _ in new), tuple(part for _, part in new)))
+            slices, parts = zip(*new, strict=True)
+            answers = compute(Evidence(evidence.region, slices, parts))
             self._kept |= {index: (part, one) for (index, part), one in zip(new, answers, strict=True)}
         return np.stack([self._kept[index][1] for index, _ in pairs])
 

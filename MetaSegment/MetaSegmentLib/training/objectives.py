@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from ..episode import lies_inside
+from ..evidence import lies_inside
 from ..methods.adapting import HeadOnly
 from ..methods.embedded import Head, Seen
 from ..methods.gradient import (
