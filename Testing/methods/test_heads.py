@@ -120,16 +120,16 @@ def test_position_weights_follow_their_formula():
     ]
     assert len(positions) == len(local_prototypes(torch.randn(2, 3, 48, 32), mask))
     weights = log_weights(torch.tensor([0.25]), (48, 32), positions).exp()
-    assert weights.shape == (1, 48, 32, 5) and torch.allclose(weights[..., 0], torch.tensor(GLOBAL_WEIGHT))
+    assert weights.shape == (1, 5, 48, 32) and torch.allclose(weights[:, 0], torch.tensor(GLOBAL_WEIGHT))
     z, y, x = positions[2].tolist()
     expected = np.exp(-((5 - y) ** 2 + (20 - x) ** 2) / (2 * SPREAD**2) - (0.25 - z) ** 2 / (2 * SLICE_SPREAD**2))
-    assert weights[0, 5, 20, 3].item() == pytest.approx(expected, rel=1e-5)
+    assert weights[0, 3, 5, 20].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_weighted_score_is_the_log_of_a_weighted_mean():
-    features, prototypes, weights = torch.randn(2, 5, 4, 4), torch.randn(3, 5), torch.randn(2, 4, 4, 3)
+    features, prototypes, weights = torch.randn(2, 5, 4, 4), torch.randn(3, 5), torch.randn(2, 3, 4, 4)
     near = torch.exp(-0.7 * distances(features, prototypes, "euclidean"))
-    expected = ((weights.exp() * near).sum(-1) / weights.exp().sum(-1)).log()
+    expected = ((weights.exp() * near).sum(1) / weights.exp().sum(1)).log()
     torch.testing.assert_close(class_score(features, prototypes, "euclidean", 0.7, weights), expected)
     equal = class_score(features, prototypes, "euclidean", 0.7, torch.zeros_like(weights))
     torch.testing.assert_close(equal, class_score(features, prototypes, "euclidean", 0.7))

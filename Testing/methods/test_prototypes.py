@@ -40,11 +40,11 @@ def test_a_prototype_is_the_mean_of_the_support_features_of_its_class(episode):
 def test_distances_follow_their_formulas(episode, distance):
     _, _, query = episode
     prototypes = np.random.default_rng(1).normal(size=(4, 5))
-    expected = np.empty((2, 24, 24, 4))
-    for n, y, x, p in np.ndindex(expected.shape):
+    expected = np.empty((2, 4, 24, 24))
+    for n, p, y, x in np.ndindex(expected.shape):
         f, c = query[n, :, y, x], prototypes[p]
         cosine = f @ c / np.linalg.norm(f) / np.linalg.norm(c)
-        expected[n, y, x, p] = np.sum((f - c) ** 2) if distance == "euclidean" else -COSINE_SCALE * cosine
+        expected[n, p, y, x] = np.sum((f - c) ** 2) if distance == "euclidean" else -COSINE_SCALE * cosine
     np.testing.assert_allclose(distances(*tensors(query, prototypes), distance).numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -53,7 +53,7 @@ def test_probabilities_are_the_softmax_of_negative_distances(episode, distance):
     support, masks, query = episode
     prototypes = torch.stack([masked_average(*tensors(support, m)) for m in (1 - masks, masks)])
     d = distances(torch.from_numpy(query), prototypes, distance).numpy()
-    expected = np.exp(-d[..., 1]) / (np.exp(-d[..., 0]) + np.exp(-d[..., 1]))
+    expected = np.exp(-d[:, 1]) / (np.exp(-d[:, 0]) + np.exp(-d[:, 1]))
     settings = PrototypeSettings(distance, "global")
     logits = prototype_logits(*tensors(support, masks, query), settings)
     np.testing.assert_allclose(torch.sigmoid(logits).numpy(), expected, rtol=1e-6)

@@ -40,10 +40,11 @@ def matching_logits(query: Tensor, foreground: Tensor, background: Tensor, sharp
 
 
 def _attend(query: Tensor, keys: Tensor, count: int, sharpness: Tensor | float) -> Tensor:
-    likeness = normalize(query.permute(0, 2, 3, 1), dim=-1) @ normalize(keys, dim=-1).T
-    foreground, background = (sharpness * likeness).split([count, len(keys) - count], dim=-1)
+    likeness = normalize(keys, dim=-1) @ normalize(query.flatten(2), dim=1)
+    foreground, background = (sharpness * likeness).split([count, len(keys) - count], dim=1)
     shift = math.log(count) - math.log(len(keys) - count)
-    return torch.logsumexp(foreground, dim=-1) - torch.logsumexp(background, dim=-1) - shift
+    logits = torch.logsumexp(foreground, dim=1) - torch.logsumexp(background, dim=1) - shift
+    return logits.unflatten(1, query.shape[2:])
 
 
 class MatchingHead:

@@ -72,7 +72,7 @@ def _filled(mask: Tensor, cell: int, purity: float) -> Tensor:
 
 
 def log_weights(places: Tensor, size: tuple[int, int], positions: Tensor) -> Tensor:
-    """log w_j of the global prototype and, after it, of local ones at ``positions`` (P, 3): → (N, H, W, 1 + P).
+    """log w_j of the global prototype and, after it, of local ones at ``positions`` (P, 3): → (N, 1 + P, H, W).
 
     Args:
         places: (N,) of the slices to predict.
@@ -81,22 +81,24 @@ def log_weights(places: Tensor, size: tuple[int, int], positions: Tensor) -> Ten
     rows, columns = (torch.arange(n, dtype=places.dtype, device=places.device) for n in size)
     along, down, across = positions.T
     far = (places[:, None] - along) ** 2 / (2 * SLICE_SPREAD**2)
-    in_rows = (rows[:, None] - down) ** 2 / (2 * SPREAD**2)
-    in_columns = (columns[:, None] - across) ** 2 / (2 * SPREAD**2)
-    near = -(far[:, None, None] + in_rows[None, :, None] + in_columns[None, None, :])
-    return torch.cat([near.new_full((*near.shape[:3], 1), math.log(GLOBAL_WEIGHT)), near], dim=-1)
+    in_rows = (rows - down[:, None]) ** 2 / (2 * SPREAD**2)
+    in_columns = (columns - across[:, None]) ** 2 / (2 * SPREAD**2)
+    near = -(far[:, :, None, None] + in_rows[:, :, None] + in_columns[:, None, :])
+    return torch.cat([near.new_full((len(near), 1, *size), math.log(GLOBAL_WEIGHT)), near], dim=1)
 
 
 def distances(features: Tensor, prototypes: Tensor, distance: Distance) -> Tensor:
-    """(N, F, H, W) features and (P, F) prototypes → (N, H, W, P) distances."""
-    features = features.permute(0, 2, 3, 1)
+    """(N, F, H, W) features and (P, F) prototypes → (N, P, H, W) distances."""
+    # Pixels last, side by side in memory, for sums over prototypes to be quick.
+    pixels = features.flatten(2)
     if distance == "cosine":
-        features = torch.nn.functional.normalize(features, dim=-1)
         prototypes = torch.nn.functional.normalize(prototypes, dim=-1)
-        return -COSINE_SCALE * (features @ prototypes.T)
-    # |f − c|² = |f|² − 2 f·c + |c|²
-    squares = (features**2).sum(-1, keepdim=True) + (prototypes**2).sum(-1)
-    return (squares - 2 * (features @ prototypes.T)).clamp_min(0)
+        found = -COSINE_SCALE * (prototypes @ torch.nn.functional.normalize(pixels, dim=1))
+    else:
+        # |f − c|² = |f|² − 2 f·c + |c|²
+        squares = (pixels**2).sum(1, keepdim=True) + (prototypes**2).sum(-1, keepdim=True)
+        found = (squares - 2 * prototypes @ pixels).clamp_min(0)
+    return found.unflatten(2, features.shape[2:])
 
 
 def class_score(
@@ -106,12 +108,12 @@ def class_score(
     sharpness: Tensor | float = 1.0,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """log of the mean of exp(−sharpness · d_j), weighted by exp of ``weights`` (N, H, W, P) where given:
+    """log of the mean of exp(−sharpness · d_j), weighted by exp of ``weights`` (N, P, H, W) where given:
     (N, F, H, W), (P, F) → (N, H, W)."""
     nearness = -sharpness * distances(features, prototypes, distance)
     if weights is None:
-        return torch.logsumexp(nearness, dim=-1) - math.log(len(prototypes))
-    return torch.logsumexp(nearness + weights, dim=-1) - torch.logsumexp(weights, dim=-1)
+        return torch.logsumexp(nearness, dim=1) - math.log(len(prototypes))
+    return torch.logsumexp(nearness + weights, dim=1) - torch.logsumexp(weights, dim=1)
 
 
 def sharpness_of(distance: Distance, learned: Tensor | float) -> Tensor | float:
