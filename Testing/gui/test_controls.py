@@ -149,6 +149,16 @@ def test_table_jumps_and_removes(desk: Any) -> None:
     assert [row[2] for row in desk.rows()] == ["4", "8", "12"] and desk.look()[12].any()
 
 
+def test_the_selected_slice_stays_selected_when_others_come(desk: Any) -> None:
+    axial, *_ = desk.add_views()
+    desk.put_ball()
+    desk.ui.sliceTable.selectRow(2)
+    axial.JumpSliceByOffsetting(0, 0, 5 + 2.0 * 2)
+    desk.ui.emptyButton.click()
+    assert [row[2] for row in desk.rows()] == ["2", "4", "8", "12"]
+    assert desk.ui.sliceTable.currentRow() == 3 and desk.ui.removeButton.enabled
+
+
 def test_an_empty_slice_bounds_the_structure(desk: Any) -> None:
     axial, *_ = desk.add_views()
     desk.put_ball()

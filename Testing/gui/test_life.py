@@ -212,6 +212,13 @@ def test_shortcuts_exist_only_while_shown(desk: Any) -> None:
     assert len(keys()) == 4
 
 
+def test_no_effect_stays_active_when_another_module_is_shown(desk: Any) -> None:
+    node = desk.ui.segmentEditor.mrmlSegmentEditorNode()
+    node.SetActiveEffectName("Paint")
+    desk.widget.exit()
+    assert not node.GetActiveEffectName()
+
+
 def test_a_shortcut_presses_its_button(desk: Any) -> None:
     desk.put_ball()
     desk.widget.shortcuts._shortcuts[0][0].activated.emit()

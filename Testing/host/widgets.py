@@ -230,6 +230,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def setActiveEffect(self, effect: Any) -> None:
         assert effect is None
+        if self._node is not None:
+            self._node.SetActiveEffectName("")
 
     def installKeyboardShortcuts(self, _parent: Any = None) -> None:
         self._keyboard = True
