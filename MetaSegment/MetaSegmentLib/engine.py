@@ -214,15 +214,22 @@ def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]
     Slices beyond the end of the structure are not computed, and so are missing.
     """
     region = structure.episode.region
-    found: dict[int, Stack] = {}
-    if not painted and (again := structure.method.left_out()) is not None:
-        found = dict(zip(structure.episode.left_out().slices, again, strict=True))
-    inner = region.near if painted else (i for i in range(region.start, region.stop) if i not in found)
-    found |= _ask(structure, tuple(inner))
-    for rest, inwards in zip(region.far if painted else (), (1, -1), strict=False):
+    if not painted:
+        return _logits_everywhere(structure)
+    found = _ask(structure, region.near)
+    for rest, inwards in zip(region.far, (1, -1), strict=True):
         if rest and found[rest[0] + inwards].max() > _ENDED:
             found |= _ask(structure, rest)
     return found
+
+
+def _logits_everywhere(structure: _Structure) -> dict[int, Stack]:
+    """The same where paint came by registration and is not to be trusted: every slice, each without its own paint."""
+    region = structure.episode.region
+    found: dict[int, Stack] = {}
+    if (again := structure.method.left_out()) is not None:
+        found = dict(zip(structure.episode.left_out().slices, again, strict=True))
+    return found | _ask(structure, tuple(i for i in range(region.start, region.stop) if i not in found))
 
 
 def _ask(structure: _Structure, slices: tuple[int, ...]) -> dict[int, Stack]:

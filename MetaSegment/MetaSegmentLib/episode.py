@@ -166,12 +166,16 @@ class Episode:
             near = _nearest(support, target)
             self._kept[self._key(support, target)] = SliceEvidence(answers, near, self._scalars(support, target, near))
 
-    def _scalars(self, support: tuple[int, ...], target: int, near: tuple[int, int]) -> tuple[float, ...]:
+    def _scalars(self, support: tuple[int, ...], target: int, near: tuple[int, int]) -> dict[str, float]:
         gap = self.region.gap_of(support)
-        outside = target < min(support) or target > max(support)
-        distances = ((target - index) / gap for index in near)
-        scalars = (*distances, float(outside), np.log(self.region.anisotropy) / 2, len(support) / 8)
-        return tuple(float(np.clip(scalar, -3, 3)) for scalar in scalars)
+        scalars = {
+            "distance 1": (target - near[0]) / gap,
+            "distance 2": (target - near[1]) / gap,
+            "outside": target < min(support) or target > max(support),
+            "anisotropy": np.log(self.region.anisotropy) / 2,
+            "painted slices": len(support) / 8,
+        }
+        return {name: float(np.clip(value, -3, 3)) for name, value in scalars.items()}
 
 
 def _nearest(support: Sequence[int], target: int) -> tuple[int, int]:

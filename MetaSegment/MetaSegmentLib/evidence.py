@@ -63,7 +63,7 @@ CHANNELS = (
 )
 """What a network sees of a slice; see :attr:`Evidence.inputs`."""
 
-IMAGE_CHANNELS = (0, 1, 2, 9, 11)
+IMAGE_CHANNELS = tuple(place for place, name in enumerate(CHANNELS) if "image" in name)
 """Channels that hold intensities."""
 
 
@@ -84,12 +84,12 @@ class SliceEvidence:
         answers: (GRID, GRID) by name of the channel, as experts give them; half floats, since a tall volume has
             hundreds of slices.
         near: the two painted slices that say most of it.
-        scalars: the last five of CHANNELS, each the same on the whole slice.
+        scalars: by name of the channel, each the same on the whole slice.
     """
 
     answers: Mapping[str, NDArray[np.float16]]
     near: tuple[int, int]
-    scalars: tuple[float, ...]
+    scalars: Mapping[str, float]
 
     def without(self, experts: Collection[str]) -> SliceEvidence:
         """The same, had some experts said nothing."""
@@ -137,8 +137,7 @@ class Evidence(Sequence[NDArray[np.float16]]):
         for number, near in enumerate(part.near, start=1):
             planes[f"painted image {number}"] = region.image(near)
             planes[f"painted shape {number}"] = SCALES["shape"].shown(_known_distance(region, near))
-        for name, value in zip(CHANNELS[-len(part.scalars) :], part.scalars, strict=True):
-            planes[name] = np.full((GRID, GRID), value, np.float32)
+        planes |= {name: np.full((GRID, GRID), value, np.float32) for name, value in part.scalars.items()}
         return np.stack(list(planes.values())).astype(np.float16)
 
 

@@ -1,4 +1,7 @@
-"""A file written beside its place and then renamed: whoever reads it finds the old one or the new one, whole."""
+"""A file written beside its place and then renamed: whoever reads it finds the old one or the new one, whole.
+
+For files of our own; what users ask for, several files that appear together, is written by ``files/atomic.py``.
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..networks import SliceNetwork, mixed_experts
 from .embedded import Embedded, Seen
 from .gradient import Parameters
+from .prototypes import cosines
 from .sampling import pixels_of
 
 PIXELS = 256
@@ -40,11 +40,9 @@ def matching_logits(query: Tensor, foreground: Tensor, background: Tensor, sharp
 
 
 def _attend(query: Tensor, keys: Tensor, count: int, sharpness: Tensor | float) -> Tensor:
-    likeness = normalize(keys, dim=-1) @ normalize(query.flatten(2), dim=1)
-    foreground, background = (sharpness * likeness).split([count, len(keys) - count], dim=1)
+    foreground, background = (sharpness * cosines(query, keys)).split([count, len(keys) - count], dim=1)
     shift = math.log(count) - math.log(len(keys) - count)
-    logits = torch.logsumexp(foreground, dim=1) - torch.logsumexp(background, dim=1) - shift
-    return logits.unflatten(1, query.shape[2:])
+    return torch.logsumexp(foreground, dim=1) - torch.logsumexp(background, dim=1) - shift
 
 
 class MatchingHead:

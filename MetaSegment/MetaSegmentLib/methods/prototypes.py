@@ -21,6 +21,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 Distance = Literal["euclidean", "cosine"]
 Prototypes = Literal["global", "local", "position"]
@@ -89,15 +90,18 @@ def log_weights(places: Tensor, size: tuple[int, int], positions: Tensor) -> Ten
 
 def distances(features: Tensor, prototypes: Tensor, distance: Distance) -> Tensor:
     """(N, F, H, W) features and (P, F) prototypes → (N, P, H, W) distances."""
+    if distance == "cosine":
+        return -COSINE_SCALE * cosines(features, prototypes)
     # Pixels last, side by side in memory, for sums over prototypes to be quick.
     pixels = features.flatten(2)
-    if distance == "cosine":
-        prototypes = torch.nn.functional.normalize(prototypes, dim=-1)
-        found = -COSINE_SCALE * (prototypes @ torch.nn.functional.normalize(pixels, dim=1))
-    else:
-        # |f − c|² = |f|² − 2 f·c + |c|²
-        squares = (pixels**2).sum(1, keepdim=True) + (prototypes**2).sum(-1, keepdim=True)
-        found = (squares - 2 * prototypes @ pixels).clamp_min(0)
+    # |f − c|² = |f|² − 2 f·c + |c|²
+    squares = (pixels**2).sum(1, keepdim=True) + (prototypes**2).sum(-1, keepdim=True)
+    return (squares - 2 * prototypes @ pixels).clamp_min(0).unflatten(2, features.shape[2:])
+
+
+def cosines(features: Tensor, vectors: Tensor) -> Tensor:
+    """(N, F, H, W) features and (P, F) vectors → (N, P, H, W) cosines of the angles between them."""
+    found = normalize(vectors, dim=-1) @ normalize(features.flatten(2), dim=1)
     return found.unflatten(2, features.shape[2:])
 
 
