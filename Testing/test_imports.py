@@ -15,10 +15,10 @@ HEAVY = ("torch", "monai", "qt", "ctk", "PySide6", "vtk", "vtkmodules", "slicer"
 
 # Who may import a toolkit; paths are those below MetaSegmentLib.
 ALLOWED = {
-    "SimpleITK": ("files/", "registration.py", "training/supervoxels.py"),
-    "vtk": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
-    "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
-    "slicer": ("scene/", "web/", "evaluation/peers.py", "growing.py", "dependencies.py"),
+    "SimpleITK": ("files/", "registration/", "training/supervoxels.py"),
+    "vtk": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
+    "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
+    "slicer": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py", "dependencies.py"),
     "qt": ("gui/",),
     "ctk": ("gui/",),
     "pickle": (),
@@ -26,17 +26,16 @@ ALLOWED = {
 
 # From the ground up; a package's own name stands for all its files.
 FLOORS = (
-    ("errors", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
-    ("volume", "support", "region"),
-    ("shape", "propagation", "registration", "growing", "pixels", "evidence", "episode", "networks", "weights"),
-    ("runtime", "transfer"),
-    ("fusion",),
+    ("errors", "progress", "settings", "version", "dependencies", "terminal", "replacing"),
+    ("task",),
+    ("registration",),
+    ("predictors", "networks"),
     ("methods",),
-    ("advice", "assignment", "detail", "report"),
-    ("assembly",),
+    ("assignment", "answer"),
     ("engine",),
-    ("files", "scene", "training", "evaluation"),
-    ("cohort", "gui", "web", "demo", "demo_figure"),
+    ("files", "scene", "data", "jobs"),
+    ("training", "evaluation", "cohort", "app"),
+    ("gui", "web", "demo", "demo_figure"),
     ("cli", "__main__"),
 )
 # The public face resolves its names on first use, so it is above the engine and below nothing.

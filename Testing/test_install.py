@@ -51,7 +51,7 @@ sys.path.insert(0, {str(tree)!r})
 import runpy
 import MetaSegment, MetaSegmentLib
 assert MetaSegment.__file__.startswith({str(tree)!r}) and MetaSegmentLib.__file__.startswith({str(tree)!r})
-from MetaSegmentLib import weights
+from MetaSegmentLib.networks import weights
 from MetaSegmentLib.scene.runtime import current_scene
 checks = runpy.run_path({str(repository / "Testing" / "slicer" / "check_scene.py")!r})
 checks["run_all"](current_scene())

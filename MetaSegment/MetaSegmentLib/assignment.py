@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .methods import MethodInfo, find_method
-from .runtime import Tools
+from .networks.context import Tools
 from .settings import Settings
-from .support import Support
-from .volume import Volume
+from .task.support import Support
+from .task.volume import Volume
 
 
 @dataclass(frozen=True)

@@ -170,8 +170,8 @@ def _methods(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from . import weights
-    from .report import versions
+    from .answer.report import versions
+    from .networks import weights
 
     print(f"MetaSegment {__version__}, Python {sys.version.split()[0]}")
     for package, found in versions().items():
@@ -181,7 +181,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _check_weights(name: str) -> int:
-    from . import weights
+    from .networks import weights
 
     try:
         weights.load(name)

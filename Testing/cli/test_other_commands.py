@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from cli.workplace import Workplace
-from MetaSegmentLib import __version__, weights
+from MetaSegmentLib import __version__
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.networks import weights
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 COMMANDS = ["segment", "methods", "info", "demo", "evaluate", "train"]

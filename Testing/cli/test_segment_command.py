@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from cli.workplace import GRID, SLICES, Workplace, a_ball, an_image_of, painted_on
 from files.dicom_series import PATIENT, write_series
-from MetaSegmentLib.evaluation.protocol import dice
+from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image
 from MetaSegmentLib.files.segmentations import plain_segment, read_painted, write_segmentation

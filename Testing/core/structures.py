@@ -7,9 +7,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from MetaSegmentLib.region import Region, make_region
-from MetaSegmentLib.support import find_support
-from MetaSegmentLib.volume import Volume, check_volume
+from MetaSegmentLib.task.frame import Region, make_region
+from MetaSegmentLib.task.support import find_support
+from MetaSegmentLib.task.volume import Volume, check_volume
 
 axes = st.integers(0, 2)
 spacings = st.tuples(*[st.floats(0.8, 3.2)] * 3)

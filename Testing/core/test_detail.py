@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import engine
-from MetaSegmentLib.detail import Detail, is_lost
+from MetaSegmentLib.answer.refine import Detail, is_lost
 from MetaSegmentLib.engine import adapt
 from MetaSegmentLib.settings import Settings
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from core.structures import painted, region_of, structures
 from MetaSegmentLib import Settings, adapt, segment
-from MetaSegmentLib.episode import Episode
-from MetaSegmentLib.evaluation.protocol import dice
-from MetaSegmentLib.evidence import EXPERTS
+from MetaSegmentLib.data.protocol import dice
+from MetaSegmentLib.networks.encode import EXPERTS
+from MetaSegmentLib.networks.episode import Episode
 
 SHAPE_ONLY = Settings(method="shape", device="cpu")
 
@@ -102,7 +102,7 @@ def a_structure():
     """A lumpy ellipsoid in a noisy volume, painted on three slices along axis 1."""
     from scipy.ndimage import gaussian_filter
 
-    from MetaSegmentLib.volume import check_volume
+    from MetaSegmentLib.task.volume import check_volume
 
     random = np.random.default_rng(5)
     shape = (30, 22, 34)

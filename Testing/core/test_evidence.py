@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.structures import region_of
-from MetaSegmentLib.episode import Episode
-from MetaSegmentLib.evidence import CHANNELS
-from MetaSegmentLib.volume import check_volume
+from MetaSegmentLib.networks.encode import CHANNELS
+from MetaSegmentLib.networks.episode import Episode
+from MetaSegmentLib.task.volume import check_volume
 
 PAINTED = [6, 9, 14]
 GAP = 5

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from core.structures import region_of, structures
-from MetaSegmentLib.evaluation.protocol import dice
-from MetaSegmentLib.region import DISTANCE_LIMIT, GRID, Window, signed_distance, without
-from MetaSegmentLib.volume import Volume
+from MetaSegmentLib.data.protocol import dice
+from MetaSegmentLib.task.frame import DISTANCE_LIMIT, GRID, Window, signed_distance, without
+from MetaSegmentLib.task.volume import Volume
 
 
 @given(structures())

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.structures import painted, region_of, structures
-from MetaSegmentLib.region import Region, make_region
-from MetaSegmentLib.shape import ShapeInterpolation
-from MetaSegmentLib.support import find_support
+from MetaSegmentLib.predictors.shape import ShapeInterpolation
+from MetaSegmentLib.task.frame import Region, make_region
+from MetaSegmentLib.task.support import find_support
 
 
 def prior(region: Region, targets, support=None):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from MetaSegmentLib.errors import InputError
-from MetaSegmentLib.support import find_support
+from MetaSegmentLib.task.support import find_support
 
 SHAPE = (14, 15, 16)
 

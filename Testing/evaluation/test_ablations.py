@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import Settings, adapt
-from MetaSegmentLib.evaluation.protocol import paint, painted_slices, query_dice
-from MetaSegmentLib.evidence import CHANNELS, EXPERTS
+from MetaSegmentLib.data.protocol import paint, painted_slices, query_dice
 from MetaSegmentLib.methods import ABLATIONS, METHODS, find_method
-from MetaSegmentLib.methods.fused import FUSED_WEIGHTS
+from MetaSegmentLib.methods.fusion import FUSED_WEIGHTS
+from MetaSegmentLib.networks.encode import CHANNELS, EXPERTS
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MetaSegmentLib import advice
+from MetaSegmentLib.answer import advice
 
 
 def test_the_estimate_grows_with_what_is_promised_and_with_the_paint():

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MetaSegmentLib.data.datasets import Case, LabelledVolume, choose, find_cases, load, spread
+from MetaSegmentLib.data.protocol import eligible
+from MetaSegmentLib.data.splits import held_out
 from MetaSegmentLib.errors import InputError
-from MetaSegmentLib.evaluation.cases import Case, LabelledVolume, choose, find_cases, load, spread
-from MetaSegmentLib.evaluation.protocol import eligible
-from MetaSegmentLib.evaluation.split import held_out
 from MetaSegmentLib.training.sources import Source
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from MetaSegmentLib.evaluation import peers, protocol
+from MetaSegmentLib.data import protocol
+from MetaSegmentLib.evaluation import peers
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MetaSegmentLib.data import protocol
 from MetaSegmentLib.errors import SettingsError
-from MetaSegmentLib.evaluation import protocol
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from MetaSegmentLib.data.datasets import choose, find_cases
 from MetaSegmentLib.errors import SettingsError
 from MetaSegmentLib.evaluation import command
-from MetaSegmentLib.evaluation.cases import choose, find_cases
 from MetaSegmentLib.evaluation.layout import number, to_markdown
 from MetaSegmentLib.evaluation.records import make_tasks, work_through
 from MetaSegmentLib.evaluation.runner import PEERS, Comparison

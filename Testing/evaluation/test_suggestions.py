@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from MetaSegmentLib.data.datasets import choose, find_cases
 from MetaSegmentLib.evaluation import command
-from MetaSegmentLib.evaluation.cases import choose, find_cases
 from MetaSegmentLib.evaluation.records import make_tasks, work_through
 from MetaSegmentLib.evaluation.suggestions import (
     CHOICES,

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import logit
 
 from MetaSegmentLib import Cancelled, Settings, adapt, segment
-from MetaSegmentLib.evaluation.protocol import dice, paint, query_dice
-from MetaSegmentLib.evidence import EXPERTS
+from MetaSegmentLib.data.protocol import dice, paint, query_dice
 from MetaSegmentLib.methods import METHODS, Trust
+from MetaSegmentLib.networks.encode import EXPERTS
 
 SPACING = (3.0, 1.0, 1.0)
 PAINTED = [4, 9, 14]

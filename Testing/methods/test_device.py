@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from MetaSegmentLib import MetaSegmentError, SettingsError
-from MetaSegmentLib.device import choose_device, within_memory
+from MetaSegmentLib.networks.device import choose_device, within_memory
 
 GPU = torch.device("cuda")
 CPU = torch.device("cpu")

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from MetaSegmentLib.methods.gradient import RATE_PREFIX, first_rates, inner_loop, split_weights
-from MetaSegmentLib.networks import segmentation_loss
+from MetaSegmentLib.methods.gradient.inner_loop import RATE_PREFIX, first_rates, inner_loop, split_weights
+from MetaSegmentLib.networks.architectures import segmentation_loss
 
 
 class Smooth(nn.Module):

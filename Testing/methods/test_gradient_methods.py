@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from MetaSegmentLib import weights
-from MetaSegmentLib.episode import Episode
-from MetaSegmentLib.evidence import CHANNELS
-from MetaSegmentLib.methods import METHODS, transfer
-from MetaSegmentLib.methods.adapting import HeadOnly
-from MetaSegmentLib.methods.gradient import HEAD, REPTILE_RATE, adaptable, inner_loop
-from MetaSegmentLib.networks import SliceNetwork
-from MetaSegmentLib.region import make_region
-from MetaSegmentLib.runtime import Tools
-from MetaSegmentLib.support import find_support
+from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.methods.gradient import fine_tuning as transfer
+from MetaSegmentLib.methods.gradient.adapting import HeadOnly
+from MetaSegmentLib.methods.gradient.inner_loop import HEAD, REPTILE_RATE, adaptable, inner_loop
+from MetaSegmentLib.networks import weights
+from MetaSegmentLib.networks.architectures import SliceNetwork
+from MetaSegmentLib.networks.context import Tools
+from MetaSegmentLib.networks.encode import CHANNELS
+from MetaSegmentLib.networks.episode import Episode
+from MetaSegmentLib.task.frame import make_region
+from MetaSegmentLib.task.support import find_support
+from MetaSegmentLib.task.volume import check_volume
 from MetaSegmentLib.training.objectives import OBJECTIVES, Drawn, ReptileLoss
-from MetaSegmentLib.volume import check_volume
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from MetaSegmentLib.evidence import CHANNELS
-from MetaSegmentLib.methods.embedded import Seen
-from MetaSegmentLib.methods.matching import MatchingHead, matching_logits
-from MetaSegmentLib.methods.protonet import ProtoNetHead
-from MetaSegmentLib.methods.prototypes import (
+from MetaSegmentLib.methods.metric.embedded import Seen
+from MetaSegmentLib.methods.metric.matching import MatchingHead, matching_logits
+from MetaSegmentLib.methods.metric.protonet import ProtoNetHead
+from MetaSegmentLib.methods.metric.prototypes import (
     CELL,
     GLOBAL_WEIGHT,
     SLICE_SPREAD,
@@ -23,9 +22,10 @@ from MetaSegmentLib.methods.prototypes import (
     local_prototypes,
     log_weights,
 )
-from MetaSegmentLib.methods.ridge import RidgeHead, ridge_weights
-from MetaSegmentLib.methods.sampling import pixels_of
-from MetaSegmentLib.networks import EMBEDDING, SliceNetwork
+from MetaSegmentLib.methods.metric.ridge import RidgeHead, ridge_weights
+from MetaSegmentLib.methods.metric.sampling import pixels_of
+from MetaSegmentLib.networks.architectures import EMBEDDING, SliceNetwork
+from MetaSegmentLib.networks.encode import CHANNELS
 
 HEADS = {
     "ridge": RidgeHead(),

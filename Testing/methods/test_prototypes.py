@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from MetaSegmentLib.methods.prototypes import (
+from MetaSegmentLib.methods.metric.prototypes import (
     COSINE_SCALE,
     PrototypeSettings,
     distances,

@@ -7,8 +7,9 @@ import pickle
 import pytest
 import torch
 
-from MetaSegmentLib import WeightsError, weights
+from MetaSegmentLib import WeightsError
 from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.networks import weights
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from MetaSegmentLib.evidence import CHANNELS
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import write_image
-from MetaSegmentLib.region import GRID
+from MetaSegmentLib.networks.encode import CHANNELS
+from MetaSegmentLib.task.frame import GRID
 
 
 @pytest.fixture(scope="session")

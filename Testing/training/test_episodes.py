@@ -6,15 +6,15 @@ import numpy as np
 import torch
 
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.episode import Episode
-from MetaSegmentLib.evidence import CHANNELS
-from MetaSegmentLib.region import GRID, make_region
+from MetaSegmentLib.data.synthesis import lesion, random_shapes, render
+from MetaSegmentLib.networks.encode import CHANNELS
+from MetaSegmentLib.networks.episode import Episode
+from MetaSegmentLib.task.frame import GRID, make_region
 from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.config import EpisodeSettings
 from MetaSegmentLib.training.episodes import make_episode
 from MetaSegmentLib.training.scanner import Scanner
 from MetaSegmentLib.training.sources import Source
-from MetaSegmentLib.training.synthesis import lesion, random_shapes, render
 from MetaSegmentLib.training.tasks import TaskMaker
 
 

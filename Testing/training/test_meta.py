@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from MetaSegmentLib import weights
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.errors import InputError, SettingsError
-from MetaSegmentLib.methods.gradient import RATE_PREFIX
+from MetaSegmentLib.methods.gradient.inner_loop import RATE_PREFIX
+from MetaSegmentLib.networks import weights
 from MetaSegmentLib.training.config import TrainingSettings
 from MetaSegmentLib.training.distributed import Ranks
 from MetaSegmentLib.training.drawing import stream

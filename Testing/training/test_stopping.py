@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from MetaSegmentLib import weights
-from MetaSegmentLib.networks import SliceNetwork
+from MetaSegmentLib.networks import weights
+from MetaSegmentLib.networks.architectures import SliceNetwork
 from MetaSegmentLib.training.checkpoint import Checkpoint
 
 STEPS = 16

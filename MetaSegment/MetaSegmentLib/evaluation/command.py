@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..data.protocol import PAINTED_COUNTS, PLACEMENTS, Placement
 from ..errors import InputError
 from ..progress import Progress
 from ..terminal import progress_bar, words
-from .protocol import PAINTED_COUNTS, PLACEMENTS, Placement
 
 if TYPE_CHECKING:
     from .records import Task
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tasks(args: argparse.Namespace, progress: Progress) -> list[Task]:
-    from .cases import Case, choose, find_cases
+    from ..data.datasets import Case, choose, find_cases
     from .records import make_tasks
 
     folders = [folder.resolve().name for folder in args.data]

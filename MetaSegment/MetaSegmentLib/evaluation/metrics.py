@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import Mask, query_slices
+from ..data.protocol import Mask, query_slices
 
 SURFACE_TOLERANCE_MM = 2.0
 HAUSDORFF_PERCENTILE = 95

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from ..data.datasets import Case, Spacing, load
+from ..data.protocol import Mask, Placement, painted_slices
 from ..errors import MetaSegmentError, OutputError
 from ..files.atomic import Staging
 from ..progress import Progress
 from ..version import __version__
-from .cases import Case, Spacing, load
-from .protocol import Mask, Placement, painted_slices
 
 Record = dict[str, Any]
 

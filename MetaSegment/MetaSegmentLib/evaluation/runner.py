@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import weights
+from ..data.protocol import Mask, paint, query_dice
 from ..errors import MetaSegmentError
 from ..methods import find_method
+from ..networks import weights
 from . import peers
 from .measure import Measured
 from .metrics import probability_scores, surface_scores
-from .protocol import Mask, paint, query_dice
 from .records import Painted, Record
 
 log = logging.getLogger(__name__)

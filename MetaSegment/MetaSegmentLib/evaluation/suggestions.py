@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ..data.protocol import paint, query_dice
 from ..engine import Adapted, adapt
 from ..errors import MetaSegmentError
 from ..settings import Settings
 from .layout import lay_out, number
-from .protocol import paint, query_dice
 from .records import Painted, Record
 from .tables import Row, interval_of_mean
 

@@ -105,7 +105,7 @@ def _segment_layers(
 ) -> list[Result]:
     """One result a layer. Segments of one layer compete for voxels, those of different layers may share them."""
     from ..engine import adapt, segment
-    from ..support import find_support
+    from ..task.support import find_support
 
     slices: tuple[int, ...] | None = job.slices
     axis = job.axis

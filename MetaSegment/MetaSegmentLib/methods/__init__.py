@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import SettingsError
 
 if TYPE_CHECKING:
-    from ..episode import Episode
-    from ..region import Stack
-    from ..runtime import Tools
+    from ..networks.context import Tools
+    from ..networks.episode import Episode
+    from ..task.frame import Stack
 
 
 class AdaptedMethod(Protocol):
@@ -91,14 +91,14 @@ _ALL = (
         "Most accurate",
         "MAML and all experts together, weighted by how well each predicts the painted slices from one another.",
         ("maml",),
-        ("fused", "Fused", ()),
+        ("fusion", "Fused", ()),
     ),
     MethodInfo(
         "maml",
         "MAML",
         "A few gradient steps on the painted slices from meta-learned weights (Finn et al. 2017).",
         ("maml",),
-        ("maml", "Maml", ()),
+        ("gradient.maml", "Maml", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -106,7 +106,7 @@ _ALL = (
         "ProtoNet",
         "Compares every pixel with prototypes of the painted classes, Euclidean distance (Snell et al. 2017); instant.",
         ("base",),
-        ("protonet", "make", ()),
+        ("metric.protonet", "make", ()),
         _PROTOTYPES,
     ),
     MethodInfo(
@@ -114,7 +114,7 @@ _ALL = (
         "ProtoNet, cosine",
         "ProtoNet with the cosine as distance (Wang et al. 2019).",
         ("base",),
-        ("protonet", "make", ("cosine",)),
+        ("metric.protonet", "make", ("cosine",)),
         Trust(1.75, 1.7),
     ),
     MethodInfo(
@@ -122,7 +122,7 @@ _ALL = (
         "ProtoNet, global",
         "ProtoNet with a single prototype a class, as first published.",
         ("base",),
-        ("protonet", "make", ("euclidean", "global")),
+        ("metric.protonet", "make", ("euclidean", "global")),
         _PROTOTYPES,
     ),
     MethodInfo(
@@ -130,7 +130,7 @@ _ALL = (
         "ProtoNet, position",
         "ProtoNet whose local prototypes count by how near they lie (Yu et al. 2021).",
         ("base",),
-        ("protonet", "make", ("euclidean", "position")),
+        ("metric.protonet", "make", ("euclidean", "position")),
         _PROTOTYPES,
     ),
     MethodInfo(
@@ -138,7 +138,7 @@ _ALL = (
         "Matching Networks",
         "Every pixel takes the label of the painted pixels that it resembles (Vinyals et al. 2016).",
         ("matching",),
-        ("matching", "make", ()),
+        ("metric.matching", "make", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -146,7 +146,7 @@ _ALL = (
         "Ridge head (R2D2)",
         "A ridge regression on meta-learned features, solved in closed form on the painted slices (Bertinetto 2019).",
         ("ridge",),
-        ("ridge", "make", ()),
+        ("metric.ridge", "make", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -154,7 +154,7 @@ _ALL = (
         "First-order MAML",
         "MAML meta-trained without second derivatives (Finn et al. 2017).",
         ("fomaml",),
-        ("maml", "Maml", ("fomaml",)),
+        ("gradient.maml", "Maml", ("fomaml",)),
         _NETWORK,
     ),
     MethodInfo(
@@ -162,7 +162,7 @@ _ALL = (
         "Reptile",
         "Gradient steps from weights that were moved towards those of many tasks (Nichol et al. 2018).",
         ("reptile",),
-        ("maml", "Maml", ("reptile",)),
+        ("gradient.maml", "Maml", ("reptile",)),
         _NETWORK,
     ),
     MethodInfo(
@@ -170,7 +170,7 @@ _ALL = (
         "ANIL",
         "MAML whose gradient steps change the network's head only (Raghu et al. 2020).",
         ("anil",),
-        ("maml", "anil", ()),
+        ("gradient.maml", "anil", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -178,7 +178,7 @@ _ALL = (
         "Transfer learning, head",
         "Pre-trained features, a head trained on the painted slices; no meta-learning.",
         ("base",),
-        ("transfer", "frozen", ()),
+        ("gradient.fine_tuning", "frozen", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -186,7 +186,7 @@ _ALL = (
         "Transfer learning",
         "Pre-trained features, a head and then the whole network trained on the painted slices; no meta-learning.",
         ("base",),
-        ("transfer", "tuned", ()),
+        ("gradient.fine_tuning", "tuned", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -194,7 +194,7 @@ _ALL = (
         "From scratch",
         "The same network trained on the painted slices alone, from random weights: what meta-learning has to beat.",
         (),
-        ("transfer", "scratch", ()),
+        ("gradient.fine_tuning", "scratch", ()),
         Trust(1.0, 1.2),
     ),
     MethodInfo(
@@ -202,7 +202,7 @@ _ALL = (
         "Network without adaptation",
         "The trained network as it is: what adaptation has to beat.",
         ("base",),
-        ("direct", "Direct", ()),
+        ("gradient.direct", "Direct", ()),
         _NETWORK,
     ),
     MethodInfo(
@@ -210,7 +210,7 @@ _ALL = (
         "Experts without networks",
         "The four experts below with fixed weights: what meta-learning has to beat.",
         (),
-        ("fused", "ExpertsOnly", ()),
+        ("fusion", "ExpertsOnly", ()),
         _EXPERTS,
     ),
     MethodInfo(
@@ -264,7 +264,7 @@ ABLATIONS: dict[str, MethodInfo] = {
         f"Most accurate, without {part}",
         "The default without one of its parts, to learn what that part is worth.",
         () if part == "networks" else METHODS["fusion"].weights,
-        ("fused", *maker),
+        ("fusion", *maker),
         _EXPERTS if part == "networks" else METHODS["fusion"].trust,
     )
     for part, maker in _PARTS.items()

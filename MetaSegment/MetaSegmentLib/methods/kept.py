@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..evidence import Evidence, SliceEvidence
-from ..region import Stack
+from ..networks.encode import Evidence, SliceEvidence
+from ..task.frame import Stack
 
 
 class Kept:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..episode import Episode
-from ..region import Stack
-from ..runtime import Tools
+from ..networks.context import Tools
+from ..networks.episode import Episode
+from ..task.frame import Stack
 from . import AdaptedMethod
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..support import find_support
+from ..task.support import find_support
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _

@@ -13,7 +13,7 @@ from monai.transforms import (
 )
 from torch import Tensor
 
-from ..evidence import CHANNELS, IMAGE_CHANNELS
+from ..networks.encode import CHANNELS, IMAGE_CHANNELS
 
 _EXPERT_CHANNELS = ((3,), (4,), (5, 6, 7), (8,))
 _SWAPPED = {

@@ -166,7 +166,7 @@ def _train(args: argparse.Namespace, config: Config) -> int:
 
 def _start(stage: str, usual: str | None, folder: Path | None) -> dict[str, Tensor] | None:
     """Weights to begin with: the stage's own where ``folder`` has them, else its ``usual`` ones."""
-    from .. import weights
+    from ..networks import weights
 
     if folder is not None and (folder / f"{stage}.safetensors").is_file():
         return weights.load(stage, folder)

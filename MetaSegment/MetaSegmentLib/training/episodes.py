@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from ..episode import Episode
-from ..region import GRID, Region, make_region, resize
+from ..networks.episode import Episode
 from ..replacing import replacing
+from ..task.frame import GRID, Region, make_region, resize
 from .config import EpisodeSettings
 from .tasks import Task, TaskMaker
 

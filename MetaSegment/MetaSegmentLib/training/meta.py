@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import weights
 from ..errors import InputError, SettingsError
-from ..methods.gradient import split_weights
-from ..networks import SliceNetwork
+from ..methods.gradient.inner_loop import split_weights
+from ..networks import weights
+from ..networks.architectures import SliceNetwork
 from .checkpoint import Checkpoint
 from .config import TrainingSettings
 from .distributed import Ranks

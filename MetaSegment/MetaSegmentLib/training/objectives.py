@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from ..evidence import lies_inside
-from ..methods.adapting import HeadOnly
-from ..methods.embedded import Head, Seen
-from ..methods.gradient import (
+from ..methods.gradient.adapting import HeadOnly
+from ..methods.gradient.inner_loop import (
     ANIL_FIRST_RATE,
     ANIL_STEPS,
     HEAD,
@@ -31,10 +29,12 @@ from ..methods.gradient import (
     learned_rates,
     reptile_gradient,
 )
-from ..methods.matching import MatchingHead
-from ..methods.prototypes import PrototypeSettings, prototype_logits
-from ..methods.ridge import RidgeHead
-from ..networks import SliceNetwork, mixed_experts, segmentation_loss
+from ..methods.metric.embedded import Head, Seen
+from ..methods.metric.matching import MatchingHead
+from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
+from ..methods.metric.ridge import RidgeHead
+from ..networks.architectures import SliceNetwork, mixed_experts, segmentation_loss
+from ..networks.encode import lies_inside
 
 
 @dataclass(frozen=True)

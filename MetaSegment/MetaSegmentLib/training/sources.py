@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.splits import held_out
+from ..data.synthesis import lesion, random_shapes, render
 from ..errors import SettingsError
-from ..evaluation.split import held_out
 from ..files.images import read_image
 from .config import Config, Share
 from .supervoxels import supervoxel_structure
-from .synthesis import lesion, random_shapes, render
 
 Random = np.random.Generator
 KINDS = ("labelled", "rendered", "lesions", "supervoxels", "shapes")

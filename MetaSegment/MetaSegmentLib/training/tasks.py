@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from ..evaluation.protocol import Placement, painted_slices
-from ..support import Support
-from ..volume import Volume
+from ..data.protocol import Placement, painted_slices
+from ..task.support import Support
+from ..task.volume import Volume
 from .config import TaskSettings
 from .scanner import Scanner
 from .sources import Source, Structure, around

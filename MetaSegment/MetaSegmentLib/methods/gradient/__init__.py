@@ -1,0 +1,1 @@
+"""Methods that take gradient steps on the painted slices."""

@@ -1,0 +1,1 @@
+"""Methods that compare features of pixels with those of painted pixels."""

@@ -1,0 +1,68 @@
+"""Matching Networks: a pixel takes the label of the painted pixels that it resembles.
+
+Vinyals et al., NeurIPS 2016: p(y | x) = Σ_i a(x, x_i) [y_i = y] with attention a(x, x_i) ∝ exp(s · cos(f(x), f(x_i)))
+over the support. Here x_i are painted pixels, both classes count alike however many of their pixels were drawn, the
+sharpness s is meta-learned, and a spatial prior π, a learned mixture of what the experts say, stands beside the
+attention as it does beside prototypes: logit = log mean_fg exp(s · cos) − log mean_bg exp(s · cos) + logit π.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ...networks.architectures import SliceNetwork, mixed_experts
+from ..gradient.inner_loop import Parameters
+from .embedded import Embedded, Seen
+from .prototypes import cosines
+from .sampling import pixels_of
+
+PIXELS = 256
+"""About so many painted pixels of each class are attended to, shared among the slices."""
+FIRST_SHARPNESS = 10.0
+_SHARPNESS = "matching/sharpness"
+
+
+def matching_logits(query: Tensor, foreground: Tensor, background: Tensor, sharpness: Tensor | float) -> Tensor:
+    """log p(1 | x) − log p(0 | x) by attention.
+
+    Args:
+        query: (N, F, H, W) features.
+        foreground, background: (P, F) features of painted pixels; 0 is answered where one of them is empty.
+    """
+    if not len(foreground) or not len(background):
+        return query.new_zeros(len(query), *query.shape[2:])
+    keys = torch.cat([foreground, background])
+    # Slice by slice, so that the attention to all pixels stays small.
+    return torch.cat([_attend(one, keys, len(foreground), sharpness) for one in query.split(1)])
+
+
+def _attend(query: Tensor, keys: Tensor, count: int, sharpness: Tensor | float) -> Tensor:
+    foreground, background = (sharpness * cosines(query, keys)).split([count, len(keys) - count], dim=1)
+    shift = math.log(count) - math.log(len(keys) - count)
+    return torch.logsumexp(foreground, dim=1) - torch.logsumexp(background, dim=1) - shift
+
+
+class MatchingHead:
+    """Attention over a sample of painted pixels."""
+
+    positional = False
+
+    def own(self) -> Parameters:
+        return {_SHARPNESS: torch.tensor(math.log(FIRST_SHARPNESS))}
+
+    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
+        each = max(1, PIXELS // len(truth))
+        names = ("background", "foreground")
+        return {name: pixels_of(painted.features, truth, value, each, seed) for value, name in enumerate(names)}
+
+    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
+        sharpness = own[_SHARPNESS].exp()
+        likelihood = matching_logits(seen.features, fitted["foreground"], fitted["background"], sharpness)
+        return likelihood + mixed_experts(seen.inputs, network.prior)
+
+
+def make() -> Embedded:
+    return Embedded(MatchingHead(), "matching")

@@ -1,0 +1,1 @@
+"""Networks: what they see, their weights, and where they run."""

@@ -1,0 +1,1 @@
+"""Slices laid onto slices, volumes laid onto volumes."""

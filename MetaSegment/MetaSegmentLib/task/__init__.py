@@ -1,0 +1,1 @@
+"""What was given: a volume, the paint on it, and the lattice to work on."""
