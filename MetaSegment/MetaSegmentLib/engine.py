@@ -1,40 +1,45 @@
-"""Painted slices in, segmentation out: adapt → predict → result, in that order and nowhere else."""
+"""Painted slices in, segmentation out: prepare → fit → predict → assemble → advise, in that order and nowhere else."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from .answer import advice, report
-from .answer.assemble import Patch, assemble
-from .answer.refine import Detail, is_lost
-from .assignment import Assignment
+from .answer.assemble import Assembler, Known, Patch
+from .answer.calibration import expected_dice
+from .answer.refine import Refinement, is_worth_it
+from .answer.report import make_report
+from .answer.suggestions import suggest
+from .device import Device
 from .errors import InputError
-from .methods import AdaptedMethod, find_method
-from .networks.context import Tools
-from .networks.device import choose_device
-from .networks.episode import Episode
-from .progress import CancelCallback, Progress, ProgressCallback
+from .networks import weights
+from .networks.plan import Calibration, Plan
+from .predictors.context import Context, product_context
+from .predictors.ensemble import missing_baselines
+from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne
+from .predictors.registry import MethodInfo, find_method
+from .progress import CancelCallback, Progress, ProgressCallback, run_all
 from .settings import Result, Settings
-from .task.frame import Stack, make_region
-from .task.support import find_support
+from .task.frame import Stack
+from .task.paint import Paint, read_paint
+from .task.task import Task, make_task
 from .task.volume import Volume, check_volume
 
 _ENDED = -1.0
 """A structure has ended where all logits of a slice are below this."""
-# Experts work side by side; more threads than this gain nothing, since parts of their work take turns.
-_WORKERS = min(4, os.cpu_count() or 1)
+
+Slices = Sequence[int] | Mapping[int, Sequence[int]]
 
 
 def segment(
     image: ArrayLike,
     painted: ArrayLike,
     spacing: ArrayLike = (1.0, 1.0, 1.0),
-    slices: Sequence[int] | None = None,
+    slices: Slices | None = None,
     axis: int | None = None,
     settings: Settings | None = None,
     progress: ProgressCallback | None = None,
@@ -45,9 +50,11 @@ def segment(
 
     Args:
         image: (K, J, I) real numbers.
-        painted: (K, J, I) whole-number labels, 0 background; a slice with paint is taken to be complete.
+        painted: (K, J, I) whole-number labels, 0 background. A slice with paint of a structure is complete for that
+            structure; of others it says only that their voxels are elsewhere.
         spacing: mm along each array axis.
-        slices: which slices are support, also ones where the structures are absent; default every slice with paint.
+        slices: which slices are complete: a list for all structures, so that one without paint of a structure says
+            that it is absent there; or a mapping from label to list. Default: each structure's slices with paint.
         axis: the slice axis, 0, 1 or 2; found from the paint by default.
         progress: called as ``progress(stage, done, total, eta_s)``.
         cancel: returning True stops within one batch.
@@ -63,7 +70,7 @@ def adapt(
     image: ArrayLike,
     painted: ArrayLike,
     spacing: ArrayLike = (1.0, 1.0, 1.0),
-    slices: Sequence[int] | None = None,
+    slices: Slices | None = None,
     axis: int | None = None,
     settings: Settings | None = None,
     progress: ProgressCallback | None = None,
@@ -71,77 +78,72 @@ def adapt(
     names: Mapping[int, str] | None = None,
 ) -> Adapted:
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
-    start = time.monotonic()
     settings = settings or Settings()
-    find_method(settings.method)  # before any work
-    tools = Tools(choose_device(settings.device), settings.seed, Progress(progress, cancel))
+    device = Device(settings.device)
+    if find_method(settings.method).network:  # before any work
+        _ = device.current
+    context = product_context(settings.seed, device, Progress(progress, cancel))
     volume = check_volume(image, spacing)
-    support = find_support(painted, volume.array.shape, slices, axis)
-    return Adapted._learn(Assignment(volume, support, settings, tools, dict(names or {})), start)
+    paint = read_paint(painted, volume.array.shape, slices, axis)
+    return Adapted(volume, paint, settings, context, dict(names or {}))
 
 
-@dataclass(frozen=True)
-class _Structure:
-    """One label of the support, the method adapted to it, and what the method's grid is too coarse for."""
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Structures that were predicted together."""
 
-    value: int
-    episode: Episode
-    method: AdaptedMethod
-    detail: Detail | None
+    task: Task
+    fitted: Fitted
+    refinements: tuple[Refinement | None, ...]
 
 
 class Adapted:
-    """Methods adapted to the painted slices of a volume; made by :func:`adapt`."""
+    """A method adapted to the painted slices of a volume; made by :func:`adapt`.
 
-    def __init__(self, assignment: Assignment, structures: list[_Structure], seconds: float) -> None:
-        self._assignment = assignment
-        self._structures = structures
-        self._seconds = seconds
+    The same image, paint, settings and seed give the same labels, bit for bit, however they were reached: what an
+    earlier paint left in the memo is used only where it depends on nothing that has changed.
+    """
 
-    @classmethod
-    def _learn(cls, assignment: Assignment, start: float, before: Adapted | None = None) -> Adapted:
-        support, tools, method = assignment.support, assignment.tools, assignment.method
-        earlier = {s.value: s for s in before._structures} if before else {}
-        same_method = before is not None and before._assignment.method is method
-        made = method.make()
-        structures = []
-        for value in support.values:
-            tools.progress.check()
-            known = earlier.get(value)
-            region = make_region(assignment.volume, support, value, known.episode.region if known else None)
-            seed = assignment.settings.seed
-            episode = Episode(region, seed, known.episode if known else None, tools.progress, _WORKERS)
-            goes_on = known is not None and same_method and episode.continues
-            adapted = made.adapt(episode, tools, known.method if known and goes_on else None)
-            structures.append(_Structure(value, episode, adapted, _detail(assignment, value, episode, adapted)))
-        return cls(assignment, structures, time.monotonic() - start)
+    def __init__(
+        self, volume: Volume, paint: Paint, settings: Settings, context: Context, names: Mapping[int, str]
+    ) -> None:
+        start = time.monotonic()
+        self._volume = volume
+        self._paint = paint
+        self._settings = settings
+        self._context = context
+        self._names = names
+        self._method: MethodInfo = find_method(settings.method)
+        self._plan: Plan = weights.load_plan(self._method.weights[0])
+        groups = [paint.values] if self._method.joint else [(value,) for value in paint.values]
+        self._parts = [self._fit(group) for group in groups]
+        self._seconds = time.monotonic() - start
 
     def update(
         self,
         painted: ArrayLike,
-        slices: Sequence[int] | None = None,
+        slices: Slices | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
         method: str | None = None,
     ) -> Adapted:
         """Learn again from more or other paint on the same volume, or by another ``method`` from the same paint.
 
-        Slices that were named as empty stay so until they are painted. What depends on the image alone is kept. Where
-        painted slices were only added, so is everything that was said of slices whose painted neighbours are the same.
+        Slices that were named as empty stay so until they are painted.
 
         Raises:
             MetaSegmentError: as :func:`adapt`.
         """
-        start = time.monotonic()
-        now = self._assignment
-        settings = now.settings if method is None else replace(now.settings, method=method)
-        find_method(settings.method)
-        shape, axis = now.volume.array.shape, now.support.axis
-        support = find_support(painted, shape, slices, axis)
-        if slices is None and (empty := now.support.empty):
-            support = find_support(painted, shape, sorted({*support.slices, *empty}), axis)
-        tools = now.tools.again(now.tools.progress.again(progress, cancel))
-        return self._learn(replace(now, support=support, settings=settings, tools=tools), start, self)
+        settings = self._settings if method is None else replace(self._settings, method=method)
+        if find_method(settings.method).network:
+            _ = self._context.device.current
+        axis = self._axis
+        paint = read_paint(painted, self._volume.array.shape, slices, axis)
+        if slices is None and (named := self._paint.named_empty(axis)):
+            own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}
+            paint = read_paint(painted, self._volume.array.shape, own, axis)
+        context = self._context.listening(self._context.progress.again(progress, cancel))
+        return Adapted(self._volume, paint, settings, context, self._names)
 
     def predict(
         self,
@@ -158,79 +160,133 @@ class Adapted:
             MetaSegmentError: as :func:`segment`; also when the structures cannot be found in the other volume.
         """
         start = time.monotonic()
-        self._assignment.tools.progress.listen(progress, cancel)
+        self._context.progress.listen(progress, cancel)
         if image is None:
-            return self._result(self._assignment.support.slices, start)
+            return self._result(start, self._paint)
         return self._predict_other(check_volume(image, spacing), start)
 
-    def _result(self, painted: tuple[int, ...], start: float, values: tuple[int, ...] | None = None) -> Result:
-        """Everything about this volume; ``painted`` slices are taken as they are, ``values`` are all labels."""
-        volume, support = self._assignment.volume, self._assignment.support
-        progress = self._assignment.tools.progress
-        values = values or support.values
-        trust = self._assignment.method.trust
-        patches = {
-            s.value: Patch(s.episode.region, _logits(s, painted), s.detail, trust.temperature) for s in self._structures
-        }
-        whole = assemble(volume, support, values, patches, painted, progress)
-        estimated: dict[int, float | None] = dict.fromkeys(values)
-        if painted:
-            for structure in self._structures:
-                promised = whole.promised[structure.value]
-                filled = len(structure.episode.region.filled)
-                estimated[structure.value] = advice.estimate_dice(promised, filled, trust.optimism)
-        gap = max(s.episode.region.gap for s in self._structures)
-        suggested = advice.suggest(whole.doubt, painted, support.axis, gap)
-        seconds = {**progress.seconds, "total": self._seconds + time.monotonic() - start}
-        about = report.make(self._assignment, whole.labels, estimated, suggested, seconds)
-        return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
+    @property
+    def _axis(self) -> int:
+        return next(iter(self._paint.axes.values()))
+
+    def _fit(self, values: tuple[int, ...]) -> _Part:
+        context = self._context
+        context.progress.check()
+        task = make_task(self._volume, self._paint, values, self._plan.frame)
+        predictor = self._method.make()
+        if isinstance(predictor, Divisible):
+            pieces = predictor.pieces(task, task.near, context)
+            waiting = [piece for key, piece in pieces.items() if key not in context.memo]
+            run_all("reading the slices", waiting, context.progress, context.workers)
+        fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
+        return _Part(task, fitted, self._refinements(task, fitted))
+
+    def _refinements(self, task: Task, fitted: Fitted) -> tuple[Refinement | None, ...]:
+        """What to add on the voxels; None where the frame loses nothing, or painted slices cannot be left out."""
+        nothing = (None,) * len(task.structures)
+        if not (self._method.refine and is_worth_it(task) and task.left_out and isinstance(fitted, ChecksItself)):
+            return nothing
+        if (left_out := fitted.left_out()) is None:
+            return nothing
+        seed, progress = self._context.seed, self._context.progress
+        found = []
+        for place, value in enumerate(task.values):
+            one = task.only(place)
+            chosen = [n for n, index in enumerate(task.left_out) if index in one.structure.distances]
+            slices = [task.left_out[n] for n in chosen]
+            places = [self._paint.slices[value].index(index) for index in slices]
+            masks = self._paint.masks(value)[places]
+            found.append(Refinement(one, self._volume, slices, left_out[chosen, place], masks, seed, progress))
+        return tuple(found)
+
+    def _result(self, start: float, painted: Paint | None, values: tuple[int, ...] | None = None) -> Result:
+        """Everything about this volume.
+
+        Args:
+            painted: paint that is taken over as it is; None where it only arrived by registration.
+            values: all labels.
+        """
+        context, method, axis = self._context, self._method, self._axis
+        values = values or self._paint.values
+        calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
+        patches: dict[int, Patch] = {}
+        for part in self._parts:
+            logits = _logits(part, trusted=painted is not None)
+            for place, value in enumerate(part.task.values):
+                own = {index: planes[place] for index, planes in logits.items()}
+                patches[value] = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
+        known = Known() if painted is None else Known.of(painted, axis)
+        assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
+        whole = assembler.run(context.progress)
+        expected: dict[int, float | None] = dict.fromkeys(values)
+        if painted is not None:
+            for structure in (one for part in self._parts for one in part.task.structures):
+                implied = whole.implied[structure.value]
+                expected[structure.value] = expected_dice(implied, len(structure.filled), calibration)
+        gap = max(structure.gap for part in self._parts for structure in part.task.structures)
+        suggested = suggest(whole.gain, known.settled(values), axis, gap)
+        seconds = {**context.progress.seconds, "total": self._seconds + time.monotonic() - start}
+        report = make_report(
+            method,
+            str(context.device),
+            self._paint,
+            self._volume,
+            self._names,
+            whole.labels,
+            expected,
+            suggested,
+            self._warnings(),
+            seconds,
+            self._settings.seed,
+        )
+        return Result(whole.labels, whole.uncertainty, expected, suggested, report, assembler.probabilities)
+
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if missing_baselines() and self._method.name != "shape":
+            warnings.append(
+                "Grow from seeds is left out, since Slicer's own code is not installed; for better results run: "
+                'pip install "slicer-core".'
+            )
+        return warnings
 
     def _predict_other(self, target: Volume, start: float) -> Result:
-        from .registration.carry import carry_support
+        from .registration.carry import carry_paint
 
-        own = self._assignment
-        labels = self._result(own.support.slices, start).labels
-        support = carry_support(own.volume, labels, target, own.support.axis, own.tools.progress.check)
-        if support is None:
+        context = self._context
+        labels = self._result(start, self._paint).labels
+        paint = carry_paint(self._volume, labels, target, self._axis, context.progress.check)
+        if paint is None:
             raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
-        other = self._learn(replace(own, volume=target, support=support), time.monotonic())
-        result = other._result((), start, own.support.values)
-        return replace(result, report={**result.report, "support_slices": list(own.support.slices)})
+        other = Adapted(target, paint, self._settings, context, self._names)
+        other._seconds = self._seconds
+        result = other._result(start, None, self._paint.values)
+        return replace(result, report={**result.report, "support_slices": list(self._paint.index[self._axis])})
 
 
-def _detail(assignment: Assignment, value: int, episode: Episode, method: AdaptedMethod) -> Detail | None:
-    """What to add on the voxels; None where the grid loses nothing, or painted slices cannot be left out."""
-    if not is_lost(episode.region) or (left_out := method.left_out()) is None:
-        return None
-    support, slices = assignment.support, episode.left_out().slices
-    masks = support.masks(value)[[support.slices.index(index) for index in slices]]
-    seed, progress = assignment.settings.seed, assignment.tools.progress
-    return Detail(episode.region, assignment.volume, support.axis, slices, left_out, masks, seed, progress)
+def _logits(part: _Part, trusted: bool) -> dict[int, Stack]:
+    """Slice index → (C, H, W) logits of the slices of the task that are not settled.
 
-
-def _logits(structure: _Structure, painted: tuple[int, ...]) -> dict[int, Stack]:
-    """Slice index → (GRID, GRID) logits of the slices of the region but the ``painted`` ones.
-
-    Slices beyond the end of the structure are not computed, and so are missing.
+    Slices beyond the end of the structures are not computed, and so are missing.
     """
-    region = structure.episode.region
-    if not painted:
-        return _logits_everywhere(structure)
-    found = _ask(structure, region.near)
-    for rest, inwards in zip(region.far, (1, -1), strict=True):
-        if rest and found[rest[0] + inwards].max() > _ENDED:
-            found |= _ask(structure, rest)
+    task = part.task
+    if not trusted:
+        return _logits_everywhere(part)
+    found = _ask(part, task.near)
+    for rest, inwards in zip(task.far, (1, -1), strict=True):
+        if rest and rest[0] + inwards in found and found[rest[0] + inwards].max() > _ENDED:
+            found |= _ask(part, rest)
     return found
 
 
-def _logits_everywhere(structure: _Structure) -> dict[int, Stack]:
+def _logits_everywhere(part: _Part) -> dict[int, Stack]:
     """The same where paint came by registration and is not to be trusted: every slice, each without its own paint."""
-    region = structure.episode.region
+    frame = part.task.frame
     found: dict[int, Stack] = {}
-    if (again := structure.method.left_out()) is not None:
-        found = dict(zip(structure.episode.left_out().slices, again, strict=True))
-    return found | _ask(structure, tuple(i for i in range(region.start, region.stop) if i not in found))
+    if isinstance(part.fitted, ChecksItself) and (left_out := part.fitted.left_out()) is not None:
+        found = dict(zip(part.task.left_out, left_out, strict=True))
+    return found | _ask(part, tuple(i for i in range(frame.start, frame.stop) if i not in found))
 
 
-def _ask(structure: _Structure, slices: tuple[int, ...]) -> dict[int, Stack]:
-    return dict(zip(slices, structure.method.predict(slices), strict=True)) if slices else {}
+def _ask(part: _Part, slices: Sequence[int]) -> dict[int, Stack]:
+    return dict(zip(slices, np.asarray(part.fitted.logits(slices)), strict=True)) if slices else {}

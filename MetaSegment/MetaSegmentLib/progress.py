@@ -31,15 +31,12 @@ class Progress:
         self.seconds: dict[str, float] = {}
 
     def again(self, callback: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Progress:
-        """For another run, with the callbacks of this one unless others are given."""
-        if callback is None and cancel is None:
-            return Progress(self._callback, self._cancel)
-        return Progress(callback, cancel)
+        """For another run, with the callbacks of this one where none are given."""
+        return Progress(callback or self._callback, cancel or self._cancel)
 
     def listen(self, callback: ProgressCallback | None, cancel: CancelCallback | None) -> None:
-        """From now on tell these callbacks, unless both are None."""
-        if callback is not None or cancel is not None:
-            self._callback, self._cancel = callback, cancel
+        """From now on tell these callbacks; None leaves what was there."""
+        self._callback, self._cancel = callback or self._callback, cancel or self._cancel
 
     def check(self) -> None:
         """Raise :class:`Cancelled` if the caller wants to stop."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypedDict
 
 import numpy as np
@@ -45,22 +47,38 @@ class SuggestedSlice(TypedDict):
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """A segmented volume, in the shape and axis order of the input.
 
     Attributes:
         labels: (K, J, I) uint8 or uint16; painted slices exactly as painted.
-        probabilities: (C, K, J, I) float16 in [0, 1], background first, then the labels in ascending order.
-        uncertainty: (K, J, I) float16 in [0, 1], entropy of the probabilities over log C; 0 on painted slices.
-        estimated_dice: expected Dice of each label over the slices that were not painted; None with one painted slice.
+        uncertainty: (K, J, I) float16 in [0, 1], entropy of the probabilities over log C; 0 where it is painted.
+        estimated_dice: expected Dice of each label over the slices that were not painted; None with one painted slice,
+            or where nothing was found.
         suggested_slices: best first.
         report: what the run did, as JSON-ready values without names or paths of the input.
+        compute_probabilities: makes :attr:`probabilities`.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
-    probabilities: NDArray[np.float16]
     uncertainty: NDArray[np.float16]
     estimated_dice: dict[int, float | None]
     suggested_slices: list[SuggestedSlice]
     report: dict[str, Any] = field(default_factory=dict)
+    compute_probabilities: Callable[[], NDArray[np.float16]] | None = field(default=None, repr=False)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know, a sentence each."""
+        return list(self.report.get("warnings", ()))
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float16]:
+        """(C, K, J, I) float16 in [0, 1], background first, then the labels in ascending order.
+
+        Worked out when it is asked for: it is the largest part of a result, and seldom looked at.
+        """
+        if self.compute_probabilities is None:
+            raise SettingsError("This result came without probabilities; run the segmentation again to get them.")
+        return self.compute_probabilities()

@@ -1,4 +1,4 @@
-"""From the structures' logits, each on its own window, to one labelled volume."""
+"""From the structures' logits, each on its own frame, to one labelled volume."""
 
 from __future__ import annotations
 
@@ -10,101 +10,178 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..progress import Progress
-from ..task.frame import Region, Stack
-from ..task.support import Support
-from ..task.volume import Volume
-from . import advice
-from .refine import Detail
+from ..task.frame import Frame, Stack
+from ..task.paint import Paint
+from .calibration import entropy, implied_dice
+from .refine import Refinement
+from .suggestions import expected_gain
 
 _FAR = -12.0
 """Logit outside every window: certainly background."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Patch:
-    """One structure: slice index → (GRID, GRID) logits, the region they lie on, what is finer than its grid, and what
-    makes probabilities of the logits."""
+    """One structure's answer.
 
-    region: Region
-    logits: dict[int, Stack]
-    detail: Detail | None = None
+    Attributes:
+        frame: where its logits lie.
+        logits: slice index → (H, W).
+        refinement: what is finer than the frame.
+        temperature: logits are divided by it.
+    """
+
+    frame: Frame
+    logits: Mapping[int, Stack]
+    refinement: Refinement | None = None
     temperature: float = 1.0
 
     def on_voxels(self, index: int) -> Stack:
         """(rows, columns) logits of a slice on the voxels of the window."""
-        logits = self.region.to_slices(self.logits[index][None])[0]
-        sharp = logits if self.detail is None else self.detail.add(index, logits)
+        logits = self.frame.to_window(self.logits[index][None])[0]
+        sharp = logits if self.refinement is None else self.refinement.add(index, logits)
         return sharp / np.float32(self.temperature)
 
 
-@dataclass(frozen=True)
-class Assembled:
-    """See ``Result``; besides, ``doubt`` is what painting each slice is expected to gain and ``promised`` the Dice of
-    every label that the probabilities promise by themselves."""
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is painted, as it enters the answer: voxel for voxel.
+
+    Attributes:
+        index: slices with paint or named ones, ascending.
+        labels: (S, rows, columns) on those slices.
+        complete: label value → the slices that are complete for it.
+    """
+
+    index: tuple[int, ...] = ()
+    labels: NDArray[Any] | None = None
+    complete: Mapping[int, tuple[int, ...]] | None = None
+
+    @classmethod
+    def of(cls, paint: Paint, axis: int) -> Known:
+        return cls(paint.index[axis], paint.labels[axis], paint.slices)
+
+    def settled(self, values: tuple[int, ...]) -> tuple[int, ...]:
+        """The slices that are complete for all structures."""
+        return tuple(index for index in self.index if all(self.is_complete(value, index) for value in values))
+
+    def is_complete(self, value: int, index: int) -> bool:
+        """Whether a slice is complete for a structure."""
+        return self.complete is not None and index in self.complete.get(value, ())
+
+    def on(self, index: int) -> NDArray[Any] | None:
+        """(rows, columns) labels painted on a slice; None where nothing is."""
+        if self.labels is None or index not in self.index:
+            return None
+        return np.asarray(self.labels[self.index.index(index)])
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """A labelled volume and what was learned on the way.
+
+    Attributes:
+        labels: (K, J, I) uint8 or uint16.
+        uncertainty: (K, J, I) float16 in [0, 1].
+        gain: (slices,) what painting each slice is expected to gain.
+        implied: the Dice of each label that the probabilities imply by themselves; None where nothing was found.
+    """
 
     labels: NDArray[np.unsignedinteger[Any]]
-    probabilities: NDArray[np.float16]
     uncertainty: NDArray[np.float16]
-    doubt: NDArray[np.float64]
-    promised: dict[int, float]
+    gain: NDArray[np.float64]
+    implied: dict[int, float | None]
 
 
-def assemble(
-    volume: Volume,
-    support: Support,
-    values: tuple[int, ...],
-    patches: Mapping[int, Patch],
-    painted: tuple[int, ...],
-    progress: Progress,
-) -> Assembled:
-    """Put logits into the volume, p = softmax over background (logit 0) and structures, slice by slice.
+class Assembler:
+    """Puts logits into the volume, p = softmax over background (logit 0) and structures, slice by slice.
 
-    Only slices that some region covers are computed; everywhere else is background.
+    Painted voxels are taken over as they are. Only slices that some patch covers are computed; everywhere else is
+    background.
 
     Args:
+        shape: (K, J, I) of the volume.
+        axis: the slice axis.
         values: the labels, ascending.
-        painted: slices that are taken over from the support as they are.
+        patches: answers by label; a label may have none.
+        known: the paint to take over.
     """
-    shape = volume.array.shape
-    kind = np.uint8 if values[-1] < 256 else np.uint16
-    labels = np.zeros(shape, kind)
-    probabilities = np.zeros((1 + len(values), *shape), np.float16)
-    probabilities[0] = 1
-    uncertainty = np.zeros(shape, np.float16)
-    axis = support.axis
-    labels_front, unsure_front = np.moveaxis(labels, axis, 0), np.moveaxis(uncertainty, axis, 0)
-    probabilities_front = np.moveaxis(probabilities, axis + 1, 1)
-    doubt = np.zeros(shape[axis])
-    halves = {value: np.zeros(2) for value in values}
-    classes = np.array([0, *values], kind)
-    rows, columns = (n for i, n in enumerate(shape) if i != axis)
-    covered = {index for patch in patches.values() for index in patch.logits}
-    for index in progress.steps("combining", sorted(covered - set(painted))):
-        chances = _chances(index, (rows, columns), values, patches)
-        chosen = chances.argmax(0)
-        labels_front[index] = classes[chosen]
-        probabilities_front[:, index] = chances
-        unsure_front[index] = advice.entropy(chances)
-        for place, value in enumerate(values, start=1):
-            mask = chosen == place
-            halves[value] += advice.expected_dice(chances[place], mask)
-            doubt[index] += advice.expected_gain(chances[place], mask)
-    for index in painted:
-        truth = support.labels[support.slices.index(index)]
-        labels_front[index] = truth
-        probabilities_front[:, index] = truth[None] == classes[:, None, None]
-    promised = {value: float(a / b) if b >= 1 else 1.0 for value, (a, b) in halves.items()}
-    return Assembled(labels, probabilities, uncertainty, doubt, promised)
 
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        axis: int,
+        values: tuple[int, ...],
+        patches: Mapping[int, Patch],
+        known: Known,
+    ) -> None:
+        self._shape = shape
+        self._axis = axis
+        self._values = values
+        self._patches = patches
+        self._known = known
+        self._kind = np.uint8 if values[-1] < 256 else np.uint16
+        self._plane = tuple(n for i, n in enumerate(shape) if i != axis)
+        self._settled = set(known.settled(values))
+        covered = {index for patch in patches.values() for index in patch.logits}
+        self._slices = sorted((covered | set(known.index)) - self._settled)
 
-def _chances(index: int, plane: tuple[int, int], values: tuple[int, ...], patches: Mapping[int, Patch]) -> Stack:
-    """(1 + labels, rows, columns) probabilities of a slice."""
-    logits = np.full((1 + len(values), *plane), _FAR, np.float32)
-    logits[0] = 0
-    for place, value in enumerate(values, start=1):
-        patch = patches.get(value)
-        if patch is not None and index in patch.logits:
-            in_image, in_window = patch.region.window.inside(*plane)
-            logits[place][in_image] = patch.on_voxels(index)[in_window]
-    raised = np.exp(logits - logits.max(0))
-    return np.asarray(raised / raised.sum(0), np.float32)
+    def run(self, progress: Progress) -> Assembly:
+        """Labels, uncertainty and what they imply."""
+        values, shape = self._values, self._shape
+        labels, uncertainty = np.zeros(shape, self._kind), np.zeros(shape, np.float16)
+        labels_front, unsure_front = (np.moveaxis(array, self._axis, 0) for array in (labels, uncertainty))
+        gain = np.zeros(shape[self._axis])
+        halves = {value: np.zeros(2) for value in values}
+        classes = np.array([0, *values], self._kind)
+        for index in progress.steps("combining", self._slices):
+            chances = self.chances(index)
+            chosen = chances.argmax(0)
+            labels_front[index] = classes[chosen]
+            unsure_front[index] = entropy(chances)
+            for place, value in enumerate(values, start=1):
+                if not self._known.is_complete(value, index):
+                    mask = chosen == place
+                    halves[value] += implied_dice(chances[place], mask)
+                    gain[index] += expected_gain(chances[place], mask)
+        for index in self._settled:
+            labels_front[index] = self._known.on(index)
+        implied = {value: float(a / b) if a > 0 and b >= 1 else None for value, (a, b) in halves.items()}
+        return Assembly(labels, uncertainty, gain, implied)
+
+    def probabilities(self) -> NDArray[np.float16]:
+        """(1 + labels, K, J, I), background first; made anew each time, since it is large and seldom asked for."""
+        probabilities = np.zeros((1 + len(self._values), *self._shape), np.float16)
+        probabilities[0] = 1
+        front = np.moveaxis(probabilities, self._axis + 1, 1)
+        classes = np.array([0, *self._values], self._kind)
+        for index in self._slices:
+            front[:, index] = self.chances(index)
+        for index in self._settled:
+            front[:, index] = self._known.on(index) == classes[:, None, None]
+        return probabilities
+
+    def chances(self, index: int) -> Stack:
+        """(1 + labels, rows, columns) probabilities of a slice."""
+        logits = np.full((1 + len(self._values), *self._plane), _FAR, np.float32)
+        logits[0] = 0
+        for place, value in enumerate(self._values, start=1):
+            patch = self._patches.get(value)
+            if patch is not None and index in patch.logits:
+                in_image, in_window = patch.frame.window.inside(*self._plane)
+                logits[place][in_image] = patch.on_voxels(index)[in_window]
+        self._settle(index, logits)
+        raised = np.exp(logits - logits.max(0))
+        return np.asarray(raised / raised.sum(0), np.float32)
+
+    def _settle(self, index: int, logits: Stack) -> None:
+        """What is known of a slice: painted voxels, and where a structure is absent."""
+        painted = self._known.on(index)
+        if painted is None:
+            return
+        for place, value in enumerate(self._values, start=1):
+            mask = painted == value
+            absent = ~mask if self._known.is_complete(value, index) else (painted > 0) & ~mask
+            logits[place][absent] = -np.inf
+            logits[place][mask] = 0
+        logits[0][painted > 0] = -np.inf

@@ -1,18 +1,19 @@
-"""What the working grid is too coarse to show: added to the answer on the voxels themselves.
+"""What the frame is too coarse to show: added to the answer on the voxels themselves.
 
-A window of more voxels than the grid has pixels is shrunk, and with it everything finer than a grid pixel is lost:
+A window of more voxels than the frame has pixels is shrunk, and with it everything finer than a frame pixel is lost:
 the folds of a cortex, the outline of a large organ in a sharp scan. Boosted trees learn on the painted slices to
 correct the method's own leave-one-out answer from the intensities around each voxel. By themselves they forget what
-the method knows of shape and place, so only what is finer than a grid pixel is taken from them:
+the method knows of shape and place, so only what is finer than a frame pixel is taken from them:
 
-    logit = u + w (t − G_σ ∗ t),   σ = one grid pixel,
+    logit = u + w (t − G_σ ∗ t),   σ = one frame pixel,
 
 with u the method's logit resampled to voxels, t that of the trees and G_σ a Gaussian. Measured on training volumes;
-taking t itself, or detail up to several grid pixels, gains less on average and loses much on some structures.
+taking t itself, or detail up to several frame pixels, gains less on average and loses much on some structures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, sobel
 
 from ..progress import Progress
-from ..task.frame import GRID, Region, Stack, resize
+from ..task.frame import Mask, Stack, resize
+from ..task.task import Task
 from ..task.volume import Volume
 
 _SHRUNK_FROM = 1.1
@@ -29,21 +31,21 @@ _TREES = 40
 _RATE = 0.15
 _SAMPLES = 20_000
 _NEAR = 4.0
-"""Grid pixels from the outline within which most voxels to learn from are drawn."""
+"""Frame pixels from the outline within which most voxels to learn from are drawn."""
 _SURE = 7.0
 """Logits beyond this, either way, are left as they are."""
 _LOGIT_LIMIT = 8.0
 _FARTHEST_INTENSITY = 3.0
 
 
-class Detail:
+class Refinement:
     """A correction of one structure's logits, learned from its painted slices.
 
     Args:
-        region: where the structure is and what is painted.
-        volume, axis: the volume of the region and its slice axis.
-        slices: painted slices, not empty.
-        left_out: (S, GRID, GRID) logits of ``slices``, each predicted from the other painted slices.
+        task: of one structure.
+        volume: the volume of the task.
+        slices: painted slices.
+        left_out: (S, H, W) logits of ``slices``, each predicted from the other painted slices.
         masks: (S, rows, columns) what is painted on ``slices``.
         seed: of the samples and the trees.
         progress: told of the work, and polled for a cancel.
@@ -51,19 +53,19 @@ class Detail:
 
     def __init__(
         self,
-        region: Region,
+        task: Task,
         volume: Volume,
-        axis: int,
-        slices: tuple[int, ...],
+        slices: Sequence[int],
         left_out: Stack,
-        masks: NDArray[np.bool_],
+        masks: Mask,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        self._region = region
-        self._stack = volume.along(axis)
+        self._task = task
+        self._frame = task.frame
+        self._stack = volume.along(task.frame.axis)
         self._trees: Any = HistGradientBoostingClassifier(
             max_iter=_TREES,
             learning_rate=_RATE,
@@ -74,8 +76,8 @@ class Detail:
         )
         rows, truth = [], []
         for place, index in (progress or Progress()).steps("sharpening", list(enumerate(slices))):
-            logits = region.to_slices(left_out[place][None])[0]
-            painted = region.window.cut(masks[place][None], edge=False)[0]
+            logits = self._frame.to_window(left_out[place][None])[0]
+            painted = self._frame.window.cut(masks[place][None], edge=False)[0]
             picked = self._draw(index, logits, len(slices), seed)
             rows.append(self._describe(index, logits)[picked])
             truth.append(painted.ravel()[picked])
@@ -92,14 +94,14 @@ class Detail:
         corrected = logits.copy()
         score = self._trees.decision_function(self._describe(index, logits)[doubtful.ravel()])
         corrected[doubtful] = np.clip(score, -_LOGIT_LIMIT, _LOGIT_LIMIT)
-        return np.asarray(logits + _WEIGHT * (corrected - gaussian_filter(corrected, shrinkage(self._region))))
+        return np.asarray(logits + _WEIGHT * (corrected - gaussian_filter(corrected, self._frame.shrinkage)))
 
     def _draw(self, index: int, logits: Stack, slices: int, seed: int) -> NDArray[np.intp]:
         """Voxels to learn from: more near the outline, none where the method is sure."""
-        distance = self._region.distances[index]
+        distance = self._task.structure.distances[index]
         near = np.zeros_like(logits)
         if distance is not None:
-            near = np.exp(-self._region.to_slices(np.abs(distance)[None])[0] / _NEAR)
+            near = np.exp(-self._frame.to_window(np.abs(distance)[None])[0] / _NEAR)
         weight = ((near + 0.02) * (np.abs(logits) < _SURE)).ravel().astype(float)
         count = min(_SAMPLES // slices, int((weight > 0).sum()))
         if count == 0:
@@ -110,7 +112,7 @@ class Detail:
     def _describe(self, index: int, logits: Stack) -> Stack:
         """(voxels of the window, features)."""
         below, image, above = (self._image(index + step) for step in (-1, 0, 1))
-        shown = resize(self._region.image(index)[None], image.shape)[0]
+        shown = resize(self._task.slice_image(index)[None], image.shape)[0]
         fine, middle, coarse = (gaussian_filter(image, scale) for scale in (1.0, 2.0, 4.0))
         planes = [
             logits,
@@ -132,19 +134,12 @@ class Detail:
         return np.stack([plane.ravel() for plane in planes], axis=1).astype(np.float32)
 
     def _image(self, index: int) -> Stack:
-        """(rows, columns) intensities of the window, as the region normalises them; past the ends the nearest slice."""
-        region = self._region
+        """(rows, columns) intensities of the window, as the frame normalises them; past the ends the nearest slice."""
         nearest = min(max(index, 0), len(self._stack) - 1)
-        cut = region.window.cut(self._stack[nearest][None], edge=True)[0].astype(np.float32)
-        normalised = (cut - region.low) * (2 / (region.high - region.low or 1.0)) - 1
-        return np.asarray(np.clip(normalised, -_FARTHEST_INTENSITY, _FARTHEST_INTENSITY), np.float32)
+        cut = self._frame.window.cut(self._stack[nearest][None], edge=True)[0].astype(np.float32)
+        return self._frame.normalise(cut, _FARTHEST_INTENSITY)
 
 
-def is_lost(region: Region) -> bool:
-    """Whether the grid is so much coarser than the voxels that detail is worth the time."""
-    return shrinkage(region) > _SHRUNK_FROM
-
-
-def shrinkage(region: Region) -> float:
-    """Voxels that share a pixel of the grid, along the longer side of the window; below 1 where it is enlarged."""
-    return max(region.window.shape) / GRID
+def is_worth_it(task: Task) -> bool:
+    """Whether the frame is so much coarser than the voxels that detail is worth the time."""
+    return task.frame.shrinkage > _SHRUNK_FROM

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from ..settings import SuggestedSlice
 from ..version import __version__
 
 if TYPE_CHECKING:
-    from ..assignment import Assignment
+    from ..predictors.registry import MethodInfo
+    from ..task.paint import Paint
+    from ..task.volume import Volume
 
 PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
 """The packages that decide on the results."""
@@ -43,38 +45,52 @@ def peak_memory_mb() -> float | None:
     return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
 
 
-def make(
-    assignment: Assignment,
+def make_report(
+    method: MethodInfo,
+    device: str,
+    paint: Paint,
+    volume: Volume,
+    names: Mapping[int, str],
     labels: NDArray[Any],
-    estimated: Mapping[int, float | None],
+    expected: Mapping[int, float | None],
     suggested: list[SuggestedSlice],
+    warnings: Sequence[str],
     seconds: Mapping[str, float],
+    seed: int,
 ) -> dict[str, Any]:
-    """The report of ``Result.report``; volumes in millilitres."""
-    method, support, names = assignment.method, assignment.support, assignment.names
-    voxel_ml = float(np.prod(assignment.volume.spacing)) / 1000
+    """The report of ``Result.report``; volumes in millilitres.
+
+    Args:
+        labels: (K, J, I).
+        expected: expected Dice by label.
+        warnings: one sentence each.
+        seconds: by stage.
+    """
+    voxel_ml = float(np.prod(volume.spacing)) / 1000
     # Slice by slice: bincount makes a copy of eight bytes a voxel.
-    counts = sum(np.bincount(part.ravel(), minlength=max(estimated) + 1) for part in labels)
+    counts = sum(np.bincount(part.ravel(), minlength=max(expected) + 1) for part in labels)
     assert isinstance(counts, np.ndarray)
     segments = {
         str(value): {
             "name": names.get(value, f"Segment {value}"),
             "voxels": int(counts[value]),
             "volume_ml": float(counts[value]) * voxel_ml,
-            "estimated_dice": estimated[value],
+            "estimated_dice": expected[value],
         }
-        for value in estimated
+        for value in expected
     }
+    axis = next(iter(paint.axes.values()))
     return {
         "method": method.name,
-        "device": str(assignment.tools.device),
-        "axis": support.axis,
-        "support_slices": list(support.slices),
+        "device": device,
+        "axis": axis,
+        "support_slices": list(paint.index[axis]),
         "segments": segments,
         "suggested_slices": suggested,
+        "warnings": list(warnings),
         "seconds": {stage: round(s, 3) for stage, s in seconds.items()},
         "peak_memory_mb": peak_memory_mb(),
         "versions": {"metasegment": __version__, **{name: found for name, found in versions().items() if found}},
         "weights_sha256": {name: weights.checksum(name) for name in method.weights},
-        "seed": assignment.settings.seed,
+        "seed": seed,
     }

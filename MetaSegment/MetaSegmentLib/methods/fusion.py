@@ -1,82 +1,153 @@
-"""The default: MAML and the experts, each weighted by what it is worth on the painted slices; see ``fusion.py``."""
+"""The default: MAML and the predictors without weights, summed up by what each is worth on the painted slices.
+
+logit = Σ w · logit_k. The weights are fitted on held-out episodes (``metasegment calibrate``); with enough painted
+slices they are fitted again on each case, by logistic regression on leave-one-out answers of the inner painted slices,
+held near the calibrated weights by a ridge.
+"""
 
 from __future__ import annotations
 
-from ..networks.context import Tools
-from ..networks.encode import EXPERTS
-from ..networks.episode import Episode
-from ..task.frame import Stack
-from . import AdaptedMethod
-from .weighting import Weights, combine, refit
+from collections.abc import Collection, Mapping, Sequence
 
-# Fitted on held-out training volumes, so that the sum is a calibrated logit.
-EXPERT_WEIGHTS: Weights = {"shape": 0.05, "propagation": 0.4, "grow": 0.28, "pixels": 0.35}
-"""Used without networks."""
-FUSED_WEIGHTS: Weights = {"shape": 0.01, "propagation": 0.05, "grow": 0.02, "pixels": 0.04, "maml": 0.5}
-"""Used with MAML, and the start of the refit."""
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
+from ..networks import weights as stored
+from ..predictors.context import Context
+from ..predictors.ensemble import BASELINES, Ensemble
+from ..predictors.protocol import Fitted, Predictor, leave_one_out
+from ..task.frame import Mask, Stack
+from ..task.task import Structure, Task
 
-class Fused:
-    """MAML and all experts; or, to learn what a part is worth, ``without`` an expert, any ``prior``, ``adaptation`` or
-    ``detail``.
+REFIT_FROM = 5
+"""Painted slices from which weights are fitted on the case."""
+_RIDGE = 0.1
+_NEAR = 20.0
+"""Only pixels this near to the outline, in pixels of the frame, count for the fit."""
+_EVERY = 3
 
-    An expert that is left out is missing from the sum and from what the network sees, as channels are dropped in
-    training; there only one or two are at once, so without any prior the network is on unknown ground.
-    """
-
-    def __init__(self, without: str = "") -> None:
-        self._hidden = EXPERTS if without == "prior" else tuple(name for name in EXPERTS if name == without)
-        self._adapts = without != "adaptation"
-        self._sharpens = without != "detail"
-
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
-        from .gradient.maml import Maml
-
-        episode.prepare()
-        seen = episode.without(self._hidden)
-        maml = Maml() if self._adapts else Maml(steps=0)
-        known = before.learned.get("maml") if isinstance(before, AdaptedFusion) and self._adapts else None
-        weights = {name: weight for name, weight in FUSED_WEIGHTS.items() if name not in self._hidden}
-        return AdaptedFusion({"maml": maml.adapt(seen, tools, known)}, weights, seen, self._sharpens)
+Weights = dict[str, float]
 
 
-class ExpertsOnly:
-    """All experts, no network."""
+class Fusion:
+    """A weighted sum of the predictors without weights and of methods.
 
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedFusion:
-        episode.prepare()
-        return AdaptedFusion({}, EXPERT_WEIGHTS, episode)
-
-
-class AdaptedFusion:
-    """A weighted sum; the weights are those of the experts and of the ``learned`` methods, by name.
-
-    Unless it ``sharpens`` it keeps to itself what it said of painted slices, so that no detail is learned from that.
+    Args:
+        calibration: (weights file, method) whose plan holds the fusion weights.
+        methods: the methods to add up, by their name in the fusion weights.
+        hidden: predictors to do without.
     """
 
     def __init__(
-        self, learned: dict[str, AdaptedMethod], weights: Weights, episode: Episode, sharpens: bool = True
+        self, calibration: tuple[str, str], methods: Mapping[str, Predictor], hidden: Collection[str] = ()
     ) -> None:
-        self.learned = learned
-        self._sharpens = sharpens
-        self._episode = episode
-        evidence = episode.left_out()
-        self._left_out: Stack | None = None
-        if evidence.slices:
-            logits = {name: evidence.logits(name) for name in weights if name in EXPERTS}
-            for name, method in learned.items():
-                checked = method.left_out()
-                assert checked is not None
-                logits[name] = checked
-            weights = refit(weights, logits, evidence.slices, episode)
-            self._left_out = combine(logits, weights)
-        self._weights = weights
+        self._calibration = calibration
+        self._methods = methods
+        self._hidden = hidden
 
-    def predict(self, slices: tuple[int, ...]) -> Stack:
-        evidence = self._episode.queries(slices)
-        logits = {name: evidence.logits(name) for name in self._weights if name in EXPERTS}
-        logits |= {name: method.predict(slices) for name, method in self.learned.items()}
-        return combine(logits, self._weights)
+    def fit(self, task: Task, context: Context) -> FittedFusion:
+        name, method = self._calibration
+        weights = dict(stored.load_plan(name).calibration[method].fusion_weights)
+        ensemble = Ensemble(task, context, self._hidden)
+        ensemble.prepare(task.near)
+        fitted = {one: predictor.fit(task, context) for one, predictor in self._methods.items()}
+        left_out = {one: leave_one_out(self._methods[one], method, task, context) for one, method in fitted.items()}
+        known = (*ensemble.names, *self._methods)
+        return FittedFusion(ensemble, fitted, left_out, {one: weights[one] for one in known if one in weights})
+
+
+def fused(without: str = "") -> Fusion:
+    """The default; or, to learn what a part is worth, without a predictor, the whole ``prior`` or ``adaptation``.
+
+    A predictor that is left out is missing from the sum and from what the network sees, as inputs are dropped in
+    training; there only one or two are at once, so without any prior the network is on unknown ground.
+    """
+    from .gradient.maml import Maml
+
+    hidden = tuple(BASELINES) if without == "prior" else tuple(name for name in BASELINES if name == without)
+    maml = Maml(steps=0, hidden=hidden) if without == "adaptation" else Maml(hidden=hidden)
+    return Fusion(("maml", "fusion"), {"maml": maml}, hidden)
+
+
+def baselines_only() -> Fusion:
+    """The predictors without weights, no network."""
+    return Fusion(("baselines", "experts"), {})
+
+
+class FittedFusion:
+    """A weighted sum for one task.
+
+    Attributes:
+        weights: of each part on this case.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, methods: Mapping[str, Fitted], left_out: Mapping[str, Stack | None], weights: Weights
+    ) -> None:
+        self._ensemble = ensemble
+        self._methods = methods
+        self.weights = weights
+        self._left_out: Stack | None = None
+        slices = ensemble.task.left_out
+        if slices and all(logits is not None for logits in left_out.values()):
+            alone = [ensemble.without(index) for index in slices]
+            logits = {name: _of_each(alone, slices, name) for name in ensemble.names if name in weights}
+            logits |= {name: one for name, one in left_out.items() if one is not None}
+            self.weights = refit(weights, logits, ensemble.task)
+            self._left_out = combine(logits, self.weights)
+
+    def logits(self, slices: Sequence[int]) -> Stack:
+        self._ensemble.prepare(slices)
+        names = [name for name in self.weights if name in self._ensemble.names]
+        logits = {name: self._ensemble.logits(name, slices) for name in names}
+        logits |= {name: method.logits(slices) for name, method in self._methods.items()}
+        return combine(logits, self.weights)
 
     def left_out(self) -> Stack | None:
-        return self._left_out if self._sharpens else None
+        return self._left_out
+
+
+def combine(logits: Mapping[str, Stack], weights: Weights) -> Stack:
+    """Σ w · logits over the parts of ``weights``."""
+    return np.sum([np.float32(w) * logits[name] for name, w in weights.items()], axis=0, dtype=np.float32)
+
+
+def refit(weights: Weights, logits: Mapping[str, Stack], task: Task) -> Weights:
+    """Weights for this case, from leave-one-out ``logits`` (S, C, H, W) of ``task.left_out``.
+
+    Minimises mean cross-entropy + ridge · |w − w₀|² over w ≥ 0; w₀ are the given weights, returned as they are when
+    fewer than REFIT_FROM slices are painted of a structure.
+    """
+    names = list(weights)
+    columns, truth = [], []
+    for place, structure in enumerate(task.structures):
+        inner = [n for n, index in enumerate(task.left_out) if index in structure.inner]
+        if len(structure.filled) < REFIT_FROM or len(inner) < 2:
+            return weights
+        for n in inner:
+            near = _near_outline(structure, task.left_out[n], task.frame.shape)
+            columns.append(np.stack([logits[name][n, place][near] for name in names], axis=1))
+            truth.append(task.masks(task.left_out[n])[place][near])
+    start = np.array([weights[name] for name in names])
+    x = np.concatenate(columns)[::_EVERY].astype(float)
+    y = np.concatenate(truth)[::_EVERY].astype(float)
+
+    def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        score = x @ w
+        value = np.mean(np.logaddexp(0, score) - y * score) + _RIDGE * np.sum((w - start) ** 2)
+        slope = x.T @ (expit(score) - y) / len(y) + 2 * _RIDGE * (w - start)
+        return float(value), slope
+
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x
+    return {name: float(w) for name, w in zip(names, fitted, strict=True)}
+
+
+def _of_each(alone: Sequence[Ensemble], slices: Sequence[int], name: str) -> Stack:
+    return np.concatenate([one.logits(name, (index,)) for one, index in zip(alone, slices, strict=True)])
+
+
+def _near_outline(structure: Structure, index: int, shape: tuple[int, int]) -> Mask:
+    distance = structure.distances[index]
+    return np.ones(shape, bool) if distance is None else np.asarray(np.abs(distance) < _NEAR)

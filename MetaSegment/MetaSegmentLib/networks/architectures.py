@@ -1,78 +1,100 @@
-"""The one network: a small 2.5D U-Net that looks at a slice through the eyes of the experts.
-
-It answers in two ways from the same features: through a linear head, for gradient methods, and as an embedding, for
-metric methods.
-"""
+"""Networks by name, as plans refer to them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-from monai.losses.dice import DiceCELoss, DiceLoss
 from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor, nn
 
-from .encode import CHANNELS, SCALES
+from ..errors import WeightsError
+from ..predictors.ensemble import BASELINES
+from .plan import SLICE_V1, Plan
 
-EMBEDDING = 16
-_WIDTHS = (16, 24, 32, 48, 64, 16)
-_MIX = (0.25, 0.25, 0.25, 0.6)
+_MIX = {"shape": 0.25, "propagation": 0.25, "grow": 0.25, "pixels": 0.6}
+"""What predictors weigh in an untrained network."""
 
 
 class SliceNetwork(nn.Module):
-    """MONAI's BasicUNet with affine instance normalisation: no running statistics, so support never leaks to queries.
+    """A small 2.5D U-Net that looks at a slice through the eyes of the predictors.
 
-    Logits are the head's answer plus a learned mixture of the experts' logits, so an untrained network is already as
-    good as the experts together.
+    MONAI's BasicUNet with affine instance normalisation: no running statistics, so support never leaks to queries. It
+    answers in two ways from the same features: through a linear head, for gradient methods, and as an embedding, for
+    metric methods. Logits are the head's answer plus a learned mixture of the predictors' logits, so an untrained
+    network is already as good as the predictors together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan = SLICE_V1) -> None:
         super().__init__()
-        self.unet = BasicUNet(2, len(CHANNELS), EMBEDDING, features=_WIDTHS, norm=("instance", {"affine": True}))
-        self.head = nn.Conv2d(EMBEDDING, 1, 1)
+        self.plan = plan
+        self.channels = len(plan.inputs)
+        self.embedding = int(plan.arguments["embedding"])
+        seen = [(place, one) for place, one in enumerate(plan.inputs) if one.source in BASELINES and not one.step]
+        self._places = [place for place, _ in seen]
+        self.register_buffer("_scale", torch.tensor([one.scale for _, one in seen]), persistent=False)
+        self.register_buffer("_offset", torch.tensor([one.offset for _, one in seen]), persistent=False)
+        widths: Sequence[int] = plan.arguments["widths"]
+        self.unet = BasicUNet(2, self.channels, self.embedding, features=widths, norm=("instance", {"affine": True}))
+        self.head = nn.Conv2d(self.embedding, 1, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
-        self.mix = nn.Parameter(torch.tensor(_MIX))
+        mix = torch.tensor([_MIX[one.source] for _, one in seen])
+        self.mix = nn.Parameter(mix)
         self.sharpness = nn.Parameter(torch.zeros(()))
         """Logarithm of the factor on distances in the embedding."""
-        self.prior = nn.Parameter(torch.tensor(_MIX))
-        """What the experts weigh beside distances in the embedding."""
+        self.prior = nn.Parameter(mix.clone())
+        """What the predictors weigh beside distances in the embedding."""
 
     def embed(self, inputs: Tensor) -> Tensor:
-        """(N, channels, H, W) inputs → (N, EMBEDDING, H, W) features."""
+        """(N, channels, H, W) inputs → (N, embedding, H, W) features."""
         return cast(Tensor, self.unet(inputs))
 
     def decide(self, inputs: Tensor, features: Tensor) -> Tensor:
         """(N, H, W) logits of the foreground."""
-        return cast(Tensor, self.head(features))[:, 0] + mixed_experts(inputs, self.mix)
+        return cast(Tensor, self.head(features))[:, 0] + self.mixed_predictors(inputs, self.mix)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, channels, H, W) inputs → (N, H, W) logits of the foreground."""
         return self.decide(inputs, self.embed(inputs))
 
+    def mixed_predictors(self, inputs: Tensor, weights: Tensor) -> Tensor:
+        """Σ w · logits of the predictors, (N, H, W), read from network inputs (N, channels, H, W)."""
+        return (self.predictor_logits(inputs) * weights[:, None, None]).sum(1)
 
-def mixed_experts(inputs: Tensor, weights: Tensor) -> Tensor:
-    """Σ w · logits of the experts, (N, H, W), read from network inputs (N, channels, H, W); order of EXPERTS."""
-    return (expert_logits(inputs) * weights[:, None, None]).sum(1)
+    def predictor_logits(self, inputs: Tensor) -> Tensor:
+        """(N, P, H, W) logits of the predictors, read from network inputs (N, channels, H, W), in their order."""
+        shown = inputs[:, self._places]
+        scale, offset = cast(Tensor, self._scale), cast(Tensor, self._offset)
+        return shown * scale[:, None, None] + offset[:, None, None]
+
+    def lies_inside(self, inputs: Tensor) -> Tensor:
+        """(N,) whether slices lie between the painted slices they are predicted from; inputs (N, channels, H, W)."""
+        return inputs[:, self.plan.place("outside"), 0, 0] < 0.5
 
 
-def expert_logits(inputs: Tensor) -> Tensor:
-    """(N, 4, H, W) logits of the experts, read from network inputs (N, channels, H, W); order of EXPERTS."""
-    shown = ((scale, inputs[:, CHANNELS.index(name)]) for name, scale in SCALES.items())
-    return torch.stack([scale.logit_of_shown(channel) for scale, channel in shown], dim=1)
+ARCHITECTURES: dict[str, Callable[[Plan], nn.Module]] = {"slice-unet": SliceNetwork}
 
 
-_soft_dice = DiceLoss(sigmoid=True, smooth_nr=4.0, smooth_dr=4.0)
-_dice_and_cross_entropy = DiceCELoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0, lambda_dice=0.5)
+def make_network(plan: Plan) -> nn.Module:
+    """The network of a plan, untrained.
 
-
-def segmentation_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy + ½ Dice loss of all slices together + ½ Dice loss slice by slice.
-
-    Args:
-        logits: (N, H, W).
-        truth: (N, H, W) in {0, 1}, float.
+    Raises:
+        WeightsError: an architecture that this version does not know.
     """
-    logits, truth = logits[:, None], truth[:, None]
-    return cast(Tensor, _dice_and_cross_entropy(logits, truth) + 0.5 * _soft_dice(logits, truth))
+    if plan.architecture not in ARCHITECTURES:
+        raise WeightsError("The weights are of another version of MetaSegment; install it again.")
+    return ARCHITECTURES[plan.architecture](plan)
+
+
+def slice_network(plan: Plan) -> SliceNetwork:
+    """The network of a plan whose architecture has features and a head.
+
+    Raises:
+        WeightsError: the plan is for another kind of network.
+    """
+    network = make_network(plan)
+    if not isinstance(network, SliceNetwork):
+        raise WeightsError("These weights are not for this method; choose others.")
+    return network

@@ -1,155 +1,147 @@
-"""What experts say of slices, and how a network sees it: a stack of channels for every slice."""
+"""What a network sees: a stack of planes for every slice, queries and painted slices alike.
+
+Training and the product share this file, so a network is used exactly as it was trained.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..task.frame import GRID, Region, Stack
+from ..predictors.ensemble import BASELINES, Ensemble
+from ..task.frame import Stack
+from ..task.task import Structure, Task
+from .plan import Input, Plan
 
-
-@dataclass(frozen=True)
-class Scale:
-    """How an expert's answer is read: as the logit ``factor · answer + offset``, and by a network as
-    ``answer / divisor``. Works on arrays and tensors alike."""
-
-    factor: float = 1.0
-    offset: float = 0.0
-    divisor: float = 1.0
-
-    def logit(self, answer: Any) -> Any:
-        return self.factor * answer + self.offset
-
-    def shown(self, answer: Any) -> Any:
-        return answer / self.divisor
-
-    def logit_of_shown(self, shown: Any) -> Any:
-        return self.factor * self.divisor * shown + self.offset
-
-
-SCALES = {
-    "shape": Scale(0.5, divisor=10),
-    "propagation": Scale(0.5, divisor=10),
-    "grow": Scale(6, offset=-3),
-    "pixels": Scale(divisor=4),
-}
-
-EXPERTS = tuple(SCALES)
-"""Names of the experts that need no learning; a channel of the network is called after each."""
-
-CHANNELS = (
-    "image below",
-    "image",
-    "image above",
-    "shape",
-    "propagation",
-    "grow below",
-    "grow",
-    "grow above",
-    "pixels",
-    "painted image 1",
-    "painted shape 1",
-    "painted image 2",
-    "painted shape 2",
-    "distance 1",
-    "distance 2",
-    "outside",
-    "anisotropy",
-    "painted slices",
-)
-"""What a network sees of a slice; see :attr:`Evidence.inputs`."""
-
-IMAGE_CHANNELS = tuple(place for place, name in enumerate(CHANNELS) if "image" in name)
-"""Channels that hold intensities."""
-
-
-def lies_inside(inputs: Any) -> Any:
-    """(N,) whether slices lie between the painted slices they are predicted from; inputs (N, channels, H, W).
-
-    An outermost painted slice, predicted from the others, lies beyond them and is still full of the structure. To
-    learn from that would teach a method to run past the ends, so only slices between serve to adapt and to calibrate.
-    """
-    return inputs[:, CHANNELS.index("outside"), 0, 0] < 0.5
+SCALARS = ("distance", "outside", "anisotropy", "painted slices")
+"""Sources that are the same on a whole slice."""
+_EMPTY_SHAPE = -10.0
+"""Signed distance in pixels that stands for a slice on which the structure is absent."""
+_FARTHEST = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class SliceEvidence:
-    """What the experts say of one slice, and where it lies.
+class _Slice:
+    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones say nothing."""
+
+    task: Task
+    index: int
+    logits: Mapping[tuple[str, int], NDArray[np.float16]]
+
+
+class Encoded(Sequence[NDArray[np.float16]]):
+    """(channels, H, W) network inputs of slices, each made when it is asked for, since a tall volume has hundreds.
 
     Attributes:
-        answers: (GRID, GRID) by name of the channel, as experts give them; half floats, since a tall volume has
-            hundreds of slices.
-        near: the two painted slices that say most of it.
-        scalars: by name of the channel, each the same on the whole slice.
+        slices: their indices.
     """
 
-    answers: Mapping[str, NDArray[np.float16]]
-    near: tuple[int, int]
-    scalars: Mapping[str, float]
-
-    def without(self, experts: Collection[str]) -> SliceEvidence:
-        """The same, had some experts said nothing."""
-        if not experts:
-            return self
-        return replace(self, answers={name: one for name, one in self.answers.items() if _expert(name) not in experts})
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence(Sequence[NDArray[np.float16]]):
-    """What the experts say of some slices of a region, in the order of ``slices``.
-
-    As a sequence it holds what a network sees of each slice, made when it is asked for.
-    """
-
-    region: Region
-    slices: tuple[int, ...]
-    parts: tuple[SliceEvidence, ...]
-
-    def logits(self, name: str) -> Stack:
-        """(T, GRID, GRID) logits of one expert."""
-        return _stack([SCALES[name].logit(part.answers[name].astype(np.float32)) for part in self.parts], (GRID, GRID))
-
-    @property
-    def inputs(self) -> Stack:
-        """(T, len(CHANNELS), GRID, GRID) network inputs."""
-        return _stack(list(self), (len(CHANNELS), GRID, GRID)).astype(np.float32)
+    def __init__(self, plan: Plan, parts: Sequence[_Slice]) -> None:
+        self._plan = plan
+        self._parts = tuple(parts)
+        self.slices = tuple(part.index for part in parts)
 
     def __len__(self) -> int:
-        return len(self.slices)
+        return len(self._parts)
 
     @overload
     def __getitem__(self, place: int) -> NDArray[np.float16]: ...
     @overload
-    def __getitem__(self, place: slice) -> list[NDArray[np.float16]]: ...
-    def __getitem__(self, place: int | slice) -> NDArray[np.float16] | list[NDArray[np.float16]]:
-        """(len(CHANNELS), GRID, GRID) network inputs; zeros for experts that say nothing."""
+    def __getitem__(self, place: slice) -> Encoded: ...
+    def __getitem__(self, place: int | slice) -> NDArray[np.float16] | Encoded:
         if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
-        region, index, part = self.region, self.slices[place], self.parts[place]
-        planes = dict.fromkeys(CHANNELS, np.zeros((GRID, GRID), np.float32))
-        planes |= {name: SCALES[_expert(name)].shown(one.astype(np.float32)) for name, one in part.answers.items()}
-        for name, near in zip(("image below", "image", "image above"), (-1, 0, 1), strict=True):
-            planes[name] = region.image(index + near)
-        for number, near in enumerate(part.near, start=1):
-            planes[f"painted image {number}"] = region.image(near)
-            planes[f"painted shape {number}"] = SCALES["shape"].shown(_known_distance(region, near))
-        planes |= {name: np.full((GRID, GRID), value, np.float32) for name, value in part.scalars.items()}
-        return np.stack(list(planes.values())).astype(np.float16)
+            return Encoded(self._plan, self._parts[place])
+        part = self._parts[place]
+        planes = [_planes(part, one) for one in self._plan.inputs]
+        return np.concatenate(planes).astype(np.float16)
+
+    def only(self, places: Sequence[int]) -> Encoded:
+        """The slices at some places."""
+        return Encoded(self._plan, [self._parts[place] for place in places])
+
+    def array(self) -> Stack:
+        """(T, channels, H, W) of all slices at once."""
+        return np.stack(list(self)).astype(np.float32)
 
 
-def _expert(channel: str) -> str:
-    """An expert's channels begin with its name."""
-    return channel.split()[0]
+def encode(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
+    """Inputs for slices that are not painted, from all painted ones."""
+    return Encoded(plan, _parts(ensemble, tuple(slices), plan))
 
 
-def _known_distance(region: Region, index: int) -> Stack:
-    distance = region.distances[index]
-    return np.full((GRID, GRID), -10.0, np.float32) if distance is None else distance
+def encode_left_out(ensemble: Ensemble, plan: Plan, slices: Sequence[int] | None = None) -> Encoded:
+    """Inputs for painted slices (by default all that can be left out), each from the other painted ones."""
+    asked = [i for i in ensemble.task.left_out if slices is None or i in slices]
+    return Encoded(plan, [part for index in asked for part in _parts(ensemble.without(index), (index,), plan)])
 
 
-def _stack(arrays: Sequence[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)
+def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:
+    """Inputs for painted slices from all painted ones, themselves included."""
+    return Encoded(plan, _parts(ensemble, ensemble.task.slices, plan))
+
+
+def _parts(ensemble: Ensemble, slices: tuple[int, ...], plan: Plan) -> list[_Slice]:
+    if not slices:
+        return []
+    wanted = {(one.source, one.step) for one in plan.inputs if one.source in ensemble.names}
+    answers = {key: ensemble.logits(key[0], slices, key[1]).astype(np.float16) for key in wanted}
+    return [
+        _Slice(ensemble.task, index, {key: answer[place] for key, answer in answers.items()})
+        for place, index in enumerate(slices)
+    ]
+
+
+def _planes(part: _Slice, one: Input) -> Stack:
+    """(1, H, W), or (C, H, W) for what differs from structure to structure."""
+    task, shape = part.task, part.task.frame.shape
+    if one.source == "image":
+        return task.slice_image(part.index + one.step)[None]
+    if one.source in BASELINES:
+        value = part.logits.get((one.source, one.step))
+        if value is None:
+            return np.zeros((len(task.structures), *shape), np.float32)
+        return (value.astype(np.float32) - np.float32(one.offset)) / np.float32(one.scale)
+    planes = [_plane(part, structure, one) for structure in task.structures]
+    return (np.stack(planes) - np.float32(one.offset)) / np.float32(one.scale)
+
+
+def _plane(part: _Slice, structure: Structure, one: Input) -> Stack:
+    if one.source == "painted image":
+        return part.task.slice_image(nearest_painted(structure.slices, part.index)[one.step - 1])
+    if one.source == "painted shape":
+        distance = structure.distances[nearest_painted(structure.slices, part.index)[one.step - 1]]
+        return np.full(part.task.frame.shape, _EMPTY_SHAPE, np.float32) if distance is None else distance
+    return np.full(part.task.frame.shape, scalar(part.task, structure, part.index, one.source, one.step), np.float32)
+
+
+def scalar(task: Task, structure: Structure, index: int, source: str, step: int = 0) -> float:
+    """One of SCALARS for a slice, within ± 3."""
+    painted = structure.slices
+    if source == "distance":
+        value = (index - nearest_painted(painted, index)[step - 1]) / structure.gap
+    elif source == "outside":
+        value = float(index < painted[0] or index > painted[-1])
+    elif source == "anisotropy":
+        value = float(np.log(task.frame.anisotropy)) / 2
+    else:
+        value = len(painted) / 8
+    return float(np.clip(value, -_FARTHEST, _FARTHEST))
+
+
+def nearest_painted(painted: Sequence[int], target: int) -> tuple[int, int]:
+    """The painted slices that say most: one on each side, or the two nearest when all lie on one side."""
+    below = [i for i in painted if i <= target]
+    above = [i for i in painted if i > target]
+    if below and above:
+        return below[-1], above[0]
+    ordered = sorted(painted, key=lambda i: abs(i - target))
+    return ordered[0], ordered[min(1, len(ordered) - 1)]
+
+
+def truth_of(task: Task, slices: Sequence[int]) -> NDArray[Any]:
+    """(S, H, W) float32 masks of painted slices of a task with one structure."""
+    return np.stack([task.masks(index)[0] for index in slices]).astype(np.float32)

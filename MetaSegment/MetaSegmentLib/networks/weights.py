@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
 from ..replacing import replacing
+from .plan import HEADER, Plan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +45,50 @@ def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
     """
     from safetensors.torch import load as parse
 
+    return parse(_read(name, folder))
+
+
+def load_plan(name: str, folder: Path = FOLDER) -> Plan:
+    """How the weights ``name`` are to be used; needs no package beyond Python's own.
+
+    Raises:
+        WeightsError: as :func:`load`, or weights of another version.
+    """
+    return _plan(name, folder, checksum(name, folder))
+
+
+def store(name: str, tensors: dict[str, Tensor], plan: Plan, folder: Path = FOLDER) -> None:
+    """Write weights with their plan, and their checksum, each beside its place and renamed."""
+    from safetensors.torch import save
+
+    parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    _write(name, save(parts, metadata={HEADER: plan.to_text()}), folder)
+
+
+def store_plan(name: str, plan: Plan, folder: Path = FOLDER) -> None:
+    """Give weights another plan; their numbers stay as they are.
+
+    Raises:
+        WeightsError: as :func:`load`.
+    """
+    content = _read(name, folder)
+    header, start = _header(content)
+    header["__metadata__"] = {HEADER: plan.to_text()}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    _write(name, struct.pack("<Q", len(text)) + text + content[start:], folder)
+
+
+def _write(name: str, content: bytes, folder: Path) -> None:
+    known = _checksums(folder) if (folder / _CHECKSUMS).exists() else {}
+    known[name] = hashlib.sha256(content).hexdigest()
+    with replacing(folder / f"{name}.safetensors") as waiting:
+        waiting.write_bytes(content)
+    with replacing(folder / _CHECKSUMS) as waiting:
+        waiting.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _read(name: str, folder: Path) -> bytes:
     expected = checksum(name, folder)
     try:
         content = (folder / f"{name}.safetensors").read_bytes()
@@ -49,20 +96,19 @@ def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
         raise WeightsError(f"The weights '{name}' are missing; install MetaSegment again.") from error
     if hashlib.sha256(content).hexdigest() != expected:
         raise WeightsError(f"The weights '{name}' are damaged (wrong checksum); install MetaSegment again.")
-    return parse(content)
+    return content
 
 
-def store(name: str, tensors: dict[str, Tensor], folder: Path = FOLDER) -> None:
-    """Write weights and their checksum, each beside its place and renamed."""
-    from safetensors.torch import save
+def _header(content: bytes) -> tuple[dict[str, Any], int]:
+    """The JSON header of a safetensors file, and where its tensors begin."""
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), 8 + length
 
-    content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
-    known = _checksums(folder) if (folder / _CHECKSUMS).exists() else {}
-    known[name] = hashlib.sha256(content).hexdigest()
-    with replacing(folder / f"{name}.safetensors") as waiting:
-        waiting.write_bytes(content)
-    with replacing(folder / _CHECKSUMS) as waiting:
-        waiting.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+@lru_cache
+def _plan(name: str, folder: Path, checksum: str) -> Plan:
+    header, _ = _header(_read(name, folder))
+    return Plan.from_text(header.get("__metadata__", {}).get(HEADER, ""))
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -6,87 +6,121 @@ position. Trees do not extrapolate, which is what makes position safe as a featu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Hashable, Sequence
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, sobel
 
-from ..task.frame import GRID, Region, Stack
+from ..task.frame import Stack
+from ..task.task import Task
+from .context import Context
+from .protocol import Piece
 
 _TREES = 40
 _RATE = 0.15
 _SAMPLES = 8000
+_MOST_IN_A_SLICE = 2000
 _LOGIT_LIMIT = 8.0
 _SCALES = (1.0, 2.0, 4.0, 8.0)
 
 
-class PixelClassifier:
-    """Expert: boosted trees on the painted slices.
+class PixelTrees:
+    """Predictor of one structure: boosted trees on the painted slices.
 
-    Pixels are drawn near the outline more often than far from it. Features depend on the image alone and are kept.
+    Pixels are drawn near the outline more often than far from it, and evenly where something else is painted on other
+    slices.
     """
 
-    def __init__(self, region: Region, seed: int = 0, before: PixelClassifier | None = None) -> None:
-        self._region = region
-        self._seed = seed
-        self._features: dict[int, NDArray[np.float16]] = {}
-        if before is not None:
-            self._features = before._features
+    def fit(self, task: Task, context: Context) -> FittedTrees:
+        return FittedTrees(task, context)
 
-    def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
-        """(T, GRID, GRID) logits for the slices ``targets``, within ±8, from the painted slices ``support``."""
-        if not any(self._region.distances[i] is not None for i in support):
-            return np.full((len(targets), GRID, GRID), -_LOGIT_LIMIT, np.float32)
+    def pieces(self, task: Task, slices: Sequence[int], context: Context) -> dict[Hashable, Piece]:
+        """The features of all slices."""
+        structure = task.structure
+        wanted = sorted({*slices, *structure.slices, *structure.others})
+        return {_features_key(task, index): partial(_features, task, index, context) for index in wanted}
+
+
+class FittedTrees:
+    """The trees of one structure; without a filled slice there are none."""
+
+    def __init__(self, task: Task, context: Context) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        trees = HistGradientBoostingClassifier(
-            max_iter=_TREES,
-            learning_rate=_RATE,
-            max_leaf_nodes=15,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=self._seed,
-        )
-        rows, truth = self._samples(sorted(support))
-        trees.fit(rows, truth)
-        logits = np.empty((len(targets), GRID, GRID), np.float32)
-        for place, target in enumerate(targets):
-            score = trees.decision_function(self._rows(target)).reshape(GRID, GRID)
-            logits[place] = gaussian_filter(np.clip(score, -_LOGIT_LIMIT, _LOGIT_LIMIT), 1.0)
-        return logits
+        self._task = task
+        self._context = context
+        self._trees: Any = None
+        if task.structure.filled:
+            self._trees = HistGradientBoostingClassifier(
+                max_iter=_TREES,
+                learning_rate=_RATE,
+                max_leaf_nodes=15,
+                l2_regularization=1.0,
+                early_stopping=False,
+                random_state=context.seed,
+            )
+            self._trees.fit(*self._samples())
 
-    def _samples(self, support: Sequence[int]) -> tuple[Stack, np.ndarray]:
-        each = min(2000, _SAMPLES // len(support))
+    def logits(self, slices: Sequence[int]) -> Stack:
+        """(T, 1, H, W), within ±8, in the precision of half floats."""
+        frame = self._task.frame
+        logits = np.full((len(slices), 1, *frame.shape), -_LOGIT_LIMIT, np.float32)
+        if self._trees is not None:
+            for place, index in enumerate(slices):
+                score = self._trees.decision_function(self._rows(index)).reshape(frame.shape)
+                logits[place, 0] = gaussian_filter(np.clip(score, -_LOGIT_LIMIT, _LOGIT_LIMIT), 1.0)
+        return logits.astype(np.float16).astype(np.float32)
+
+    def _samples(self) -> tuple[Stack, NDArray[np.bool_]]:
+        structure, seed = self._task.structure, self._context.seed
+        each = min(_MOST_IN_A_SLICE, _SAMPLES // len(structure.slices))
         rows, truth = [], []
-        for index in support:
-            random = np.random.default_rng((self._seed, index))
-            distance = self._region.distances[index]
-            weight = np.ones(GRID * GRID) if distance is None else np.exp(-np.abs(distance.ravel()) / 6) + 0.08
-            picked = random.choice(GRID * GRID, each, replace=False, p=weight / weight.sum())
+        for index in structure.slices:
+            distance = structure.distances[index]
+            pixels = self._task.frame.size**2
+            weight = np.ones(pixels) if distance is None else np.exp(-np.abs(distance.ravel()) / 6) + 0.08
+            random = np.random.default_rng((seed, index))
+            picked = random.choice(pixels, each, replace=False, p=weight / weight.sum())
             rows.append(self._rows(index)[picked])
-            truth.append(self._region.mask(index).ravel()[picked])
+            truth.append(self._task.masks(index)[0].ravel()[picked])
+        for index, other in sorted(structure.others.items()):
+            found = np.flatnonzero(other)
+            random = np.random.default_rng((seed, index))
+            picked = random.permutation(found)[: each // 2]
+            rows.append(self._rows(index)[picked])
+            truth.append(np.zeros(len(picked), bool))
         return np.concatenate(rows), np.concatenate(truth)
 
-    def describe(self, index: int) -> NDArray[np.float16]:
-        """(GRID * GRID, features) of a slice, without intensities and positions; half floats to save memory."""
-        if index not in self._features:
-            self._features[index] = _describe(*(self._region.image(index + d) for d in (-1, 0, 1))).astype(np.float16)
-        return self._features[index]
-
     def _rows(self, index: int) -> Stack:
-        """(GRID * GRID, features) of a slice, all of them."""
-        intensities = np.stack([self._region.image(index + d).ravel() for d in (-1, 0, 1)], axis=1)
-        halves = np.concatenate([intensities.astype(np.float16), self.describe(index), _in_plane()], axis=1)
-        along = np.full((GRID * GRID, 1), index, np.float32)
+        """(H * W, features) of a slice, all of them."""
+        task = self._task
+        intensities = np.stack([task.slice_image(index + d).ravel() for d in (-1, 0, 1)], axis=1)
+        described = _features(task, index, self._context)
+        halves = np.concatenate([intensities.astype(np.float16), described, _in_plane(task.frame.size)], axis=1)
+        along = np.full((len(halves), 1), index, np.float32)
         return np.concatenate([halves.astype(np.float32), along], axis=1)
 
 
+def _features(task: Task, index: int, context: Context) -> NDArray[np.float16]:
+    """(H * W, features) of a slice, without intensities and positions; half floats to save memory."""
+
+    def describe() -> NDArray[np.float16]:
+        return _describe(*(task.slice_image(index + step) for step in (-1, 0, 1))).astype(np.float16)
+
+    return context.memo.get(_features_key(task, index), describe)
+
+
+def _features_key(task: Task, index: int) -> Hashable:
+    return ("pixel features", *(task.image_digest(index + step) for step in (-1, 0, 1)))
+
+
 @cache
-def _in_plane() -> NDArray[np.float16]:
-    """(GRID * GRID, 3): where a pixel lies in its slice."""
-    y, x = (axis.ravel().astype(np.float32) / GRID - 0.5 for axis in np.indices((GRID, GRID)))
+def _in_plane(size: int) -> NDArray[np.float16]:
+    """(size * size, 3): where a pixel lies in its slice."""
+    y, x = (axis.ravel().astype(np.float32) / size - 0.5 for axis in np.indices((size, size)))
     return np.stack([x, y, x * x + y * y], axis=1).astype(np.float16)
 
 

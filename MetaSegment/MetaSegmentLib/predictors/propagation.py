@@ -2,113 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Sequence
+from functools import partial
+from hashlib import blake2b
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 from ..registration.slices import Field, slice_field
-from ..task.frame import GRID, Region, Stack, resize
-from .shape import vanished
+from ..task.frame import Stack, resize
+from ..task.task import Structure, Task
+from .context import Context
+from .protocol import Piece
+from .shape import distance_logits, vanished
 
-_COARSE = GRID // 2
-"""Slices are registered on half the grid."""
+_COARSENING = 2
+"""Slices are registered on a lattice this much coarser than the frame."""
 
 
 class ContourPropagation:
-    """Expert: painted outlines carried from slice to slice by symmetric-forces Demons registration.
+    """Predictor of one structure: outlines carried from slice to slice by symmetric-forces Demons registration.
 
-    Neighbouring slices are registered (Vercauteren et al., NeuroImage 2009; SimpleITK's filter) on half the grid and
+    Neighbouring slices are registered (Vercauteren et al., NeuroImage 2009; SimpleITK's filter) on half the frame and
     the fields composed outwards from each painted slice. A slice between two painted ones gets both carried shapes,
-    weighted by distance; beyond them the shape shrinks to nothing over one gap. Fields depend on the image alone and
-    are kept.
+    weighted by distance; beyond them the shape shrinks to nothing over one gap. Fields depend on the image alone.
     """
 
-    def __init__(self, region: Region, before: ContourPropagation | None = None) -> None:
-        self._region = region
-        self._coarse: dict[int, Stack] = {}
-        self._steps: dict[tuple[int, int], Field] = {}
-        self._chains: dict[tuple[int, int], Field] = {}
-        if before is not None:
-            self._steps, self._chains = before._steps, before._chains
+    def fit(self, task: Task, context: Context) -> FittedPropagation:
+        return FittedPropagation(task, context)
 
-    def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
-        """(T, GRID, GRID) signed distances in pixels for the slices ``targets``, from the painted ``support``."""
-        return np.stack([self._slice(sorted(support), target) for target in targets])
+    def pieces(self, task: Task, slices: Sequence[int], context: Context) -> dict[Hashable, Piece]:
+        """The registrations of neighbouring slices on the way to ``slices``."""
+        fitted = FittedPropagation(task, context)
+        return {fitted.step_key(*step): partial(fitted.step, *step) for step in fitted.steps(slices)}
 
-    def steps(self, wanted: Iterable[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[int, int]]:
-        """The registrations, (source, target), that predicting ``(support, targets)`` pairs will need."""
+
+class FittedPropagation:
+    """Carries outlines; the fields are kept in the memo."""
+
+    def __init__(self, task: Task, context: Context) -> None:
+        self._task = task
+        self._structure: Structure = task.structure
+        self._memo = context.memo
+        self._coarse = (task.frame.size // _COARSENING,) * 2
+
+    def logits(self, slices: Sequence[int]) -> Stack:
+        return distance_logits(self.distances(slices))
+
+    def distances(self, slices: Sequence[int]) -> Stack:
+        """(T, H, W) signed distances in pixels."""
+        return np.stack([self._slice(index) for index in slices])
+
+    def steps(self, slices: Sequence[int]) -> list[tuple[int, int]]:
+        """The pairs (source, target) of neighbouring slices to register on the way to ``slices``."""
         needed: dict[tuple[int, int], None] = {}
-        for support, targets in wanted:
-            for target in targets:
-                for source in _neighbours(sorted(support), target):
-                    if source is not None and self._region.distances[source] is not None:
-                        towards = 1 if target > source else -1
-                        needed |= {(i, i + towards): None for i in range(source, target, towards)}
-        return [step for step in needed if step not in self._steps]
+        for target in slices:
+            for source in _neighbours(self._structure.slices, target):
+                if source is not None and self._structure.distances[source] is not None:
+                    towards = 1 if target > source else -1
+                    needed |= {(i, i + towards): None for i in range(source, target, towards)}
+        return list(needed)
 
-    def _slice(self, support: Sequence[int], target: int) -> Stack:
-        below, above = _neighbours(support, target)
+    def step(self, source: int, target: int) -> Field:
+        """Field that pulls a slice onto its neighbour ``target``."""
+        key = self.step_key(source, target)
+        return self._memo.get(key, lambda: slice_field(self._image(source), self._image(target)))
+
+    def step_key(self, source: int, target: int) -> Hashable:
+        """Under what :meth:`step` is found in the memo."""
+        return ("registration", self._coarse, self._task.image_digest(source), self._task.image_digest(target))
+
+    def _slice(self, target: int) -> Stack:
+        structure = self._structure
+        below, above = _neighbours(structure.slices, target)
         if below == above and below is not None:
-            distance = self._region.distances[below]
-            return self._carried_nothing(support, below) if distance is None else distance
-        sides = [(i, self._region.distances[i]) for i in (below, above) if i is not None]
+            distance = structure.distances[below]
+            return self._nearest_vanished(below) if distance is None else distance
+        sides = [(i, structure.distances[i]) for i in (below, above) if i is not None]
         filled = [(i, d) for i, d in sides if d is not None]
         if not filled:
-            return self._carried_nothing(support, target)
+            return self._nearest_vanished(target)
         if len(filled) == 2:
             (a, shape_a), (b, shape_b) = filled
             weight = np.float32((target - a) / (b - a))
             return (1 - weight) * self._carry(shape_a, a, target) + weight * self._carry(shape_b, b, target)
         index, shape = filled[0]
         carried = self._carry(shape, index, target)
-        gap = self._region.gap_of(support)
         if len(sides) == 2:
             reach = abs(sides[0][0] - sides[1][0])
-        elif self._region.runs_on(index, gap, below=target < index):
+        elif structure.goes_on(index, self._task.frame.depth, below=target < index):
             return carried
         else:
-            reach = gap
+            reach = structure.gap
         return carried - np.float32(abs(target - index) / reach) * (shape.max() + 1)
 
-    def _carried_nothing(self, support: Sequence[int], target: int) -> Stack:
+    def _nearest_vanished(self, target: int) -> Stack:
         """A slice known to be empty: the nearest shape, vanished."""
-        filled = [i for i in support if self._region.distances[i] is not None]
-        shape = self._region.distances[min(filled, key=lambda i: abs(i - target))]
-        assert shape is not None
-        return vanished(shape)
+        return vanished(self._structure.shape_on(min(self._structure.filled, key=lambda i: abs(i - target))))
 
     def _carry(self, shape: Stack, source: int, target: int) -> Stack:
-        field = self._chain(source, target) * np.float32(GRID / _COARSE)
-        return _warp(shape, resize(field, (GRID, GRID)))
+        field = self._chain(source, target) * np.float32(_COARSENING)
+        return _warp(shape, resize(field, self._task.frame.shape))
 
     def _chain(self, source: int, target: int) -> Field:
         """Field that pulls slice ``source`` onto slice ``target``: u(x) = step(x) + u'(x + step(x))."""
         if source == target:
-            return np.zeros((2, _COARSE, _COARSE), np.float32)
-        if (source, target) not in self._chains:
-            towards = target - 1 if target > source else target + 1
-            inner = self._chain(source, towards)
-            step = self.step(towards, target)
-            self._chains[source, target] = step + np.stack([_warp(part, step) for part in inner])
-        return self._chains[source, target]
+            return np.zeros((2, *self._coarse), np.float32)
+        towards = 1 if target > source else -1
+        passed = blake2b(digest_size=16)
+        for index in range(source, target + towards, towards):
+            passed.update(self._task.image_digest(index))
 
-    def step(self, source: int, target: int) -> Field:
-        """Field that pulls a slice onto its neighbour ``target``."""
-        if (source, target) not in self._steps:
-            self._steps[source, target] = slice_field(self._image(source), self._image(target))
-        return self._steps[source, target]
+        def compose() -> Field:
+            inner = self._chain(source, target - towards)
+            step = self.step(target - towards, target)
+            return step + np.stack([_warp(part, step) for part in inner])
+
+        return self._memo.get(("composed registrations", self._coarse, passed.digest()), compose)
 
     def _image(self, index: int) -> Stack:
-        if index not in self._coarse:
-            self._coarse[index] = resize(self._region.image(index)[None], (_COARSE, _COARSE))[0]
-        return self._coarse[index]
+        key = ("coarse image", self._coarse, self._task.image_digest(index))
+        return self._memo.get(key, lambda: resize(self._task.slice_image(index)[None], self._coarse)[0])
 
 
-def _neighbours(support: Sequence[int], target: int) -> tuple[int | None, int | None]:
+def _neighbours(painted: Sequence[int], target: int) -> tuple[int | None, int | None]:
     """The nearest painted slices on both sides; both are the target itself when it is among them."""
-    below = max((i for i in support if i <= target), default=None)
-    above = min((i for i in support if i >= target), default=None)
+    below = max((i for i in painted if i <= target), default=None)
+    above = min((i for i in painted if i >= target), default=None)
     return below, above
 
 

@@ -13,10 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from ..task.frame import Region, Stack
+from ..task.frame import Stack
+from ..task.task import Structure, Task
+from .context import Context
 
 _VANISHED = 1.0
 """How far below zero, in pixels, the highest signed distance lies where a structure has just vanished."""
+_LOGIT_PER_PIXEL = 0.5
 
 
 def vanished(distance: Stack) -> Stack:
@@ -24,38 +27,50 @@ def vanished(distance: Stack) -> Stack:
     return distance - max(float(distance.max()), 0.0) - np.float32(_VANISHED)
 
 
+def distance_logits(distances: Stack) -> Stack:
+    """(T, 1, H, W) logits of (T, H, W) signed distances in pixels, in the precision of half floats."""
+    return np.float32(_LOGIT_PER_PIXEL) * distances.astype(np.float16).astype(np.float32)[:, None]
+
+
 class ShapeInterpolation:
-    """Expert: shapes between and beyond the painted slices, from the paint alone."""
+    """Predictor of one structure: shapes between and beyond the painted slices, from the paint alone."""
 
-    def __init__(self, region: Region) -> None:
-        self._region = region
+    def fit(self, task: Task, context: Context) -> FittedShape:
+        return FittedShape(task)
 
-    def predict(self, support: Sequence[int], targets: Sequence[int]) -> Stack:
-        """(T, GRID, GRID) signed distances in pixels for the slices ``targets``, from the painted ``support``."""
-        positions, shapes = knots(self._region, support)
+
+class FittedShape:
+    """Interpolates signed distances."""
+
+    def __init__(self, task: Task) -> None:
+        self._positions, self._shapes = interpolation_knots(task.structure, task.frame.depth)
+
+    def logits(self, slices: Sequence[int]) -> Stack:
+        return distance_logits(self.distances(slices))
+
+    def distances(self, slices: Sequence[int]) -> Stack:
+        """(T, H, W) signed distances in pixels."""
+        positions, shapes = self._positions, self._shapes
         if len(positions) == 1:
-            return np.repeat(shapes, len(targets), axis=0)
-        where = np.clip(np.asarray(targets, float), positions[0], positions[-1])
+            return np.repeat(shapes, len(slices), axis=0)
+        where = np.clip(np.asarray(slices, float), positions[0], positions[-1])
         return PchipInterpolator(positions, shapes, axis=0)(where).astype(np.float32)
 
 
-def knots(region: Region, support: Sequence[int]) -> tuple[list[int], Stack]:
-    """Slice positions and signed distances between which to interpolate, the shrinking ends included."""
-    support = sorted(support)
-    known: dict[int, Stack] = {i: shape for i in support if (shape := region.distances[i]) is not None}
-    filled = sorted(known)
-    for index in support:
+def interpolation_knots(structure: Structure, depth: int) -> tuple[list[int], Stack]:
+    """Slice positions and signed distances (N, H, W) between which to interpolate, the shrinking ends included."""
+    filled = structure.filled
+    known: dict[int, Stack] = {i: structure.shape_on(i) for i in filled}
+    for index in structure.slices:
         if index not in known:
             nearest = [
                 max((i for i in filled if i < index), default=None),
                 min((i for i in filled if i > index), default=None),
             ]
-            empties = [vanished(known[i]) for i in nearest if i is not None]
-            known[index] = np.minimum.reduce(empties)
-    gap = region.gap_of(support)
-    for end, step in ((support[0], -1), (support[-1], 1)):
+            known[index] = np.minimum.reduce([vanished(known[i]) for i in nearest if i is not None])
+    for end, step in ((structure.slices[0], -1), (structure.slices[-1], 1)):
         if end in filled:
-            goes_on = region.runs_on(end, gap, below=step < 0)
-            known[end + step * gap] = known[end] if goes_on else vanished(known[end])
+            goes_on = structure.goes_on(end, depth, below=step < 0)
+            known[end + step * structure.gap] = known[end] if goes_on else vanished(known[end])
     positions = sorted(known)
     return positions, np.stack([known[i] for i in positions])

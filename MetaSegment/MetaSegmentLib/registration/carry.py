@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..task.support import Support
+from ..task.paint import Paint
 from ..task.volume import Volume
 from .volumes import VolumeRegistration
 
@@ -21,13 +21,13 @@ CARRIED_SLICES = 8
 """At most so many slices of each carried structure are treated as painted."""
 
 
-def carry_support(
+def carry_paint(
     source: Volume,
     labels: NDArray[np.unsignedinteger[Any]],
     target: Volume,
     axis: int,
     check: Callable[[], None] = lambda: None,
-) -> Support | None:
+) -> Paint | None:
     """Slices of ``labels`` carried to ``target``, evenly over the range of each structure; None when nothing does."""
     registration = VolumeRegistration(source, target, check)
     values = [int(v) for v in np.unique(labels) if v]
@@ -36,9 +36,10 @@ def carry_support(
     front = np.moveaxis(carried, axis, 0)
     if not front.any():
         return None
-    slices = sorted({index for value in values for index in _spread(front == value)})
-    picked = front[slices].copy()
-    return Support(axis, tuple(slices), picked, tuple(int(v) for v in np.unique(picked) if v))
+    slices = tuple(sorted({index for value in values for index in _spread(front == value)}))
+    picked = front[list(slices)].copy()
+    found = [int(v) for v in np.unique(picked) if v]
+    return Paint(dict.fromkeys(found, axis), dict.fromkeys(found, slices), {axis: slices}, {axis: picked})
 
 
 def _spread(mask: NDArray[np.bool_]) -> list[int]:

@@ -1,14 +1,13 @@
-"""Where to work: a square window around one painted structure, resampled to a fixed grid, slice by slice.
+"""The working lattice: a square window of a volume, resampled slice by slice.
 
-This is the one place that crops, resizes and normalises intensities.
+This is the one place that crops, resizes and normalises intensities. The slice axis exists only here: on a frame
+everything is slice-first.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,28 +16,30 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch.nn.functional import interpolate
 
-from .support import Support
 from .volume import Volume
 
-GRID = 96
-"""Rows and columns of the working grid."""
-GROWTH = 1.7
-"""Side of the window over the longer side of the painted box."""
-SMALLEST_SIDE = 24
-"""Least side of the window, in voxels of the finer in-plane spacing."""
-DISTANCE_LIMIT = 30.0
-"""Signed distances are clipped to this, in pixels of the grid."""
-BORDER_SHARE = 0.75
-"""A structure painted within this share of a gap from the volume's border is taken to go on beyond it."""
-
-NEAR_SHARE = 0.6
-"""Of a gap: how far beyond the outermost painted slices the structure is looked for in any case, since half a gap is
-where the end of a structure that was painted evenly lies."""
+Stack = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 # Slices resampled at once: bounds the memory that a large volume takes.
 _CHUNK = 16
+_CLIP = 1.5
+"""Normalised intensities stay within ± this."""
 
-Stack = NDArray[np.float32]
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What a frame is like, as a plan states it.
+
+    Attributes:
+        size: rows and columns of the lattice.
+        growth: side of the window over the longer side of the painted box.
+        smallest: least side of the window, in voxels of the finer in-plane spacing.
+    """
+
+    size: int = 96
+    growth: float = 1.7
+    smallest: int = 24
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,67 @@ class Window:
         return in_image, in_window
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Where the numbers of a task live.
+
+    Slices are addressed by their index in the volume, along the slice axis.
+
+    Attributes:
+        axis: the array axis of the volume across which slices lie.
+        window: where the lattice lies in the slice.
+        size: rows and columns of the lattice.
+        start, stop: the slices [start, stop) that are worked on.
+        depth: number of slices of the volume.
+        spacing: mm between slices, rows and columns of the volume.
+        low, high: intensities that become -1 and 1.
+    """
+
+    axis: int
+    window: Window
+    size: int
+    start: int
+    stop: int
+    depth: int
+    spacing: tuple[float, float, float]
+    low: float
+    high: float
+
+    @property
+    def pixel(self) -> float:
+        """Size of a lattice pixel, in mm."""
+        rows, columns = self.window.shape
+        return max(rows * self.spacing[1], columns * self.spacing[2]) / self.size
+
+    @property
+    def anisotropy(self) -> float:
+        """Slice distance over the size of a lattice pixel, both in mm."""
+        return self.spacing[0] / self.pixel
+
+    @property
+    def shrinkage(self) -> float:
+        """Voxels that share a lattice pixel, along the longer side of the window; below 1 where it is enlarged."""
+        return max(self.window.shape) / self.size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the lattice."""
+        return (self.size, self.size)
+
+    def normalise(self, intensities: NDArray[Any], limit: float = _CLIP) -> Stack:
+        """Intensities of the volume as the frame shows them, within ± ``limit``."""
+        scaled = (intensities - self.low) * (2 / (self.high - self.low or 1.0)) - 1
+        return np.clip(scaled, -limit, limit).astype(np.float32)
+
+    def cut_mask(self, mask: Mask) -> Mask:
+        """(N, rows, columns) masks on the volume's voxels → (N, size, size), True where more than half is."""
+        return np.asarray(resize(self.window.cut(mask, edge=False), self.shape) > 0.5)
+
+    def to_window(self, values: Stack) -> Stack:
+        """(N, size, size) values back on the voxels of the window, (N, *window.shape)."""
+        return resize(values, self.window.shape)
+
+
 def resize(stack: NDArray[Any], shape: tuple[int, int]) -> Stack:
     """Resample (N, rows, columns) to (N, *shape): bilinear, smoothed first where it shrinks, pixel areas aligned."""
     if stack.shape[1:] == shape:
@@ -87,7 +149,7 @@ def resize(stack: NDArray[Any], shape: tuple[int, int]) -> Stack:
     return resized
 
 
-def signed_distance(mask: NDArray[np.bool_], spacing: tuple[float, float] = (1.0, 1.0)) -> Stack:
+def signed_distance(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> Stack:
     """Distance from the outline of a 2D mask that is neither empty nor full, in the unit of ``spacing``, positive
     inside; the outline runs between pixels."""
     half = 0.5 * min(spacing)
@@ -96,197 +158,39 @@ def signed_distance(mask: NDArray[np.bool_], spacing: tuple[float, float] = (1.0
     return np.where(mask, inside - half, half - outside).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Region:
-    """One structure of one volume on the working grid.
-
-    Slices are addressed by their index in the volume, along the slice axis.
-
-    Attributes:
-        window: where the grid lies in the slice.
-        low, high: intensities that become -1 and 1, the 1st and 99th percentile of the region.
-        start, stop: the slices [start, stop) that are worked on: the painted ones and one gap beyond them.
-        depth: number of slices of the volume.
-        gap: the largest distance between neighbouring painted slices, in slices.
-        reach: how far, in slices, a structure painted on a single slice is looked for.
-        anisotropy: slice distance over the size of a grid pixel, both in mm.
-        images: (stop - start, GRID, GRID) float32, normalised, within [-1.5, 1.5].
-        distances: slice index → (GRID, GRID) signed distance in grid pixels of a painted slice, clipped;
-            None for a slice that is known to be empty.
-    """
-
-    window: Window
-    low: float
-    high: float
-    start: int
-    stop: int
-    depth: int
-    gap: int
-    reach: int
-    anisotropy: float
-    images: Stack
-    distances: dict[int, Stack | None]
-
-    @property
-    def support(self) -> tuple[int, ...]:
-        """Indices of the painted slices, ascending."""
-        return tuple(sorted(self.distances))
-
-    @property
-    def filled(self) -> tuple[int, ...]:
-        """The painted slices on which the structure is present."""
-        return tuple(i for i in self.support if self.distances[i] is not None)
-
-    @property
-    def queries(self) -> tuple[int, ...]:
-        """All other slices that are worked on."""
-        return tuple(i for i in range(self.start, self.stop) if i not in self.distances)
-
-    @property
-    def near(self) -> tuple[int, ...]:
-        """The queries that are always looked at: up to NEAR_SHARE of a gap beyond the outermost painted slices."""
-        reach = math.ceil(NEAR_SHARE * self.gap)
-        first, last = self.support[0] - reach, self.support[-1] + reach
-        return tuple(i for i in self.queries if first <= i <= last)
-
-    @property
-    def far(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The other queries, below and above, each from the inside outwards."""
-        rest = sorted({*self.queries} - {*self.near})
-        return tuple(i for i in reversed(rest) if i < self.support[0]), tuple(i for i in rest if i > self.support[0])
-
-    def image(self, index: int) -> Stack:
-        """(GRID, GRID) image of a slice; beyond the region the nearest one."""
-        return self.images[min(max(index, self.start), self.stop - 1) - self.start]
-
-    def mask(self, index: int) -> NDArray[np.bool_]:
-        """(GRID, GRID) mask of a painted slice."""
-        distance = self.distances[index]
-        return np.zeros((GRID, GRID), bool) if distance is None else np.asarray(distance > 0)
-
-    def same_grid(self, other: Region) -> bool:
-        """Whether slices of both look the same on the grid."""
-        return (self.window, self.low, self.high, self.depth) == (other.window, other.low, other.high, other.depth)
-
-    def paint_remains(self, other: Region) -> bool:
-        """Whether all painted slices of this region are painted in the same way in the other one."""
-        for index, mine in self.distances.items():
-            theirs = other.distances.get(index)
-            if mine is None or theirs is None:
-                if index not in other.distances or mine is not theirs:
-                    return False
-            elif not np.array_equal(mine, theirs):
-                return False
-        return True
-
-    def to_slices(self, logits: Stack) -> Stack:
-        """(N, GRID, GRID) values back on the voxels of the window, (N, *window.shape)."""
-        return resize(logits, self.window.shape)
-
-    def gap_of(self, support: Sequence[int]) -> int:
-        """The gap if only ``support`` were painted; the region's own with fewer than two filled slices."""
-        filled = [i for i in support if self.distances[i] is not None]
-        return _gap(filled, self.reach) if len(filled) > 1 else self.gap
-
-    def runs_on(self, index: int, gap: int, below: bool) -> bool:
-        """Whether the structure painted on ``index`` is taken to go on to the border of the volume on that side."""
-        left = index if below else self.depth - 1 - index
-        return left <= BORDER_SHARE * gap
-
-
-def make_region(volume: Volume, support: Support, value: int, before: Region | None = None) -> Region:
-    """The region of the structure ``value``.
+def make_frame(
+    volume: Volume, axis: int, mask: Mask, start: int, stop: int, settings: FrameSettings | None = None
+) -> tuple[Frame, Stack]:
+    """A frame around paint, and the image on it.
 
     Args:
-        before: the region of an earlier support of the same volume; its window and intensity range are kept while
-            the paint still lies well within it, so that what was computed on it stays valid.
+        mask: (rows, columns), where anything of the task is painted on any slice; not empty.
+        start, stop: the slices to work on.
+
+    Returns:
+        The frame, and (stop - start, size, size) intensities, the 1st and 99th percentile at -1 and 1.
     """
-    masks = support.masks(value)
-    stack = volume.along(support.axis)
-    spacing = volume.spacing_along(support.axis)
-    anywhere = np.asarray(masks.any(0))
-    window = _window(anywhere, spacing[1:])
-    if before is not None and _well_within(anywhere, before.window):
-        window = before.window
-    else:
-        before = None
-    filled = [i for i, mask in zip(support.slices, masks, strict=True) if mask.any()]
-    reach = _reach(masks, spacing)
-    gap = _gap(filled, reach)
-    start, stop = _range(support.slices, filled, gap, len(stack))
-    images = np.concatenate(
-        [
-            resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), (GRID, GRID))
-            for first in range(start, stop, _CHUNK)
-        ]
+    settings = settings or FrameSettings()
+    stack, spacing = volume.along(axis), volume.spacing_along(axis)
+    window = _window(mask, spacing[1:], settings)
+    size = (settings.size, settings.size)
+    starts = range(start, stop, _CHUNK)
+    image = np.concatenate(
+        [resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), size) for first in starts]
     )
-    if before is None:
-        low, high = (float(v) for v in np.percentile(images, (1, 99)))
-    else:
-        low, high = before.low, before.high
-    images = np.clip((images - low) * (2 / (high - low or 1.0)) - 1, -1.5, 1.5).astype(np.float32)
-
-    pixel = max(window.shape[0] * spacing[1], window.shape[1] * spacing[2]) / GRID
-    distances: dict[int, Stack | None] = {}
-    for index, mask in zip(support.slices, window.cut(masks, edge=False), strict=True):
-        if start <= index < stop:
-            distances[index] = None
-            if mask.any():
-                distance = resize(signed_distance(mask, spacing[1:])[None], (GRID, GRID))[0] / pixel
-                distances[index] = np.clip(distance, -DISTANCE_LIMIT, DISTANCE_LIMIT)
-    return Region(window, low, high, start, stop, len(stack), gap, reach, spacing[0] / pixel, images, distances)
+    low, high = (float(v) for v in np.percentile(image, (1, 99)))
+    frame = Frame(axis, window, settings.size, start, stop, len(stack), spacing, low, high)
+    return frame, frame.normalise(image)
 
 
-def without(region: Region, index: int) -> Region:
-    """The same region with one painted slice taken for an unpainted one."""
-    return replace(region, distances={i: d for i, d in region.distances.items() if i != index})
-
-
-def _boxes(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Rows and columns [start, stop) that hold the mask."""
-    rows, columns = np.nonzero(mask)
-    return [(int(hit.min()), int(hit.max()) + 1) for hit in (rows, columns)]
-
-
-def _window(mask: NDArray[np.bool_], spacing: Sequence[float]) -> Window:
-    """Square in mm: the longer side of the painted box times GROWTH, centred on the box."""
-    boxes = _boxes(mask)
-    side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * GROWTH
-    side = max(side, SMALLEST_SIDE * min(spacing))
+def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> Window:
+    """Square in mm: the longer side of the painted box times ``growth``, centred on the box."""
+    boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(mask)]
+    side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * settings.growth
+    side = max(side, settings.smallest * min(spacing))
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
         count = max(round(side / s), b - a + 2)
         first = (a + b - count) // 2
         spans.append((first, first + count))
     return Window(spans[0], spans[1])
-
-
-def _well_within(mask: NDArray[np.bool_], window: Window) -> bool:
-    """Whether at least 8 % of the window lies between the paint and each side of the window."""
-    for (a, b), (first, stop) in zip(_boxes(mask), (window.rows, window.columns), strict=True):
-        room = 0.08 * (stop - first)
-        if a - first < room or stop - b < room:
-            return False
-    return True
-
-
-def _reach(masks: NDArray[np.bool_], spacing: Sequence[float]) -> int:
-    """1½ times the radius of a disc of the largest painted area, in slices."""
-    area = masks.sum((1, 2)).max() * spacing[1] * spacing[2]
-    return max(2, round(1.5 * float(np.sqrt(area / np.pi)) / spacing[0]))
-
-
-def _gap(filled: Sequence[int], reach: int) -> int:
-    """The largest distance of neighbouring painted slices. Slices side by side say nothing of how far the structure
-    goes on, so for them it is the reach, shared among them."""
-    largest = max((b - a for a, b in pairwise(filled)), default=0)
-    return largest if largest > 1 else math.ceil(reach / len(filled))
-
-
-def _range(slices: Sequence[int], filled: Sequence[int], gap: int, depth: int) -> tuple[int, int]:
-    """The painted slices and one gap beyond, but not beyond a slice that is known to be empty."""
-    below = [i for i in slices if i < filled[0]]
-    above = [i for i in slices if i > filled[-1]]
-    start = max(filled[0] - gap, 0, *(i for i in below[-1:]))
-    stop = min(filled[-1] + gap, depth - 1, *(i for i in above[:1])) + 1
-    return start, stop

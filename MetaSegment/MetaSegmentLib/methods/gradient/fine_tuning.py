@@ -13,12 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...networks.architectures import SliceNetwork, segmentation_loss
-from ...networks.context import Tools
-from ...networks.episode import Episode
-from .. import AdaptedMethod
-from .adapting import AdaptedWeights, Learn, learn_from_paint
+from ...networks import weights as stored
+from ...networks.architectures import slice_network
+from ...networks.losses import segmentation_loss
+from ...networks.plan import SLICE_V1, Plan
+from ...predictors.context import Context
+from ...predictors.ensemble import Ensemble
+from ...task.task import Task
+from .adapting import Learn, learn_from_paint
 from .inner_loop import HEAD, STEPS, Parameters, adaptable, split_weights
+from .unadapted import FittedNetwork
 
 SCRATCH_STEPS = 16 * STEPS
 
@@ -40,32 +44,37 @@ class Transfer:
     """
 
     def __init__(self, weights: str | None, *rounds: Round) -> None:
-        self.weights = weights
+        self._weights = weights
         self._rounds = rounds
 
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedWeights:
-        episode.prepare()
-        start = first_weights(tools.seed) if self.weights is None else split_weights(tools.weights(self.weights))[0]
+    def fit(self, task: Task, context: Context) -> FittedNetwork:
+        if self._weights is None:
+            plan, start = SLICE_V1, first_weights(SLICE_V1, context.seed)
+        else:
+            plan, start = stored.load_plan(self._weights), split_weights(stored.load(self._weights))[0]
+        ensemble = Ensemble(task, context)
+        ensemble.prepare(task.near)
         learned = start
         for one in self._rounds:
-            learned = learn_from_paint(episode, tools, learned, _adam(one, tools), one.head_only)
-        return AdaptedWeights(None if self.weights is None else start, learned, episode, tools)
+            learned = learn_from_paint(ensemble, plan, learned, _adam(one, context), one.head_only)
+        unseen = None if self._weights is None else start  # random weights say nothing of painted slices
+        return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen)
 
 
-def first_weights(seed: int) -> Parameters:
-    """A random initialisation of the network; the same seed gives the same one."""
+def first_weights(plan: Plan, seed: int) -> Parameters:
+    """A random initialisation of the plan's network; the same seed gives the same one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return {name: value.detach() for name, value in SliceNetwork().named_parameters()}
+        return {name: value.detach() for name, value in slice_network(plan).named_parameters()}
 
 
-def _adam(one: Round, tools: Tools) -> Learn:
+def _adam(one: Round, context: Context) -> Learn:
     def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
         names = HEAD if one.head_only else adaptable(parameters)
         free = {name: parameters[name].detach().clone().requires_grad_() for name in names}
         learned = {**parameters, **free}
         optimiser = torch.optim.Adam(list(free.values()), lr=one.rate)
-        for _ in tools.progress.steps("adapting", range(one.steps)):
+        for _ in context.progress.steps("adapting", range(one.steps)):
             optimiser.zero_grad()
             segmentation_loss(functional_call(network, learned, (inputs,)), truth).backward()
             optimiser.step()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...networks.architectures import segmentation_loss
+from ...networks.losses import segmentation_loss
 
 STEPS = 2
 FIRST_RATE = 0.003

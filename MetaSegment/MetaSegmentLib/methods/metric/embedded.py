@@ -13,49 +13,51 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...networks.architectures import SliceNetwork
-from ...networks.context import Tools
-from ...networks.encode import CHANNELS, Evidence
-from ...networks.episode import Episode
-from ...task.frame import GRID, Stack
-from .. import AdaptedMethod
-from ..gradient.adapting import Embedding
+from ...networks import weights
+from ...networks.architectures import SliceNetwork, slice_network
+from ...networks.encode import Encoded, encode, encode_left_out, encode_own, truth_of
+from ...networks.plan import Plan
+from ...networks.run import run_network
+from ...predictors.context import Context
+from ...predictors.ensemble import Ensemble
+from ...task.frame import Stack
+from ...task.task import Task
+from ..gradient.adapting import embed
 from ..gradient.inner_loop import Parameters, split_weights
-from ..kept import Kept
 
 
 @dataclass(frozen=True)
-class Seen:
+class Features:
     """Slices as a head sees them.
 
     Attributes:
-        inputs: (N, channels, H, W) what the experts say.
-        features: (N, EMBEDDING, H, W).
-        places: (N,) where the slices lie along the slice axis, in gaps; heads that do not ask for it may be given
+        inputs: (N, channels, H, W) network inputs.
+        embedded: (N, F, H, W) features.
+        places: (N,) where the slices lie along the slice axis, in gaps; heads that are not positional may be given
             anything.
     """
 
     inputs: Tensor
-    features: Tensor
+    embedded: Tensor
     places: Tensor
 
-    def only(self, which: Sequence[int]) -> Seen:
-        return Seen(*(value[list(which)] for value in (self.inputs, self.features, self.places)))
+    def only(self, which: Sequence[int]) -> Features:
+        return Features(*(value[list(which)] for value in (self.inputs, self.embedded, self.places)))
 
 
 class Head(Protocol):
-    """What follows the embedding. ``own`` are its meta-learned tensors beyond the network."""
+    """What follows the embedding. ``extra`` are its meta-learned tensors beyond the network."""
 
     positional: bool
     """Whether it asks where slices lie."""
 
-    def own(self) -> Parameters:
+    def first_extra(self) -> Parameters:
         """The tensors to begin meta-training with, by the name they are stored under."""
 
-    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
+    def fit(self, network: SliceNetwork, extra: Parameters, painted: Features, truth: Tensor, seed: int) -> Parameters:
         """Learn from painted slices and their masks (N, H, W), float; differentiable."""
 
-    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
+    def answer(self, network: SliceNetwork, extra: Parameters, fitted: Parameters, seen: Features) -> Tensor:
         """(N, H, W) logits of the foreground; differentiable."""
 
 
@@ -64,102 +66,93 @@ class Embedded:
 
     def __init__(self, head: Head, weights: str) -> None:
         self._head = head
-        self.weights = weights
+        self._weights = weights
 
-    def adapt(self, episode: Episode, tools: Tools, before: AdaptedMethod | None = None) -> AdaptedHead:
-        episode.prepare()
-        known = before if isinstance(before, AdaptedHead) else None
-        stored = tools.weights(self.weights)
-        network = SliceNetwork().eval()
+    def fit(self, task: Task, context: Context) -> FittedHead:
+        plan = weights.load_plan(self._weights)
+        ensemble = Ensemble(task, context)
+        ensemble.prepare(task.near)
+        stored = weights.load(self._weights)
+        network = slice_network(plan).eval()
         network.load_state_dict(split_weights(stored)[0])
-        own = {name: stored[name].cpu() for name in self._head.own()}
-        return AdaptedHead(self._head, network, own, episode, tools, known)
+        extra = {name: stored[name] for name in self._head.first_extra()}
+        return FittedHead(self._head, network, extra, ensemble, plan)
 
 
-class AdaptedHead:
-    """A head that has learned from the painted slices; their features are kept for the next paint."""
+class FittedHead:
+    """A head that has learned from the painted slices of a task."""
 
     def __init__(
-        self,
-        head: Head,
-        network: SliceNetwork,
-        own: Parameters,
-        episode: Episode,
-        tools: Tools,
-        before: AdaptedHead | None = None,
+        self, head: Head, network: SliceNetwork, extra: Parameters, ensemble: Ensemble, plan: Plan
     ) -> None:
         self._head = head
         self._network = network
-        self._own = own
-        self._episode = episode
-        self._tools = tools
-        self._queries: Kept = Kept(before._queries if before else None)
-        self._features: Kept = Kept(before._features if before else None)
-        self._evidence = episode.left_out()
-        if not any(episode.region.distances[i] is not None for i in self._evidence.slices):
-            self._evidence = episode.own()  # one filled slice is its own support
-        self._painted, self._truth = self._see_painted()
+        self._extra = extra
+        self._ensemble = ensemble
+        self._plan = plan
+        task, seed = ensemble.task, ensemble.context.seed
+        self._encoded = encode_left_out(ensemble, plan)
+        if not set(self._encoded.slices) & set(task.structure.filled):
+            self._encoded = encode_own(ensemble, plan)  # one filled slice is its own support
+        self._painted = self._features_of(self._encoded)
+        self._truth = torch.from_numpy(truth_of(task, self._encoded.slices))
         with torch.inference_mode():
-            fitted = head.fit(network, own, self._painted, self._truth, tools.seed)
-        self._answer = _Answer(head, network, own, fitted)
+            fitted = head.fit(network, extra, self._painted, self._truth, seed)
+        self._answer = _Answer(head, network, extra, fitted)
 
-    def predict(self, slices: tuple[int, ...]) -> Stack:
-        def run(evidence: Evidence) -> Stack:
-            inputs: Sequence[NDArray[Any]] = evidence
-            if self._head.positional:
-                planes = (np.full((1, GRID, GRID), place) for place in self._places(evidence.slices))
-                inputs = [np.concatenate([one, plane]) for one, plane in zip(evidence, planes, strict=True)]
-            return self._tools.run(self._answer, dict(self._answer.named_parameters()), inputs, "predicting")
-
-        return self._queries.of(self._episode.queries(slices), run)
+    def logits(self, slices: Sequence[int]) -> Stack:
+        self._ensemble.prepare(slices)
+        encoded = encode(self._ensemble, slices, self._plan)
+        inputs: Sequence[NDArray[Any]] = encoded
+        if self._head.positional:
+            shape = self._ensemble.task.frame.shape
+            planes = (np.full((1, *shape), place) for place in self._places(slices))
+            inputs = [np.concatenate([one, plane]) for one, plane in zip(encoded, planes, strict=True)]
+        parameters = dict(self._answer.named_parameters())
+        return run_network(self._answer, parameters, inputs, "predicting", self._ensemble.context)[:, None]
 
     def left_out(self) -> Stack | None:
-        slices = self._episode.left_out().slices
-        if slices != self._evidence.slices or len(slices) < 2:
+        slices = self._ensemble.task.left_out
+        if slices != self._encoded.slices or len(slices) < 2:
             return None
-        answers = []
+        context, answers = self._ensemble.context, []
         places = range(len(slices))
         with torch.inference_mode():
-            for place in self._tools.progress.steps("checking on the painted slices", places):
+            for place in context.progress.steps("checking on the painted slices", places):
                 others = [other for other in places if other != place]
                 painted, truth = self._painted.only(others), self._truth[others]
-                fitted = self._head.fit(self._network, self._own, painted, truth, self._tools.seed)
+                fitted = self._head.fit(self._network, self._extra, painted, truth, context.seed)
                 seen = self._painted.only([place])
-                answers.append(self._head.answer(self._network, self._own, fitted, seen))
-        return np.asarray(torch.cat(answers).numpy())
+                answers.append(self._head.answer(self._network, self._extra, fitted, seen))
+        return np.asarray(torch.cat(answers).numpy())[:, None]
 
-    def _see_painted(self) -> tuple[Seen, Tensor]:
-        embedding = Embedding(self._network)
-
-        def embed(evidence: Evidence) -> Stack:
-            return self._tools.run(embedding, dict(embedding.named_parameters()), evidence, "adapting")
-
-        evidence = self._evidence
-        truth = np.stack([self._episode.region.mask(i) for i in evidence.slices]).astype(np.float32)
-        arrays = (evidence.inputs, self._features.of(evidence, embed), self._places(evidence.slices))
-        return Seen(*(torch.from_numpy(array) for array in arrays)), torch.from_numpy(truth)
+    def _features_of(self, encoded: Encoded) -> Features:
+        inputs, parameters = encoded.array(), dict(self._network.named_parameters())
+        arrays = (inputs, embed(self._plan, parameters, inputs, self._ensemble.context), self._places(encoded.slices))
+        return Features(*(torch.from_numpy(array) for array in arrays))
 
     def _places(self, slices: Sequence[int]) -> NDArray[np.float32]:
-        """(N,) from the middle of the region, in gaps."""
-        region = self._episode.region
-        return (np.asarray(slices, np.float32) - (region.start + region.stop) / 2) / np.float32(region.gap)
+        """(N,) from the middle of the frame, in gaps."""
+        task = self._ensemble.task
+        middle = (task.frame.start + task.frame.stop) / 2
+        return (np.asarray(slices, np.float32) - middle) / np.float32(task.structure.gap)
 
 
 class _Answer(nn.Module):
     """Embeds queries and answers with a fitted head; all its tensors are parameters, so that any device can run it."""
 
-    def __init__(self, head: Head, network: SliceNetwork, own: Parameters, fitted: Parameters) -> None:
+    def __init__(self, head: Head, network: SliceNetwork, extra: Parameters, fitted: Parameters) -> None:
         super().__init__()
         self._head = head
         self.network = network
-        self.own = _frozen(own)
+        self.extra = _frozen(extra)
         self.fitted = _frozen(fitted)
 
     def forward(self, inputs: Tensor) -> Tensor:
         places = inputs[:, -1, 0, 0]
-        inputs = inputs[:, : len(CHANNELS)]
-        seen = Seen(inputs, self.network.embed(inputs), places)
-        return self._head.answer(self.network, dict(self.own), dict(self.fitted), seen)
+        inputs = inputs[:, : self.network.channels]
+        seen = Features(inputs, self.network.embed(inputs), places)
+        return self._head.answer(self.network, dict(self.extra), dict(self.fitted), seen)
 
 
 def _frozen(tensors: Parameters) -> nn.ParameterDict:

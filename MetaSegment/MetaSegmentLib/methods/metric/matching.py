@@ -2,7 +2,7 @@
 
 Vinyals et al., NeurIPS 2016: p(y | x) = Σ_i a(x, x_i) [y_i = y] with attention a(x, x_i) ∝ exp(s · cos(f(x), f(x_i)))
 over the support. Here x_i are painted pixels, both classes count alike however many of their pixels were drawn, the
-sharpness s is meta-learned, and a spatial prior π, a learned mixture of what the experts say, stands beside the
+sharpness s is meta-learned, and a spatial prior π, a learned mixture of what the predictors say, stands beside the
 attention as it does beside prototypes: logit = log mean_fg exp(s · cos) − log mean_bg exp(s · cos) + logit π.
 """
 
@@ -13,9 +13,9 @@ import math
 import torch
 from torch import Tensor
 
-from ...networks.architectures import SliceNetwork, mixed_experts
+from ...networks.architectures import SliceNetwork
 from ..gradient.inner_loop import Parameters
-from .embedded import Embedded, Seen
+from .embedded import Embedded, Features
 from .prototypes import cosines
 from .sampling import pixels_of
 
@@ -50,18 +50,18 @@ class MatchingHead:
 
     positional = False
 
-    def own(self) -> Parameters:
+    def first_extra(self) -> Parameters:
         return {_SHARPNESS: torch.tensor(math.log(FIRST_SHARPNESS))}
 
-    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
+    def fit(self, network: SliceNetwork, extra: Parameters, painted: Features, truth: Tensor, seed: int) -> Parameters:
         each = max(1, PIXELS // len(truth))
         names = ("background", "foreground")
-        return {name: pixels_of(painted.features, truth, value, each, seed) for value, name in enumerate(names)}
+        return {name: pixels_of(painted.embedded, truth, value, each, seed) for value, name in enumerate(names)}
 
-    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
-        sharpness = own[_SHARPNESS].exp()
-        likelihood = matching_logits(seen.features, fitted["foreground"], fitted["background"], sharpness)
-        return likelihood + mixed_experts(seen.inputs, network.prior)
+    def answer(self, network: SliceNetwork, extra: Parameters, fitted: Parameters, seen: Features) -> Tensor:
+        sharpness = extra[_SHARPNESS].exp()
+        likelihood = matching_logits(seen.embedded, fitted["foreground"], fitted["background"], sharpness)
+        return likelihood + network.mixed_predictors(seen.inputs, network.prior)
 
 
 def make() -> Embedded:

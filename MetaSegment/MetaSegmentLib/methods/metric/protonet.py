@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...networks.architectures import SliceNetwork, mixed_experts
+from ...networks.architectures import SliceNetwork
 from ..gradient.inner_loop import Parameters
-from .embedded import Embedded, Seen
+from .embedded import Embedded, Features
 from .prototypes import (
     Distance,
     Prototypes,
@@ -23,28 +23,28 @@ _CLASSES = ("background", "foreground")
 
 
 class ProtoNetHead:
-    """Prototypes of both classes beside what the experts say."""
+    """Prototypes of both classes beside what the predictors say."""
 
     def __init__(self, settings: PrototypeSettings) -> None:
         self._settings = settings
         self.positional = settings.prototypes == "position"
 
-    def own(self) -> Parameters:
+    def first_extra(self) -> Parameters:
         return {}
 
-    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
+    def fit(self, network: SliceNetwork, extra: Parameters, painted: Features, truth: Tensor, seed: int) -> Parameters:
         fitted = {}
         for name, mask in zip(_CLASSES, (1 - truth, truth), strict=True):
-            fitted[name] = prototypes_of(painted.features, mask, self._settings)
+            fitted[name] = prototypes_of(painted.embedded, mask, self._settings)
             if self.positional:
                 fitted[f"{name} positions"] = local_positions(mask, painted.places)
         return fitted
 
-    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
+    def answer(self, network: SliceNetwork, extra: Parameters, fitted: Parameters, seen: Features) -> Tensor:
         # Slice by slice, so that the distances to all prototypes stay in the processor's cache.
-        slices = zip(seen.features.split(1), seen.places.split(1), strict=True)
+        slices = zip(seen.embedded.split(1), seen.places.split(1), strict=True)
         likelihood = torch.cat([self._compare(network, fitted, *one) for one in slices])
-        return likelihood + mixed_experts(seen.inputs, network.prior)
+        return likelihood + network.mixed_predictors(seen.inputs, network.prior)
 
     def _compare(self, network: SliceNetwork, fitted: Parameters, features: Tensor, place: Tensor) -> Tensor:
         distance = self._settings.distance

@@ -2,7 +2,7 @@
 
 Bertinetto et al., ICLR 2019: W = (ZᵀZ + λI)⁻¹ZᵀY, Z the features of painted pixels, Y their labels ±1; the answer for
 a query is a · (z W) + b. Features, λ, a and b are meta-learned through the solve. A row of Z holds the embedding of a
-pixel, what the experts say of it, and 1; a learned mixture of the experts is added to the answer, as it is beside
+pixel, what the predictors say of it, and 1; a learned mixture of the predictors is added to the answer, as it is beside
 prototypes. All painted slices are seen, by at most 512 pixels of each class and slice.
 """
 
@@ -13,9 +13,9 @@ import math
 import torch
 from torch import Tensor
 
-from ...networks.architectures import SliceNetwork, expert_logits, mixed_experts
+from ...networks.architectures import SliceNetwork
 from ..gradient.inner_loop import Parameters
-from .embedded import Embedded, Seen
+from .embedded import Embedded, Features
 from .sampling import pixels_of
 
 PIXELS = 512
@@ -32,10 +32,10 @@ def ridge_weights(rows: Tensor, labels: Tensor, strength: Tensor | float) -> Ten
         return torch.linalg.solve(normal, rows.T @ labels)
 
 
-def _described(seen: Seen) -> Tensor:
-    """(N, F, H, W): the embedding, the experts' logits brought within ±1, and 1."""
-    experts = torch.tanh(expert_logits(seen.inputs) / 4)
-    return torch.cat([seen.features, experts, torch.ones_like(experts[:, :1])], dim=1)
+def _described(network: SliceNetwork, seen: Features) -> Tensor:
+    """(N, F, H, W): the embedding, the predictors' logits brought within ±1, and 1."""
+    predictors = torch.tanh(network.predictor_logits(seen.inputs) / 4)
+    return torch.cat([seen.embedded, predictors, torch.ones_like(predictors[:, :1])], dim=1)
 
 
 class RidgeHead:
@@ -43,22 +43,22 @@ class RidgeHead:
 
     positional = False
 
-    def own(self) -> Parameters:
+    def first_extra(self) -> Parameters:
         return {
             _STRENGTH: torch.tensor(math.log(300.0)),
             _SCALE: torch.tensor(math.log(3.0)),
             _BIAS: torch.tensor(0.0),
         }
 
-    def fit(self, network: SliceNetwork, own: Parameters, painted: Seen, truth: Tensor, seed: int) -> Parameters:
-        described = _described(painted)
+    def fit(self, network: SliceNetwork, extra: Parameters, painted: Features, truth: Tensor, seed: int) -> Parameters:
+        described = _described(network, painted)
         classes = [pixels_of(described, truth, value, PIXELS, seed) for value in (0, 1)]
         labels = torch.cat([one.new_full((len(one),), 2.0 * value - 1) for value, one in enumerate(classes)])
-        return {"line": ridge_weights(torch.cat(classes), labels, own[_STRENGTH].exp())}
+        return {"line": ridge_weights(torch.cat(classes), labels, extra[_STRENGTH].exp())}
 
-    def answer(self, network: SliceNetwork, own: Parameters, fitted: Parameters, seen: Seen) -> Tensor:
-        score = torch.einsum("nfhw,f->nhw", _described(seen), fitted["line"])
-        return own[_SCALE].exp() * score + own[_BIAS] + mixed_experts(seen.inputs, network.prior)
+    def answer(self, network: SliceNetwork, extra: Parameters, fitted: Parameters, seen: Features) -> Tensor:
+        score = torch.einsum("nfhw,f->nhw", _described(network, seen), fitted["line"])
+        return extra[_SCALE].exp() * score + extra[_BIAS] + network.mixed_predictors(seen.inputs, network.prior)
 
 
 def make() -> Embedded:

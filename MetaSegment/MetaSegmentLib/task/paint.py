@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,35 +18,54 @@ _OWN_PLANE_SHARE = 0.2
 _SLIVERS = 8
 
 
-@dataclass(frozen=True)
-class Support:
-    """The painted slices of one volume.
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """What is painted in one volume.
 
     Attributes:
-        axis: the array axis across which slices are painted.
-        slices: indices along ``axis``, ascending; slices named as empty are among them.
-        labels: (S, rows, columns) label values on those slices; 0 is background.
-        values: the label values that occur, ascending, without 0.
+        axes: label value → the array axis across which its slices are painted; ascending by value.
+        slices: label value → the slices that are complete for it, ascending; named ones without paint among them.
+        index: axis → slices with anything painted or named, ascending.
+        labels: axis → (S, rows, columns) label values on those slices; 0 is background.
+        named: axis → slices that were named for all segments.
     """
 
-    axis: int
-    slices: tuple[int, ...]
-    labels: NDArray[np.unsignedinteger[Any]]
-    values: tuple[int, ...]
+    axes: Mapping[int, int]
+    slices: Mapping[int, tuple[int, ...]]
+    index: Mapping[int, tuple[int, ...]]
+    labels: Mapping[int, NDArray[np.unsignedinteger[Any]]]
+    named: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
-    def empty(self) -> tuple[int, ...]:
-        """Slices that were named and have no paint."""
-        return tuple(i for i, plane in zip(self.slices, self.labels, strict=True) if not plane.any())
+    def values(self) -> tuple[int, ...]:
+        """The label values, ascending."""
+        return tuple(self.axes)
+
+    def named_empty(self, axis: int) -> tuple[int, ...]:
+        """Slices that were named for all segments and have no paint."""
+        named = self.named.get(axis, ())
+        pairs = zip(self.index[axis], self.labels[axis], strict=True)
+        return tuple(index for index, labels in pairs if index in named and not labels.any())
 
     def masks(self, value: int) -> NDArray[np.bool_]:
-        """(S, rows, columns): where ``value`` is painted on the support slices."""
-        return np.asarray(self.labels == value)
+        """(S, rows, columns): where ``value`` is painted on its own slices."""
+        axis = self.axes[value]
+        places = np.searchsorted(self.index[axis], self.slices[value])
+        return np.asarray(self.labels[axis][places] == value)
+
+    def elsewhere(self, value: int) -> dict[int, NDArray[np.bool_]]:
+        """Slice → (rows, columns) where something else is painted, on slices that are not the structure's own."""
+        axis, own = self.axes[value], set(self.slices[value])
+        pairs = zip(self.index[axis], self.labels[axis], strict=True)
+        return {index: (labels > 0) & (labels != value) for index, labels in pairs if index not in own}
 
 
-def find_support(
-    painted: ArrayLike, shape: tuple[int, ...], slices: Sequence[int] | None = None, axis: int | None = None
-) -> Support:
+def read_paint(
+    painted: ArrayLike,
+    shape: tuple[int, ...],
+    slices: Sequence[int] | Mapping[int, Sequence[int]] | None = None,
+    axis: int | None = None,
+) -> Paint:
     """Find the painted slices of a label map.
 
     Args:
@@ -62,7 +81,9 @@ def find_support(
     try:
         labels = np.asarray(painted)
         axis = None if axis is None else operator.index(axis)
-        slices = None if slices is None else [operator.index(i) for i in slices]
+        each = {operator.index(v): list(i) for v, i in slices.items()} if isinstance(slices, Mapping) else {}
+        named = [i for one in each.values() for i in one] if isinstance(slices, Mapping) else slices
+        slices = None if named is None else [operator.index(i) for i in named]
     except (TypeError, ValueError) as error:
         raise InputError("Paint must be an array of labels; slices and axis must be whole numbers.") from error
     if labels.shape != tuple(shape):
@@ -106,8 +127,15 @@ def find_support(
         raise InputError(
             f"The paint fills the whole of slice {full[0]}; paint the structure only and leave its surroundings free."
         )
-    values = tuple(int(v) for v in np.unique(support) if v)
-    return Support(axis, tuple(chosen), support.copy(), values)
+    own: dict[int, tuple[int, ...]] = {}
+    for value in (int(v) for v in np.unique(support) if v):
+        own[value] = tuple(i for i, plane in zip(chosen, support, strict=True) if (plane == value).any())
+        if each:
+            own[value] = tuple(sorted({int(i) for i in each.get(value, own[value])}))
+        elif slices is not None:
+            own[value] = tuple(chosen)
+    everywhere = () if slices is None or each else tuple(chosen)
+    return Paint(dict.fromkeys(own, axis), own, {axis: tuple(chosen)}, {axis: support.copy()}, {axis: everywhere})
 
 
 def _as_labels(labels: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:

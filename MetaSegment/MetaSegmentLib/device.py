@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import MetaSegmentError, SettingsError
+from .errors import MetaSegmentError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,43 @@ def choose_device(name: str = "auto") -> torch.device:
     if kind == "mps" and not has_mps:
         raise SettingsError("This machine has no Apple GPU that torch can use; choose auto or cpu.")
     return torch.device(name)
+
+
+@dataclass
+class Device:
+    """Where networks run; the CPU from the moment on when a GPU's memory does not suffice.
+
+    Attributes:
+        name: as for :func:`choose_device`; looked up on first use, so that what needs no network needs no torch.
+        batch: slices at once; halved when memory runs out.
+    """
+
+    name: str = "auto"
+    batch: int = BATCH
+    _chosen: torch.device | None = field(default=None, repr=False)
+
+    @property
+    def current(self) -> torch.device:
+        """The device itself.
+
+        Raises:
+            SettingsError: no such device, or not in this machine.
+        """
+        if self._chosen is None:
+            self._chosen = choose_device(self.name)
+        return self._chosen
+
+    def run(self, compute: Callable[[torch.device, int], Answer]) -> Answer:
+        """``compute(device, batch)``; falls back when memory runs out, and stays there.
+
+        Raises:
+            MetaSegmentError: even the CPU's memory does not hold one slice.
+        """
+        answer, self._chosen, self.batch = within_memory(compute, self.current, self.batch)
+        return answer
+
+    def __str__(self) -> str:
+        return "cpu" if self._chosen is None else str(self._chosen)
 
 
 def out_of_memory(error: BaseException) -> bool:

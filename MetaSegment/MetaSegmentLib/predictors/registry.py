@@ -1,0 +1,267 @@
+"""The methods one can choose, train and compare.
+
+A method is a :class:`~.protocol.Predictor`. Entering it in METHODS makes it appear on the command line, in the panel,
+in the evaluation and in the tests that hold for all. Reading the table loads neither torch nor any method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from .protocol import Predictor
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How a method is made: a function or class of a module of this library, and its arguments."""
+
+    module: str
+    function: str
+    arguments: tuple[Any, ...] = ()
+
+    def make(self) -> Predictor:
+        library = __name__.split(".", 1)[0]
+        maker: Callable[..., Predictor] = getattr(import_module(f"{library}.{self.module}"), self.function)
+        return maker(*self.arguments)
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """An entry of the registry.
+
+    Attributes:
+        name: what a user types.
+        title: what a user reads in a list.
+        summary: one sentence for help pages.
+        weights: names of the shipped weights it uses; the plan of the first one holds its calibration.
+        maker: makes it.
+        baseline: to compare with; not offered to users.
+        network: whether it needs torch.
+        joint: whether it predicts all structures together; the others are asked for one after the other.
+        refine: whether detail finer than the frame is added to its answer.
+        calibrated_as: name of its calibration in the plan; its own name by default.
+    """
+
+    name: str
+    title: str
+    summary: str
+    weights: tuple[str, ...]
+    maker: Maker
+    baseline: bool = False
+    network: bool = True
+    joint: bool = False
+    refine: bool = True
+    calibrated_as: str = ""
+
+    def make(self) -> Predictor:
+        """The method itself; loads what it needs."""
+        return self.maker.make()
+
+
+_ALL = (
+    MethodInfo(
+        "fusion",
+        "Most accurate",
+        "MAML and predictors without weights together, each weighted by how well it predicts painted slices from the others.",
+        ("maml",),
+        Maker("methods.fusion", "fused"),
+    ),
+    MethodInfo(
+        "maml",
+        "MAML",
+        "A few gradient steps on the painted slices from meta-learned weights (Finn et al. 2017).",
+        ("maml",),
+        Maker("methods.gradient.maml", "Maml"),
+    ),
+    MethodInfo(
+        "protonet",
+        "ProtoNet",
+        "Compares every pixel with prototypes of the painted classes, Euclidean distance (Snell et al. 2017); instant.",
+        ("base",),
+        Maker("methods.metric.protonet", "make"),
+    ),
+    MethodInfo(
+        "protonet-cosine",
+        "ProtoNet, cosine",
+        "ProtoNet with the cosine as distance (Wang et al. 2019).",
+        ("base",),
+        Maker("methods.metric.protonet", "make", ("cosine",)),
+        baseline=True,
+    ),
+    MethodInfo(
+        "protonet-global",
+        "ProtoNet, global",
+        "ProtoNet with a single prototype a class, as first published.",
+        ("base",),
+        Maker("methods.metric.protonet", "make", ("euclidean", "global")),
+        baseline=True,
+    ),
+    MethodInfo(
+        "protonet-position",
+        "ProtoNet, position",
+        "ProtoNet whose local prototypes count by how near they lie (Yu et al. 2021).",
+        ("base",),
+        Maker("methods.metric.protonet", "make", ("euclidean", "position")),
+        baseline=True,
+    ),
+    MethodInfo(
+        "matching",
+        "Matching Networks",
+        "Every pixel takes the label of the painted pixels that it resembles (Vinyals et al. 2016).",
+        ("matching",),
+        Maker("methods.metric.matching", "make"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "ridge",
+        "Ridge head (R2D2)",
+        "A ridge regression on meta-learned features, solved in closed form on the painted slices (Bertinetto 2019).",
+        ("ridge",),
+        Maker("methods.metric.ridge", "make"),
+    ),
+    MethodInfo(
+        "fomaml",
+        "First-order MAML",
+        "MAML meta-trained without second derivatives (Finn et al. 2017).",
+        ("fomaml",),
+        Maker("methods.gradient.maml", "Maml", ("fomaml",)),
+        baseline=True,
+    ),
+    MethodInfo(
+        "reptile",
+        "Reptile",
+        "Gradient steps from weights that were moved towards those of many tasks (Nichol et al. 2018).",
+        ("reptile",),
+        Maker("methods.gradient.maml", "Maml", ("reptile",)),
+        baseline=True,
+    ),
+    MethodInfo(
+        "anil",
+        "ANIL",
+        "MAML whose gradient steps change the network's head only (Raghu et al. 2020).",
+        ("anil",),
+        Maker("methods.gradient.maml", "anil"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "transfer-head",
+        "Transfer learning, head",
+        "Pre-trained features, a head trained on the painted slices; no meta-learning.",
+        ("base",),
+        Maker("methods.gradient.fine_tuning", "frozen"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "transfer",
+        "Transfer learning",
+        "Pre-trained features, a head and then the whole network trained on the painted slices; no meta-learning.",
+        ("base",),
+        Maker("methods.gradient.fine_tuning", "tuned"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "scratch",
+        "From scratch",
+        "The same network trained on the painted slices alone, from random weights: what meta-learning has to beat.",
+        ("baselines",),
+        Maker("methods.gradient.fine_tuning", "scratch"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "network",
+        "Network without adaptation",
+        "The trained network as it is: what adaptation has to beat.",
+        ("base",),
+        Maker("methods.gradient.unadapted", "Unadapted"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "experts",
+        "Without networks",
+        "The four predictors below with fixed weights: what meta-learning has to beat.",
+        ("baselines",),
+        Maker("methods.fusion", "baselines_only"),
+        network=False,
+    ),
+    MethodInfo(
+        "shape",
+        "Shape interpolation",
+        "Interpolates the painted outlines; does not look at the image.",
+        ("baselines",),
+        Maker("predictors.shape", "ShapeInterpolation"),
+        network=False,
+    ),
+    MethodInfo(
+        "propagation",
+        "Contour propagation",
+        "Carries the painted outlines from slice to slice by image registration.",
+        ("baselines",),
+        Maker("predictors.propagation", "ContourPropagation"),
+        baseline=True,
+        network=False,
+    ),
+    MethodInfo(
+        "grow",
+        "Grow from seeds",
+        "Slicer's Grow from seeds on the working grid, with seeds made from the painted slices.",
+        ("baselines",),
+        Maker("predictors.grow_from_seeds", "GrowFromSeeds"),
+        baseline=True,
+        network=False,
+    ),
+    MethodInfo(
+        "pixels",
+        "Pixel classifier",
+        "Boosted trees on the intensities and positions of the painted pixels.",
+        ("baselines",),
+        Maker("predictors.pixel_trees", "PixelTrees"),
+        baseline=True,
+        network=False,
+    ),
+)
+
+METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
+
+_PARTS = {
+    "networks": Maker("methods.fusion", "baselines_only"),
+    "adaptation": Maker("methods.fusion", "fused", ("adaptation",)),
+    "prior": Maker("methods.fusion", "fused", ("prior",)),
+    "shape": Maker("methods.fusion", "fused", ("shape",)),
+    "propagation": Maker("methods.fusion", "fused", ("propagation",)),
+    "grow": Maker("methods.fusion", "fused", ("grow",)),
+    "pixels": Maker("methods.fusion", "fused", ("pixels",)),
+    "detail": Maker("methods.fusion", "fused"),
+}
+ABLATIONS: dict[str, MethodInfo] = {
+    (name := f"fusion-without-{part}"): MethodInfo(
+        name,
+        f"Most accurate, without {part}",
+        "The default without one of its parts, to learn what that part is worth.",
+        METHODS["experts" if part == "networks" else "fusion"].weights,
+        maker,
+        baseline=True,
+        refine=part != "detail",
+        calibrated_as="experts" if part == "networks" else "fusion",
+    )
+    for part, maker in _PARTS.items()
+}
+"""For the evaluation only; not offered to users."""
+
+
+def find_method(name: str) -> MethodInfo:
+    """The registered method or ablation of that name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    try:
+        return METHODS.get(name) or ABLATIONS[name]
+    except KeyError:
+        offered = ", ".join(info.name for info in METHODS.values() if not info.baseline)
+        raise SettingsError(f"There is no method '{name}'; choose one of {offered}.") from None
