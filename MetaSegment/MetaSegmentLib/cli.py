@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import Cancelled, MetaSegmentError
+from .errors import Cancelled, InputError, MetaSegmentError
 from .settings import DEFAULT_METHOD, Settings
 from .terminal import progress_bar, words
 from .version import __version__
@@ -78,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     _add_segment_arguments(command("segment", "Segment a volume from its painted slices.", _segment))
-    command("methods", "List the methods.", _methods)
+    methods = command("methods", "List the methods.", _methods)
+    methods.add_argument("--all", action="store_true", help="also those that are there to compare with")
     command("info", "Show versions, devices and weights; check the weights against their checksums.", _info)
     demo = command("demo", "Segment a real scan from five painted slices and compare with Slicer's own tools.", _demo)
     add = demo.add_argument
@@ -104,9 +105,11 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--segments", type=words, default=(), metavar="A,B", help="names or label values to segment; default: all")
     add(
         "--slices",
-        type=_indices,
+        type=_named_slices,
+        action="append",
         metavar="3,9,15",
-        help="all support slices, also empty ones; default: every slice with paint",
+        help="slices that are complete for all segments, also empty ones; 2:3,9,15 (repeatable) for the segment with "
+        "the label value 2; default: every slice on which a segment has paint",
     )
     add("--axis", choices=("auto", "0", "1", "2"), default="auto", help="slice axis in numpy order")
     _add_method_arguments(parser)
@@ -122,8 +125,28 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
 
 
-def _indices(text: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in words(text))
+def _named_slices(text: str) -> tuple[int | None, tuple[int, ...]]:
+    """``3,9,15`` or ``2:3,9,15``: (label value or None for all segments, slices)."""
+    value, colon, slices = text.rpartition(":")
+    return int(value) if colon else None, tuple(int(word) for word in words(slices))
+
+
+def _slices(
+    named: list[tuple[int | None, tuple[int, ...]]] | None,
+) -> tuple[int, ...] | dict[int, tuple[int, ...]] | None:
+    """All that was named with ``--slices``, for all segments or by label value.
+
+    Raises:
+        InputError: both forms at once.
+    """
+    if not named:
+        return None
+    found: dict[int | None, tuple[int, ...]] = {}
+    for value, slices in named:
+        found[value] = (*found.get(value, ()), *slices)
+    if None in found and len(found) > 1:
+        raise InputError("Name slices for all segments (--slices 3,9) or for each (--slices 2:3,9), not both.")
+    return found[None] if None in found else {value: some for value, some in found.items() if value is not None}
 
 
 def _segment(arguments: argparse.Namespace) -> int:
@@ -135,7 +158,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         support_image=arguments.support_image,
         segments=arguments.segments,
-        slices=arguments.slices,
+        slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
         settings=_settings(arguments),
         probabilities=arguments.probabilities,
@@ -144,6 +167,8 @@ def _segment(arguments: argparse.Namespace) -> int:
     )
     with progress_bar(arguments.quiet) as progress:
         report = run(job, progress)
+    for sentence in report["warnings"]:
+        print(f"Note: {sentence}", file=sys.stderr)
     if not arguments.quiet:
         _summarise(report)
     return DONE
@@ -161,9 +186,11 @@ def _summarise(report: dict[str, Any]) -> None:
 
 
 def _methods(arguments: argparse.Namespace) -> int:
-    from .methods import METHODS
+    from .predictors.registry import METHODS
 
     for name, method in METHODS.items():
+        if method.baseline and not arguments.all:
+            continue
         mark = " (default)" if name == DEFAULT_METHOD else ""
         print(f"{name}{mark}\n    {method.title}: {method.summary}")
     return DONE

@@ -127,7 +127,7 @@ def column_title(method: str) -> str:
     Raises:
         SettingsError: there is no such method.
     """
-    from .methods import find_method
+    from .predictors.registry import find_method
 
     title = find_method(method).title
     if method == DEFAULT_METHOD:

@@ -104,7 +104,7 @@ def _tasks(args: argparse.Namespace, progress: Progress) -> list[Task]:
 
 def _methods(names: Iterable[str] | None, suggestions: bool) -> tuple[str, ...]:
     """Names of methods, each once, all of them known."""
-    from ..methods import ABLATIONS, METHODS, find_method
+    from ..predictors.registry import ABLATIONS, METHODS, find_method
     from ..settings import DEFAULT_METHOD
 
     if names is None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..data.protocol import Mask, paint, query_dice
 from ..errors import MetaSegmentError
-from ..methods import find_method
 from ..networks import weights
+from ..predictors.registry import find_method
 from . import peers
 from .measure import Measured
 from .metrics import probability_scores, surface_scores

@@ -56,8 +56,8 @@ class Turn:
         return replace(
             result,
             labels=self.undo(result.labels),
-            probabilities=self.undo(result.probabilities),
             uncertainty=self.undo(result.uncertainty),
             suggested_slices=suggested,
             report={**result.report, "suggested_slices": suggested},
+            compute_probabilities=lambda: self.undo(result.probabilities),
         )

@@ -19,6 +19,8 @@ def merge_reports(reports: Sequence[Report]) -> Report:
     merged["peak_memory_mb"] = max(
         (peak for report in reports if (peak := report["peak_memory_mb"]) is not None), default=None
     )
+    merged["support_slices"] = sorted({index for report in reports for index in report["support_slices"]})
+    merged["warnings"] = list(dict.fromkeys(sentence for report in reports for sentence in report["warnings"]))
     merged["seconds"] = {}
     suggested: dict[tuple[int, int], Any] = {}
     for report in reports:

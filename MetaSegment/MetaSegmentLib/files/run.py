@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Job:
         output: ``.seg.nrrd`` or any label-map format.
         support_image: what ``support`` was painted on, when that is not ``image``.
         segments: names or label values to segment; all by default.
-        slices: which slices are support; every slice with paint by default.
+        slices: which slices are complete, for all segments or by label value; those with paint of it by default.
         axis: slice axis in array order; found from the paint by default.
         probabilities: file for (C, K, J, I) probabilities, background first.
         uncertainty: file for (K, J, I) entropy in [0, 1].
@@ -45,7 +45,7 @@ class Job:
     output: Path
     support_image: Path | None = None
     segments: tuple[str, ...] = ()
-    slices: tuple[int, ...] | None = None
+    slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None
     settings: Settings = field(default_factory=Settings)
     probabilities: Path | None = None
@@ -68,6 +68,8 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
         painted = read_painted(job.support, on_grid)
         if job.segments:
             painted = painted.only(job.segments)
+    if isinstance(job.slices, Mapping):
+        _check_named(job.slices, painted)
     if len(painted.layers) > 1 and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
@@ -105,20 +107,15 @@ def _segment_layers(
 ) -> list[Result]:
     """One result a layer. Segments of one layer compete for voxels, those of different layers may share them."""
     from ..engine import adapt, segment
-    from ..task.support import find_support
 
-    slices: tuple[int, ...] | None = job.slices
-    axis = job.axis
-    layers = painted.layers
-    if len(layers) > 1:
-        # A slice with paint in any layer is complete in all of them.
-        anywhere = np.logical_or.reduce([layer > 0 for layer in layers])
-        support = find_support(anywhere, image.shape, slices, axis)
-        slices, axis = support.slices, support.axis
     results = []
-    for number, layer in enumerate(layers):
+    for number, layer in enumerate(painted.layers):
+        slices = job.slices
+        if isinstance(slices, Mapping):
+            here = {one.value for one in painted.in_layer(number)}
+            slices = {value: some for value, some in slices.items() if value in here} or None
         names = {one.value: one.name for one in painted.in_layer(number)}
-        given: dict[str, Any] = {"spacing": grid.array_spacing, "slices": slices, "axis": axis, "names": names}
+        given: dict[str, Any] = {"spacing": grid.array_spacing, "slices": slices, "axis": job.axis, "names": names}
         given |= {"settings": job.settings, "progress": progress, "cancel": cancel}
         if other is None:
             results.append(segment(image, layer, **given))
@@ -129,6 +126,14 @@ def _segment_layers(
             result = adapt(image, layer, **given).predict(turn.apply(target), spacing=spacing)
             results.append(turn.undo_result(result))
     return results
+
+
+def _check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> None:
+    values = [segment.value for segment in painted.segments]
+    for value in slices:
+        if value not in values:
+            there = ", ".join(f"{segment.name} ({segment.value})" for segment in painted.segments) or "none"
+            raise InputError(f"Slices are named for segment {value}, which the support does not have; it has: {there}.")
 
 
 def _probabilities(results: list[Result]) -> NDArray[np.float16]:

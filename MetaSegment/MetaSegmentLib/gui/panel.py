@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..errors import Cancelled, MetaSegmentError
-from ..methods import METHODS
+from ..predictors.registry import METHODS
 from ..scene import views, wording
 from ..scene.flow import Flow, Order
 from ..scene.hardware import gpu

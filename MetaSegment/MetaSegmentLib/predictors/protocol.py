@@ -47,7 +47,7 @@ class Divisible(Protocol):
 
 
 def leave_one_out(predictor: Predictor, fitted: Fitted, task: Task, context: Context) -> Stack | None:
-    """(S, C, H, W) logits of ``task.left_out``, each predicted from all other painted slices; None where it cannot be."""
+    """(S, C, H, W) logits of ``task.left_out``, each predicted from the other painted slices, or None."""
     if isinstance(fitted, ChecksItself):
         return fitted.left_out()
     parts = [predictor.fit(task.without(index), context).logits((index,)) for index in task.left_out]

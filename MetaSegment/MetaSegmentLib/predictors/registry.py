@@ -68,7 +68,7 @@ _ALL = (
     MethodInfo(
         "fusion",
         "Most accurate",
-        "MAML and predictors without weights together, each weighted by how well it predicts painted slices from the others.",
+        "MAML and predictors without weights together, each weighted by how well it predicts the painted slices.",
         ("maml",),
         Maker("methods.fusion", "fused"),
     ),

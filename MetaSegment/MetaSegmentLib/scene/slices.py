@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..task.support import find_support
+from ..task.paint import read_paint
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
@@ -204,9 +204,10 @@ def _painted(part: Part, record: SliceRecord | None) -> tuple[int, list[int]]:
     # With the voxels around it that there are: a box full of paint would look like whole slices of it.
     around = [(min(c, 1), min(n - c - b, 1)) for c, n, b in zip(part.corner, part.shape, part.box.shape, strict=True)]
     box = np.pad(part.box, around)
-    support = find_support(box.view(np.uint8), box.shape)
-    first = part.corner[support.axis] - around[support.axis][0]
-    return support.axis, [i + first for i in support.slices]
+    paint = read_paint(box.view(np.uint8), box.shape)
+    axis = paint.axes[1]
+    first = part.corner[axis] - around[axis][0]
+    return axis, [i + first for i in paint.slices[1]]
 
 
 def _record(segment: Any, part: Part, axis: int) -> SliceRecord:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Cancelled, MetaSegmentError
-from ..methods import METHODS
+from ..predictors.registry import METHODS
 from ..settings import DEFAULT_METHOD
 from .flow import PREVIEW_METHOD
 from .i18n import tr as _

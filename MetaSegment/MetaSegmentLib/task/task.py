@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .frame import Frame, FrameSettings, Mask, Stack, make_frame, resize, signed_distance
 from .paint import Paint
@@ -182,7 +181,7 @@ class Task:
             made.update(repr((structure.value, structure.reach, structure.gap, structure.slices)).encode())
             for index in structure.slices:
                 distance = structure.distances[index]
-                made.update(b"empty" if distance is None else np.ascontiguousarray(distance))
+                made.update(b"empty" if distance is None else distance.tobytes())
             for index in sorted(structure.others):
                 made.update(repr(index).encode() + np.packbits(structure.others[index]).tobytes())
         return made.digest()
@@ -190,7 +189,7 @@ class Task:
     @cached_property
     def image_digests(self) -> tuple[Digest, ...]:
         """Checksums of the slices of the image, from ``frame.start`` on."""
-        return tuple(blake2b(np.ascontiguousarray(plane), digest_size=16).digest() for plane in self.image)
+        return tuple(blake2b(plane.tobytes(), digest_size=16).digest() for plane in self.image)
 
     def image_digest(self, index: int) -> Digest:
         """Checksum of ``slice_image(index)``."""
@@ -277,4 +276,3 @@ def _range(slices: Sequence[int], filled: Sequence[int], gap: int, depth: int) -
     start = max(filled[0] - gap, 0, *(i for i in below[-1:]))
     stop = min(filled[-1] + gap, depth - 1, *(i for i in above[:1])) + 1
     return start, stop
-

@@ -13,19 +13,17 @@ from monai.transforms import (
 )
 from torch import Tensor
 
-from ..networks.encode import CHANNELS, IMAGE_CHANNELS
+from ..networks.plan import Plan
+from ..predictors.ensemble import BASELINES
 
-_EXPERT_CHANNELS = ((3,), (4,), (5, 6, 7), (8,))
-_SWAPPED = {
-    CHANNELS.index(a): CHANNELS.index(b)
-    for a, b in (
-        ("image below", "image above"),
-        ("grow below", "grow above"),
-        ("painted image 1", "painted image 2"),
-        ("painted shape 1", "painted shape 2"),
-        ("distance 1", "distance 2"),
-    )
-}
+_MIRRORED = (
+    ("image below", "image above"),
+    ("grow below", "grow above"),
+    ("painted image 1", "painted image 2"),
+    ("painted shape 1", "painted shape 2"),
+    ("distance 1", "distance 2"),
+)
+"""Inputs that change places when slices are in reverse order."""
 _recolour = Compose(
     [
         RandScaleIntensity(0.3, prob=0.5),
@@ -35,10 +33,9 @@ _recolour = Compose(
         RandGaussianNoise(prob=0.3, std=0.15),
     ]
 )
-_DISTANCES = [CHANNELS.index("distance 1"), CHANNELS.index("distance 2")]
 
 
-def augment(inputs: Tensor, truth: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment(inputs: Tensor, truth: Tensor, plan: Plan, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Randomly mirror, transpose, recolour and impoverish (N, channels, H, W) inputs and (N, H, W) truth."""
 
     def chance(p: float) -> bool:
@@ -51,13 +48,13 @@ def augment(inputs: Tensor, truth: Tensor, random: torch.Generator) -> tuple[Ten
     if chance(0.5):
         inputs, truth = inputs.transpose(-1, -2), truth.transpose(-1, -2)
     if chance(0.5):
-        inputs = upside_down(inputs)
+        inputs = upside_down(inputs, plan)
 
-    images = list(IMAGE_CHANNELS)
+    images = list(plan.image_places)
     inputs[:, images] = _recoloured(inputs[:, images], random)
-    for channels in _EXPERT_CHANNELS:
+    for predictor in BASELINES:
         if chance(0.06):
-            inputs[:, list(channels)] = 0
+            inputs[:, [place for place, one in enumerate(plan.inputs) if one.source == predictor]] = 0
     return inputs.contiguous(), truth.contiguous()
 
 
@@ -68,11 +65,13 @@ def _recoloured(shown: Tensor, random: torch.Generator) -> Tensor:
     return -changed if torch.rand((), generator=random) < 0.15 else changed
 
 
-def upside_down(inputs: Tensor) -> Tensor:
+def upside_down(inputs: Tensor, plan: Plan) -> Tensor:
     """The same episode with its slices in reverse order."""
-    order = list(range(len(CHANNELS)))
-    for a, b in _SWAPPED.items():
+    order = list(range(len(plan.inputs)))
+    for names in _MIRRORED:
+        a, b = (plan.place(name) for name in names)
         order[a], order[b] = b, a
     turned = inputs[:, order]
-    turned[:, _DISTANCES] = -turned[:, _DISTANCES]
+    distances = [place for place, one in enumerate(plan.inputs) if one.source == "distance"]
+    turned[:, distances] = -turned[:, distances]
     return turned

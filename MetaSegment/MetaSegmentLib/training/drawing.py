@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import InputError
+from ..networks.plan import SLICE_V1 as PLAN
 from .augment import augment
 from .config import TrainingSettings
 from .distributed import Ranks
@@ -67,7 +68,7 @@ def some_slices(
         [torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]]
     ).float()
     if augmented:
-        inputs, truth = augment(inputs, truth, random)
+        inputs, truth = augment(inputs, truth, PLAN, random)
     n = len(support)
     return Drawn(inputs[:n], truth[:n], inputs[n:], truth[n:])
 

@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from ..networks.episode import Episode
+from ..networks.encode import encode, encode_left_out, truth_of
+from ..networks.plan import SLICE_V1, Plan
+from ..predictors.context import Context
+from ..predictors.ensemble import Ensemble
 from ..replacing import replacing
-from ..task.frame import GRID, Region, make_region, resize
+from ..task.task import make_task
 from .config import EpisodeSettings
-from .tasks import Task, TaskMaker
+from .tasks import DrawnTask, TaskMaker
 
 
 @dataclass(frozen=True)
 class TrainingEpisode:
-    """Inputs (N, channels, GRID, GRID) and truth (N, GRID, GRID) of painted and of query slices."""
+    """Inputs (N, channels, H, W) and truth (N, H, W) of painted and of query slices."""
 
     support: NDArray[np.float16]
     support_truth: NDArray[np.bool_]
@@ -30,28 +33,23 @@ class TrainingEpisode:
     query_truth: NDArray[np.bool_]
 
 
-def truth_on_grid(mask: NDArray[np.bool_], region: Region, slices: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(N, GRID, GRID): the true mask of some slices."""
-    cut = region.window.cut(mask[list(slices)], edge=False)
-    return np.asarray(resize(cut, (GRID, GRID)) > 0.5)
-
-
 def make_episode(
-    task: Task, random: np.random.Generator, settings: EpisodeSettings | None = None
+    drawn: DrawnTask, random: np.random.Generator, settings: EpisodeSettings | None = None, plan: Plan = SLICE_V1
 ) -> TrainingEpisode | None:
-    """Run the experts on a task; None when it has nothing to learn from."""
+    """What a network of ``plan`` sees of a task; None when it has nothing to learn from."""
     settings = settings or EpisodeSettings()
-    episode = Episode(make_region(task.volume, task.support, 1))
-    asked = tuple(int(i) for i in np.sort(random.permutation(episode.region.queries)[: settings.keep_queries]))
-    painted = tuple(int(i) for i in np.sort(random.permutation(episode.region.support)[: settings.keep_painted]))
-    left_out = episode.left_out(painted)
-    if len(left_out.slices) < 2 or len(asked) < 2:
+    task = make_task(drawn.volume, drawn.paint, (1,), plan.frame)
+    ensemble = Ensemble(task, Context())
+    asked = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
+    painted = tuple(int(i) for i in np.sort(random.permutation(task.slices)[: settings.keep_painted]))
+    left_out = encode_left_out(ensemble, plan, painted)
+    if len(left_out) < 2 or len(asked) < 2:
         return None
     return TrainingEpisode(
-        left_out.inputs.astype(np.float16),
-        np.stack([episode.region.mask(i) for i in left_out.slices]),
-        episode.queries(asked).inputs.astype(np.float16),
-        truth_on_grid(task.mask, episode.region, asked),
+        left_out.array().astype(np.float16),
+        truth_of(task, left_out.slices) > 0.5,
+        encode(ensemble, asked, plan).array().astype(np.float16),
+        task.frame.cut_mask(drawn.mask[list(asked)]),
     )
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..errors import InputError, SettingsError
 from ..methods.gradient.inner_loop import split_weights
 from ..networks import weights
 from ..networks.architectures import SliceNetwork
+from ..version import __version__
 from .checkpoint import Checkpoint
 from .config import TrainingSettings
 from .distributed import Ranks
@@ -69,6 +70,7 @@ class Trainer:
         self._half = _half_precision(settings.precision, self._device)
         self._objective = OBJECTIVES[settings.stage]
         self.network = SliceNetwork()
+        self._plan = replace(self.network.plan, commit=__version__)
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])
         own = self._objective.loss.own(self.network)
@@ -139,7 +141,7 @@ class Trainer:
         about = {"step": self.step, "loss": self._loss, "best": self._best, "settings": asdict(self.settings)}
         state = self._optimiser.state_dict()["state"]
         Checkpoint(self._trained(), self._average, state, about).write(self._run)
-        weights.store(self.settings.stage, self._average, self._run)
+        weights.store(self.settings.stage, self._average, self._plan, self._run)
 
     def _train(self, told: Callable[[int, float], None], journal: Journal | None) -> None:
         saved = time.monotonic()
@@ -165,7 +167,7 @@ class Trainer:
         if found["dice"] > self._best:
             self._best = found["dice"]
             (self._run / "best").mkdir(exist_ok=True)
-            weights.store(self.settings.stage, self._average, self._run / "best")
+            weights.store(self.settings.stage, self._average, self._plan, self._run / "best")
 
     def _trained(self) -> dict[str, Tensor]:
         return {**dict(self.network.named_parameters()), **self._own}

@@ -29,12 +29,12 @@ from ..methods.gradient.inner_loop import (
     learned_rates,
     reptile_gradient,
 )
-from ..methods.metric.embedded import Head, Seen
+from ..methods.metric.embedded import Features, Head
 from ..methods.metric.matching import MatchingHead
 from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
 from ..methods.metric.ridge import RidgeHead
-from ..networks.architectures import SliceNetwork, mixed_experts, segmentation_loss
-from ..networks.encode import lies_inside
+from ..networks.architectures import SliceNetwork
+from ..networks.losses import segmentation_loss
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class DirectLoss(_Differentiable):
             return direct
         sharpness = network.sharpness.exp()
         likelihood = prototype_logits(features[:n], truth, features[n:], PrototypeSettings(), sharpness)
-        compared = likelihood + mixed_experts(drawn.query, network.prior)
+        compared = likelihood + network.mixed_predictors(drawn.query, network.prior)
         return direct + 0.5 * segmentation_loss(compared, drawn.query_truth)
 
 
@@ -145,8 +145,8 @@ class AdaptedHeadLoss(_Differentiable):
 
     def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
         parameters: Parameters = {name: value for name, value in network.named_parameters() if name in HEAD}
-        head = HeadOnly().to(drawn.query.device)
-        inner = _inner_painted(drawn)
+        head = HeadOnly(network.plan).to(drawn.query.device)
+        inner = _inner_painted(network, drawn)
         if inner is not None:
             inputs, truth = inner
             seen = torch.cat([inputs, network.embed(inputs)], dim=1)
@@ -169,7 +169,7 @@ class ReptileLoss:
         start: Parameters = dict(network.named_parameters())
         moved = {name: value.detach().clone() for name, value in start.items()}
         rates = _reptile_rates(network)
-        painted = _inner_painted(drawn)
+        painted = _inner_painted(network, drawn)
         halves = zip(drawn.query.tensor_split(2), drawn.query_truth.tensor_split(2), strict=True)
         for inputs, truth in (*([painted] * STEPS if painted else ()), *halves):
             free = {name: value.detach().requires_grad_(name in rates) for name, value in moved.items()}
@@ -188,11 +188,11 @@ class HeadLoss(_Differentiable):
     head: Head
 
     def own(self, network: SliceNetwork) -> Parameters:
-        return {name: value.clone().requires_grad_() for name, value in self.head.own().items()}
+        return {name: value.clone().requires_grad_() for name, value in self.head.first_extra().items()}
 
     def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
         inputs = torch.cat([drawn.support, drawn.query])
-        whole = Seen(inputs, network.embed(inputs), inputs.new_zeros(len(inputs)))
+        whole = Features(inputs, network.embed(inputs), inputs.new_zeros(len(inputs)))
         n = len(drawn.support)
         fitted = self.head.fit(network, own, whole.only(range(n)), drawn.support_truth, 0)
         return self.head.answer(network, own, fitted, whole.only(range(n, len(inputs))))
@@ -201,7 +201,7 @@ class HeadLoss(_Differentiable):
 def _adapted(network: SliceNetwork, rates: Parameters, drawn: Drawn, first_order: bool) -> Tensor:
     """Logits of the queries after the inner loop on the painted slices."""
     parameters: Parameters = dict(network.named_parameters())
-    painted = _inner_painted(drawn)
+    painted = _inner_painted(network, drawn)
     if painted is not None:
         parameters = inner_loop(network, parameters, rates, *painted, STEPS, first_order)
     return functional_call(network, parameters, (drawn.query,))
@@ -212,9 +212,9 @@ def _reptile_rates(network: SliceNetwork) -> Parameters:
     return {name: rate.to(network.mix.device) for name, rate in rates.items()}
 
 
-def _inner_painted(drawn: Drawn) -> tuple[Tensor, Tensor] | None:
+def _inner_painted(network: SliceNetwork, drawn: Drawn) -> tuple[Tensor, Tensor] | None:
     """Inputs and truth of the painted slices that lie between others; None when there are none."""
-    inside = lies_inside(drawn.support)
+    inside = network.lies_inside(drawn.support)
     return (drawn.support[inside], drawn.support_truth[inside]) if inside.any() else None
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from ..data.protocol import Placement, painted_slices
-from ..task.support import Support
+from ..task.paint import Paint
 from ..task.volume import Volume
 from .config import TaskSettings
 from .scanner import Scanner
@@ -24,13 +24,13 @@ Random = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Task:
+class DrawnTask:
     """One structure to learn from: ``mask`` (slices, rows, columns) is its truth, slice axis first."""
 
     source: str
     volume: Volume
     mask: NDArray[np.bool_]
-    support: Support
+    paint: Paint
 
 
 @dataclass
@@ -49,7 +49,7 @@ class TaskMaker:
     def __post_init__(self) -> None:
         self._scanner = Scanner(self.settings.deformed, self.settings.disturbed)
 
-    def make(self, random: Random) -> Task:
+    def make(self, random: Random) -> DrawnTask:
         """A random task; draws again until one has enough voxels and slices."""
         shares = np.array([source.share for source in self.sources])
         while True:
@@ -59,7 +59,7 @@ class TaskMaker:
             if task is not None:
                 return task
 
-    def _painted(self, source: str, drawn: Structure, random: Random) -> Task | None:
+    def _painted(self, source: str, drawn: Structure, random: Random) -> DrawnTask | None:
         spacing = drawn.spacing
         axis = 0 if spacing[0] > 1.5 * spacing[1] else int(random.integers(3))
         box = around(drawn.mask, margin=None)
@@ -75,7 +75,8 @@ class TaskMaker:
             return None
         volume = Volume(image, (float(mm[0]), float(mm[1]), float(mm[2])))
         labels = mask[slices].astype(np.uint8)
-        return Task(source, volume, mask, Support(0, tuple(slices), labels, (1,)))
+        paint = Paint({1: 0}, {1: tuple(slices)}, {0: tuple(slices)}, {0: labels})
+        return DrawnTask(source, volume, mask, paint)
 
     def _sliced(
         self, image: NDArray[Any], mask: NDArray[np.bool_], mm: Sequence[float], random: Random

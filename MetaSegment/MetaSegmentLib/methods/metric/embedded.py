@@ -82,9 +82,7 @@ class Embedded:
 class FittedHead:
     """A head that has learned from the painted slices of a task."""
 
-    def __init__(
-        self, head: Head, network: SliceNetwork, extra: Parameters, ensemble: Ensemble, plan: Plan
-    ) -> None:
+    def __init__(self, head: Head, network: SliceNetwork, extra: Parameters, ensemble: Ensemble, plan: Plan) -> None:
         self._head = head
         self._network = network
         self._extra = extra
@@ -127,7 +125,8 @@ class FittedHead:
         return np.asarray(torch.cat(answers).numpy())[:, None]
 
     def _features_of(self, encoded: Encoded) -> Features:
-        inputs, parameters = encoded.array(), dict(self._network.named_parameters())
+        inputs = encoded.array()
+        parameters: Parameters = dict(self._network.named_parameters())
         arrays = (inputs, embed(self._plan, parameters, inputs, self._ensemble.context), self._places(encoded.slices))
         return Features(*(torch.from_numpy(array) for array in arrays))
 
