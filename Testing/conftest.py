@@ -15,6 +15,23 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+try:
+    from hypothesis import HealthCheck, Phase, settings
+except ImportError:  # tests without properties run without it
+    pass
+else:
+    # The same examples every time, so that a test that passed here passes everywhere; no long search for small ones.
+    settings.register_profile(
+        "repeatable",
+        deadline=None,
+        derandomize=True,
+        database=None,
+        max_examples=20,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    settings.load_profile("repeatable")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -7,8 +7,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from MetaSegmentLib.task.frame import Region, make_region
-from MetaSegmentLib.task.support import find_support
+from MetaSegmentLib.task.frame import FrameSettings
+from MetaSegmentLib.task.paint import read_paint
+from MetaSegmentLib.task.task import Task, make_task
 from MetaSegmentLib.task.volume import Volume, check_volume
 
 axes = st.integers(0, 2)
@@ -41,6 +42,6 @@ def painted(mask, axis, slices):
     return labels
 
 
-def region_of(volume: Volume, mask, axis, slices, **more) -> Region:
-    support = find_support(painted(mask, axis, slices), mask.shape, axis=axis, slices=slices)
-    return make_region(volume, support, 1, **more)
+def task_of(volume: Volume, mask, axis, slices, settings: FrameSettings | None = None) -> Task:
+    paint = read_paint(painted(mask, axis, slices), mask.shape, axis=axis, slices=slices)
+    return make_task(volume, paint, (1,), settings)
