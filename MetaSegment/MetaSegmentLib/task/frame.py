@@ -6,20 +6,25 @@ everything is slice-first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from torch.nn.functional import interpolate
 
 from .volume import Volume
 
 Stack = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+_SIDE_STEP = 1.08
+"""Sides of windows are powers of this, in voxels."""
+_CENTRE_STEPS = 24
+"""Windows lie at multiples of their side over this."""
 
 # Slices resampled at once: bounds the memory that a large volume takes.
 _CHUNK = 16
@@ -138,15 +143,27 @@ class Frame:
 
 
 def resize(stack: NDArray[Any], shape: tuple[int, int]) -> Stack:
-    """Resample (N, rows, columns) to (N, *shape): bilinear, smoothed first where it shrinks, pixel areas aligned."""
+    """Resample (N, rows, columns) to (N, *shape): bilinear, smoothed first where it shrinks, pixel areas aligned.
+
+    The same weights as ``torch.nn.functional.interpolate(mode="bilinear", antialias=True, align_corners=False)``.
+    """
     if stack.shape[1:] == shape:
         return stack.astype(np.float32)
+    rows, columns = (_weights(n, m) for n, m in zip(stack.shape[1:], shape, strict=True))
     resized = np.empty((len(stack), *shape), np.float32)
-    for first in range(0, len(stack), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        tensor = torch.from_numpy(np.ascontiguousarray(stack[part], dtype=np.float32))[:, None]
-        resized[part] = interpolate(tensor, shape, mode="bilinear", antialias=True, align_corners=False)[:, 0].numpy()
+    for place, plane in enumerate(stack):
+        resized[place] = rows @ plane.astype(np.float32) @ columns.T
     return resized
+
+
+@lru_cache(maxsize=64)
+def _weights(length: int, wanted: int) -> Stack:
+    """(wanted, length): what each sample of a line counts for each new sample; every row adds up to one."""
+    scale = length / wanted
+    reach = max(scale, 1.0)
+    centres = (np.arange(wanted) + 0.5) * scale - 0.5
+    weights = np.clip(1 - np.abs(np.arange(length) - centres[:, None]) / reach, 0, None)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def signed_distance(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> Stack:
@@ -178,19 +195,32 @@ def make_frame(
     image = np.concatenate(
         [resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), size) for first in starts]
     )
-    low, high = (float(v) for v in np.percentile(image, (1, 99)))
+    low, high = _rounded(*(float(v) for v in np.percentile(image, (1, 99))))
     frame = Frame(axis, window, settings.size, start, stop, len(stack), spacing, low, high)
     return frame, frame.normalise(image)
 
 
 def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> Window:
-    """Square in mm: the longer side of the painted box times ``growth``, centred on the box."""
+    """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps.
+
+    Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again.
+    """
     boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(mask)]
     side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * settings.growth
     side = max(side, settings.smallest * min(spacing))
+    side = min(spacing) * _SIDE_STEP ** math.ceil(math.log(side / min(spacing), _SIDE_STEP) - 1e-9)
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
         count = max(round(side / s), b - a + 2)
-        first = (a + b - count) // 2
+        step = max(1, round(count / _CENTRE_STEPS))
+        first = step * round(((a + b) / 2 - count / 2) / step)
         spans.append((first, first + count))
     return Window(spans[0], spans[1])
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """An intensity range rounded outwards to steps of 1/32 to 1/16 of its width, for the same reason as the window."""
+    if not high > low:
+        return low, high
+    step = 2.0 ** (math.floor(math.log2(high - low)) - 4)
+    return step * math.floor(low / step), step * math.ceil(high / step)
