@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.structures import painted, region_of, structures
-from MetaSegmentLib import Settings, adapt, segment
+from MetaSegmentLib import Settings, segment
 from MetaSegmentLib.data.protocol import dice
-from MetaSegmentLib.networks.encode import EXPERTS
-from MetaSegmentLib.networks.episode import Episode
+from MetaSegmentLib.networks.encode import encode, encode_left_out
+from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.predictors.context import Context
+from MetaSegmentLib.predictors.ensemble import BASELINES, Ensemble
+from MetaSegmentLib.task.paint import read_paint
+from MetaSegmentLib.task.task import make_task
+from MetaSegmentLib.task.volume import check_volume
+from task.structures import painted, structures, task_of
 
 SHAPE_ONLY = Settings(method="shape", device="cpu")
 
@@ -68,41 +73,53 @@ def test_neither_the_room_around_nor_the_scale_of_intensities_matters(structure,
     assert dice(small.labels, large.labels[inner]) > 0.97
 
 
+def answers(ensemble, index):
+    """What each predictor answers for a slice, in the order of BASELINES."""
+    return {name: ensemble.logits(name, (index,)) for name in BASELINES}
+
+
 @pytest.mark.parametrize("index", [0, 1])
-def test_no_expert_sees_the_painted_slice_that_it_is_asked_about(a_structure, index):
+def test_no_predictor_sees_the_painted_slice_that_it_is_asked_about(a_structure, index):
     volume, mask, axis, slices = a_structure
-    region = region_of(volume, mask, axis, slices)
-    left_out = slices[index]
-    before = Episode(region, seed=0).left_out()
-    place = before.slices.index(left_out)
-    for labels in (-region.distances[left_out], np.roll(region.distances[left_out], 9, axis=1)):
-        changed = replace(region, distances={**region.distances, left_out: labels})
-        after = Episode(changed, seed=0).left_out()
-        for name in EXPERTS:
-            assert np.array_equal(before.logits(name)[place], after.logits(name)[place]), name
-        assert np.array_equal(before.inputs[place], after.inputs[place])
+    task = task_of(volume, mask, axis, slices)
+    left_out, other = slices[index], slices[index - 1]
+    before = Ensemble(task, Context())
+    seen = encode_left_out(before, SLICE_V1, (left_out, other))
+    places = [seen.slices.index(i) for i in (left_out, other)]
+    shape = task.structure.shape_on(left_out)
+    for labels in (-shape, np.roll(shape, 9, axis=1)):
+        structure = replace(task.structure, distances={**task.structure.distances, left_out: labels})
+        after = Ensemble(replace(task, structures=(structure,)), Context())
+        expected, found = (answers(one.without(left_out), left_out) for one in (before, after))
+        for name in BASELINES:
+            assert np.array_equal(expected[name], found[name]), name
+        changed = encode_left_out(after, SLICE_V1, (left_out, other))
+        assert np.array_equal(seen[places[0]], changed[places[0]])
         # What is asked about the other slices does depend on it.
-        other = before.slices.index(slices[index - 1])
-        assert not np.array_equal(before.inputs[other], after.inputs[other])
+        assert not np.array_equal(seen[places[1]], changed[places[1]])
 
 
-def test_what_is_said_of_a_slice_does_not_depend_on_what_else_is_asked(a_structure):
-    region = region_of(*a_structure)
-    episode = Episode(region, seed=0)
-    everything = episode.queries()
-    for index in region.queries[::4]:
-        alone = Episode(region, seed=0).queries((index,))
-        place = everything.slices.index(index)
-        for name in EXPERTS:
-            assert np.allclose(alone.logits(name)[0], everything.logits(name)[place], atol=1e-5), name
+def test_what_is_answered_for_a_slice_does_not_depend_on_what_else_is_asked(a_structure):
+    task = task_of(*a_structure)
+    ensemble = Ensemble(task, Context())
+    everything = {name: ensemble.logits(name, task.queries) for name in BASELINES}
+    for index in task.queries[::4]:
+        alone = answers(Ensemble(task, Context()), index)
+        for name in BASELINES:
+            assert np.allclose(alone[name][0], everything[name][task.queries.index(index)], atol=1e-5), name
+
+
+def test_threads_change_no_answer(a_structure):
+    task = task_of(*a_structure)
+    alone, together = Ensemble(task, Context()), Ensemble(task, Context(workers=4))
+    together.prepare(task.near)
+    assert np.array_equal(encode(alone, task.near, SLICE_V1).array(), encode(together, task.near, SLICE_V1).array())
 
 
 @pytest.fixture(scope="module")
 def a_structure():
     """A lumpy ellipsoid in a noisy volume, painted on three slices along axis 1."""
     from scipy.ndimage import gaussian_filter
-
-    from MetaSegmentLib.task.volume import check_volume
 
     random = np.random.default_rng(5)
     shape = (30, 22, 34)
@@ -120,13 +137,15 @@ def test_slices_far_beyond_the_end_are_not_computed(slices, extent):
     image = 100.0 * mask + np.random.default_rng(0).normal(0, 5, mask.shape)
     labels = np.zeros(mask.shape, np.uint8)
     labels[slices] = mask[slices]
-    adapted = adapt(image, labels, settings=Settings(method="network"))
-    episode = adapted._structures[0].episode
-    near, far = {*episode.region.near}, {*episode.region.far[0], *episode.region.far[1]}
-    assert far and not far & near and far | near == {*episode.region.queries}
-    result = adapted.predict().labels == 1
-    computed = {index for index, *_ in episode._kept}
+    volume = check_volume(image)
+    task = make_task(volume, read_paint(labels, mask.shape), (1,))
+    near, far = {*task.near}, {*task.far[0], *task.far[1]}
+    assert far and not far & near and far | near == {*task.queries}
+    result = segment(image, labels, settings=Settings(method="network"))
+    # Of a slice that was computed it is never sure to the last bit.
+    computed = set(np.flatnonzero(result.uncertainty.any((1, 2))))
     if extent == (0, 63):
-        assert far <= computed and result[list(far)].any((1, 2)).all(), "where it goes on it is followed for a gap"
+        followed = result.labels[list(far)].any((1, 2))
+        assert far <= computed and followed.all(), "where it goes on it is followed for a gap"
     else:
         assert near <= computed and not far & computed

@@ -14,7 +14,10 @@ LIBRARY = Path(__file__).resolve().parents[1] / "MetaSegment" / "MetaSegmentLib"
 HEAVY = ("torch", "monai", "qt", "ctk", "PySide6", "vtk", "vtkmodules", "slicer")
 
 # Who may import a toolkit; paths are those below MetaSegmentLib.
+# A predictor without learned weights needs no torch, so it may answer while torch is still being installed.
 ALLOWED = {
+    "torch": ("networks/", "methods/", "training/", "device.py", "cli.py"),
+    "monai": ("networks/", "methods/", "training/", "evaluation/metrics.py"),
     "SimpleITK": ("files/", "registration/", "training/supervoxels.py"),
     "vtk": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
     "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
@@ -26,12 +29,12 @@ ALLOWED = {
 
 # From the ground up; a package's own name stands for all its files.
 FLOORS = (
-    ("errors", "progress", "settings", "version", "dependencies", "terminal", "replacing"),
+    ("errors", "progress", "settings", "version", "dependencies", "terminal", "replacing", "device"),
     ("task",),
     ("registration",),
     ("predictors", "networks"),
     ("methods",),
-    ("assignment", "answer"),
+    ("answer",),
     ("engine",),
     ("files", "scene", "data", "jobs"),
     ("training", "evaluation", "cohort", "app"),
@@ -84,7 +87,7 @@ def floor_of(name: str) -> int | None:
         "import MetaSegmentLib.cli",
         "import MetaSegmentLib.dependencies",
         "from MetaSegmentLib.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass",
-        "from MetaSegmentLib.methods import METHODS\nassert METHODS",
+        "from MetaSegmentLib.predictors.registry import METHODS\nassert METHODS",
     ],
     ids=["library", "cli", "dependencies", "help", "methods"],
 )

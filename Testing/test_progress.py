@@ -51,3 +51,37 @@ def test_an_error_in_a_task_is_the_callers(workers):
 
     with pytest.raises(ValueError, match="broken"):
         run_all("work", [task] * 5, Progress(), workers)
+
+
+@pytest.mark.parametrize("given", ["nothing", "another"])
+def test_another_run_keeps_the_callbacks_that_it_is_not_given(given):
+    first, second, stop = [], [], []
+    progress = Progress(lambda *step: first.append(step), lambda: bool(stop))
+    callback = None if given == "nothing" else lambda *step: second.append(step)
+    again = progress.again(callback)
+    again.report("work", 0, 1)
+    assert (len(first), len(second)) == ((1, 0) if given == "nothing" else (0, 1))
+    stop.append(True)
+    with pytest.raises(Cancelled):
+        again.check()
+
+
+def test_listening_to_another_callback_keeps_an_earlier_cancel():
+    told, stop = [], []
+    progress = Progress(cancel=lambda: bool(stop))
+    progress.listen(lambda *step: told.append(step), None)
+    progress.report("work", 0, 1)
+    stop.append(True)
+    with pytest.raises(Cancelled):
+        progress.report("work", 1, 1)
+    assert len(told) == 1
+    stop.clear()
+    progress.listen(None, lambda: True)
+    with pytest.raises(Cancelled):
+        progress.check()
+
+
+def test_another_run_counts_its_own_seconds():
+    progress = Progress()
+    list(progress.steps("work", range(2)))
+    assert progress.again().seconds == {} and "work" in progress.seconds

@@ -1,4 +1,4 @@
-"""What is finer than the working grid: found where there is something to find, left alone elsewhere."""
+"""What is finer than the frame: found where there is something to find, left alone elsewhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import engine
-from MetaSegmentLib.answer.refine import Detail, is_lost
-from MetaSegmentLib.engine import adapt
+from MetaSegmentLib.answer.refine import Refinement, is_worth_it
+from MetaSegmentLib.predictors.context import Context
+from MetaSegmentLib.predictors.registry import find_method
 from MetaSegmentLib.settings import Settings
+from MetaSegmentLib.task.paint import read_paint
+from MetaSegmentLib.task.task import make_task
+from MetaSegmentLib.task.volume import check_volume
 
 PAINTED = (2, 6, 10)
 SIZE = 260
@@ -34,17 +38,22 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
 
 
+def run(image: np.ndarray, mask: np.ndarray, method: str):
+    """The result, and the stages that the progress was told of."""
+    told: list[str] = []
+    result = engine.segment(
+        image, paint(mask), settings=Settings(method=method), progress=lambda stage, *_: told.append(stage)
+    )
+    return result, told
+
+
 @pytest.mark.parametrize("method", ["experts", "fusion"])
-def test_folds_finer_than_the_grid_are_found(method, monkeypatch):
+def test_folds_finer_than_the_frame_are_found(method, monkeypatch):
     image, mask = folded()
     found = {}
     for sharp in (False, True):
-        monkeypatch.setattr(engine, "is_lost", is_lost if sharp else lambda region: False)
-        told: list[str] = []
-        settings = Settings(method=method)
-        result = engine.segment(
-            image, paint(mask), settings=settings, progress=lambda *step, told=told: told.append(step[0])
-        )
+        monkeypatch.setattr(engine, "is_worth_it", is_worth_it if sharp else lambda task: False)
+        result, told = run(image, mask, method)
         assert np.array_equal(result.labels[list(PAINTED)], mask[list(PAINTED)])
         assert ("sharpening" in told) == sharp
         between = [z for z in range(PAINTED[0], PAINTED[-1]) if z not in PAINTED]
@@ -52,37 +61,36 @@ def test_folds_finer_than_the_grid_are_found(method, monkeypatch):
     assert found[True] > found[False] + 0.02 and found[True] > 0.95
 
 
-def test_a_window_that_is_not_shrunk_has_no_detail():
-    image, mask = folded(side=100, folds=6)
-    adapted = adapt(image, paint(mask), settings=Settings(method="experts"))
-    assert [structure.detail for structure in adapted._structures] == [None]
+def test_a_window_that_is_not_shrunk_is_not_refined():
+    _, told = run(*folded(side=100, folds=6), "experts")
+    assert "combining" in told and "sharpening" not in told
 
 
-def test_the_default_without_detail_is_the_default_on_the_grid():
+def test_the_default_without_detail_is_the_default_on_the_frame():
+    _, told = run(*folded(), "fusion-without-detail")
+    assert "combining" in told and "sharpening" not in told
+
+
+def refinement_of(seed: int = 0) -> tuple[Refinement, np.ndarray]:
+    """A refinement, and logits of slice 4 on the window's voxels to refine."""
     image, mask = folded()
-    adapted = adapt(image, paint(mask), settings=Settings(method="fusion-without-detail"))
-    assert [structure.detail for structure in adapted._structures] == [None]
-
-
-def detail_of(seed: int = 0) -> tuple[Detail, np.ndarray]:
-    image, mask = folded()
-    adapted = adapt(image, paint(mask), settings=Settings(method="experts", seed=seed))
-    (structure,) = adapted._structures
-    assert structure.detail is not None
-    logits = structure.episode.region.to_slices(structure.method.predict((4,)))[0]
-    return structure.detail, logits
+    volume, read = check_volume(image), read_paint(paint(mask), mask.shape)
+    task = make_task(volume, read, (1,))
+    fitted = find_method("experts").make().fit(task, Context(seed))
+    refinement = Refinement(task, volume, task.left_out, fitted.left_out()[:, 0], read.masks(1), seed)
+    return refinement, task.frame.to_window(fitted.logits((4,))[:, 0])[0]
 
 
 def test_where_the_method_is_sure_or_nothing_varies_nothing_is_added():
-    detail, logits = detail_of()
+    refinement, logits = refinement_of()
     sure = np.full_like(logits, -7.5)
-    assert np.array_equal(detail.add(4, sure), sure)
-    changed = detail.add(4, logits) - logits
+    assert np.array_equal(refinement.add(4, sure), sure)
+    changed = refinement.add(4, logits) - logits
     assert np.abs(changed).max() > 1
-    # What is added has no part that a grid pixel could show: over the window it sums to nothing.
+    # What is added has no part that a frame pixel could show: over the window it sums to nothing.
     assert abs(changed.mean()) < 0.02
 
 
 def test_the_same_seed_adds_the_same():
-    (one, logits), (two, _) = detail_of(), detail_of()
+    (one, logits), (two, _) = refinement_of(), refinement_of()
     assert np.array_equal(one.add(4, logits), two.add(4, logits))

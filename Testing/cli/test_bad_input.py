@@ -19,8 +19,8 @@ import SimpleITK as sitk
 
 from cli.workplace import GRID, SHAPE, Workplace, a_ball, an_image_of, painted_on
 from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
-from MetaSegmentLib.methods import METHODS
 from MetaSegmentLib.networks import weights
+from MetaSegmentLib.predictors.registry import METHODS
 
 Prepare = Callable[[Workplace], None]
 REFERENCE = an_image_of(a_ball())
@@ -243,7 +243,8 @@ def test_weights_that_are_missing_or_damaged(
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.unlink() if harm == "missing" else file.write_bytes(content)
-    monkeypatch.setattr(weights.load, "__defaults__", (copy,))
+    for function in (weights.load, weights.load_plan):
+        monkeypatch.setattr(function, "__defaults__", (copy,))
     assert harm in refused(method="protonet")
 
 

@@ -14,8 +14,9 @@ import pytest
 from cli.workplace import Workplace
 from MetaSegmentLib import __version__
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.methods import METHODS
 from MetaSegmentLib.networks import weights
+from MetaSegmentLib.networks.plan import Plan
+from MetaSegmentLib.predictors.registry import METHODS
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 COMMANDS = ["segment", "methods", "info", "demo", "evaluate", "train"]
@@ -77,12 +78,18 @@ def test_the_module_is_the_command(repository: Path) -> None:
 
 
 def test_methods_are_listed_with_the_default_marked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == 0
-    said = capsys.readouterr().out
-    for name, method in METHODS.items():
-        assert re.search(rf"^{name}( \(default\))?$", said, re.MULTILINE)
-        assert method.summary in said
-    assert f"{DEFAULT_METHOD} (default)" in said
+    for words, listed in (([], [n for n, one in METHODS.items() if not one.baseline]), (["--all"], list(METHODS))):
+        assert main(["methods", *words]) == 0
+        said = capsys.readouterr().out
+        for name, method in METHODS.items():
+            assert bool(re.search(rf"^{name}( \(default\))?$", said, re.MULTILINE)) == (name in listed)
+            assert (method.summary in said) == (name in listed)
+        assert f"{DEFAULT_METHOD} (default)" in said
+
+
+def test_users_are_offered_six_methods_at_most_and_the_default_is_one() -> None:
+    offered = [name for name, method in METHODS.items() if not method.baseline]
+    assert DEFAULT_METHOD in offered and len(offered) <= 6
 
 
 def test_info_names_versions_devices_and_verifies_the_weights(
@@ -90,7 +97,7 @@ def test_info_names_versions_devices_and_verifies_the_weights(
 ) -> None:
     import torch
 
-    weights.store("tiny", {"a": torch.zeros(2)}, tmp_path)
+    weights.store("tiny", {"a": torch.zeros(2)}, Plan("tiny"), tmp_path)
     for function in (weights.names, weights.load, weights.checksum):
         monkeypatch.setattr(function, "__defaults__", (tmp_path,))
     assert main(["info"]) == 0

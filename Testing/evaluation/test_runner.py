@@ -16,7 +16,7 @@ from MetaSegmentLib.evaluation.layout import number, to_markdown
 from MetaSegmentLib.evaluation.records import make_tasks, work_through
 from MetaSegmentLib.evaluation.runner import PEERS, Comparison
 from MetaSegmentLib.evaluation.tables import BETTER_TOOL, interval_of_mean, summarise
-from MetaSegmentLib.methods import ABLATIONS, METHODS, MethodInfo
+from MetaSegmentLib.predictors.registry import ABLATIONS, METHODS, Maker, MethodInfo
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 
@@ -65,7 +65,7 @@ def test_other_labels_are_run_anew(tasks):
 
 
 def test_a_method_that_fails_is_recorded_counted_and_tried_again(tasks, monkeypatch):
-    broken = MethodInfo("broken", "Broken", "", (), ("single", "NoSuchThing", ()))
+    broken = MethodInfo("broken", "Broken", "", ("baselines",), Maker("predictors.shape", "NoSuchThing"))
     monkeypatch.setitem(METHODS, "broken", broken)
     plan = Comparison(("broken",), surface=False)
     records = work_through(tasks, plan)

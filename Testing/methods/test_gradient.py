@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from MetaSegmentLib.methods.gradient.inner_loop import RATE_PREFIX, first_rates, inner_loop, split_weights
-from MetaSegmentLib.networks.architectures import segmentation_loss
+from MetaSegmentLib.networks.losses import segmentation_loss
 
 
 class Smooth(nn.Module):

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from MetaSegmentLib.methods import METHODS
-from MetaSegmentLib.methods.gradient import fine_tuning as transfer
+from MetaSegmentLib.methods.gradient import fine_tuning
 from MetaSegmentLib.methods.gradient.adapting import HeadOnly
 from MetaSegmentLib.methods.gradient.inner_loop import HEAD, REPTILE_RATE, adaptable, inner_loop
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.architectures import SliceNetwork
-from MetaSegmentLib.networks.context import Tools
-from MetaSegmentLib.networks.encode import CHANNELS
-from MetaSegmentLib.networks.episode import Episode
-from MetaSegmentLib.task.frame import make_region
-from MetaSegmentLib.task.support import find_support
+from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.predictors.context import Context
+from MetaSegmentLib.predictors.registry import METHODS
+from MetaSegmentLib.task.paint import read_paint
+from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.task.volume import check_volume
 from MetaSegmentLib.training.objectives import OBJECTIVES, Drawn, ReptileLoss
 
@@ -30,14 +29,14 @@ def a_case():
     painted = np.zeros(ball.shape, np.uint8)
     painted[[4, 8, 12]] = ball[[4, 8, 12]]
     volume = check_volume(image, (2.0, 1.0, 1.0))
-    return Episode(make_region(volume, find_support(painted, ball.shape), 1))
+    return make_task(volume, read_paint(painted, ball.shape), (1,))
 
 
 @pytest.fixture
 def drawn():
     random = torch.Generator().manual_seed(0)
-    inputs = torch.randn(5, len(CHANNELS), 32, 32, generator=random)
-    inputs[:, CHANNELS.index("outside")] = 0
+    inputs = torch.randn(5, len(SLICE_V1.inputs), 32, 32, generator=random)
+    inputs[:, SLICE_V1.place("outside")] = 0
     truth = (inputs[:, 1] + inputs[:, 3] > 0).float()
     return Drawn(inputs[:3], truth[:3], inputs[3:], truth[3:])
 
@@ -52,7 +51,7 @@ def network():
 
 def changed(method, case, weights_name):
     """Names of the parameters that adaptation changed."""
-    adapted = METHODS[method].make().adapt(case, Tools(torch.device("cpu")))
+    adapted = METHODS[method].make().fit(case, Context())
     start = weights.load(weights_name)
     return {name for name, value in adapted.parameters.items() if not torch.equal(value, start[name])}
 
@@ -70,17 +69,16 @@ def test_features_learn_too(a_case, method, start):
 
 def test_from_scratch_reads_no_weights_and_starts_by_its_seed(a_case, monkeypatch):
     monkeypatch.setattr(weights, "load", lambda *_: pytest.fail("weights were read"))
-    monkeypatch.setattr(transfer, "SCRATCH_STEPS", 2)
-    one, same, other = (
-        METHODS["scratch"].make().adapt(a_case, Tools(torch.device("cpu"), seed)).parameters for seed in (0, 0, 1)
-    )
+    monkeypatch.setattr(fine_tuning, "SCRATCH_STEPS", 2)
+    one, same, other = (METHODS["scratch"].make().fit(a_case, Context(seed)).parameters for seed in (0, 0, 1))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["unet.conv_0.conv_0.conv.weight"], other["unet.conv_0.conv_0.conv.weight"])
-    assert set(METHODS["scratch"].weights) == set()
+    assert METHODS["scratch"].weights == ("baselines",), "a plan, for its calibration, without a network"
+    assert not weights.load_plan("baselines").architecture
 
 
 def test_a_head_by_itself_answers_as_the_whole_network(network, drawn):
-    head = HeadOnly()
+    head = HeadOnly(SLICE_V1)
     head.load_state_dict(network.state_dict())
     seen = torch.cat([drawn.query, network.embed(drawn.query)], dim=1)
     torch.testing.assert_close(head(seen), network(drawn.query))

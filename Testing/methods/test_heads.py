@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from MetaSegmentLib.methods.metric.embedded import Seen
+from MetaSegmentLib.methods.metric.embedded import Features
 from MetaSegmentLib.methods.metric.matching import MatchingHead, matching_logits
 from MetaSegmentLib.methods.metric.protonet import ProtoNetHead
 from MetaSegmentLib.methods.metric.prototypes import (
@@ -24,8 +24,10 @@ from MetaSegmentLib.methods.metric.prototypes import (
 )
 from MetaSegmentLib.methods.metric.ridge import RidgeHead, ridge_weights
 from MetaSegmentLib.methods.metric.sampling import pixels_of
-from MetaSegmentLib.networks.architectures import EMBEDDING, SliceNetwork
-from MetaSegmentLib.networks.encode import CHANNELS
+from MetaSegmentLib.networks.architectures import SliceNetwork
+from MetaSegmentLib.networks.plan import SLICE_V1
+
+EMBEDDING = SLICE_V1.arguments["embedding"]
 
 HEADS = {
     "ridge": RidgeHead(),
@@ -43,7 +45,7 @@ def painted():
     truth[:, 8:40, 4:36] = 1
     features = torch.randn(3, EMBEDDING, 48, 48)
     features[:, 0] += 6 * truth - 3
-    return Seen(torch.zeros(3, len(CHANNELS), 48, 48), features, torch.tensor([-1.0, 0.0, 1.0])), truth
+    return Features(torch.zeros(3, len(SLICE_V1.inputs), 48, 48), features, torch.tensor([-1.0, 0.0, 1.0])), truth
 
 
 def test_the_closed_form_is_what_scikit_learn_finds():
@@ -84,7 +86,7 @@ def test_matching_counts_both_classes_alike_and_says_nothing_without_one():
 
 def test_pixels_are_bounded_of_their_class_and_the_same_for_the_same_seed(painted):
     seen, truth = painted
-    features = torch.cat([truth[:, None], seen.features], dim=1)
+    features = torch.cat([truth[:, None], seen.embedded], dim=1)
     first, again, other = (pixels_of(features, truth, 1, 100, seed) for seed in (0, 0, 1))
     assert first.shape == (300, EMBEDDING + 1) and (first[:, 0] == 1).all()
     assert torch.equal(first, again) and not torch.equal(first, other)
@@ -95,15 +97,15 @@ def test_pixels_are_bounded_of_their_class_and_the_same_for_the_same_seed(painte
 def test_a_head_finds_what_was_painted_and_teaches_features_and_its_own_tensors(painted, name):
     seen, truth = painted
     head, network = HEADS[name], SliceNetwork()
-    own = {key: value.clone().requires_grad_() for key, value in head.own().items()}
-    features = seen.features.clone().requires_grad_()
-    seen = Seen(seen.inputs, features, seen.places)
-    fitted = head.fit(network, own, seen.only([0, 2]), truth[[0, 2]], 0)
-    logits = head.answer(network, own, fitted, seen.only([1]))
+    extra = {key: value.clone().requires_grad_() for key, value in head.first_extra().items()}
+    features = seen.embedded.clone().requires_grad_()
+    seen = Features(seen.inputs, features, seen.places)
+    fitted = head.fit(network, extra, seen.only([0, 2]), truth[[0, 2]], 0)
+    logits = head.answer(network, extra, fitted, seen.only([1]))
     assert ((logits > 0) == (truth[[1]] > 0.5)).float().mean() > 0.9
     logits.sum().backward()
     assert features.grad is not None and all(features.grad[n].any() for n in range(3))
-    assert all(value.grad is not None and value.grad.isfinite() for value in own.values())
+    assert all(value.grad is not None and value.grad.isfinite() for value in extra.values())
 
 
 def test_position_weights_follow_their_formula():

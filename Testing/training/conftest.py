@@ -10,8 +10,9 @@ from safetensors.numpy import save_file
 
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import write_image
-from MetaSegmentLib.networks.encode import CHANNELS
-from MetaSegmentLib.task.frame import GRID
+from MetaSegmentLib.networks.plan import SLICE_V1
+
+SIZE = SLICE_V1.frame.size
 
 
 @pytest.fixture(scope="session")
@@ -32,18 +33,18 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three episodes: bright discs, of which the experts know nothing."""
+    """A folder of three episodes: bright discs, of which the predictors know nothing."""
     folder = tmp_path_factory.mktemp("episodes")
-    rows, columns = np.indices((GRID, GRID))
+    rows, columns = np.indices((SIZE, SIZE))
     for number in range(3):
         random = np.random.default_rng(number)
         parts = {}
         for kind, count in (("support", 3), ("query", 4)):
             centres = random.uniform(35, 60, (count, 2))
             truth = np.stack([(rows - y) ** 2 + (columns - x) ** 2 < 20**2 for y, x in centres])
-            inputs = random.normal(0, 0.1, (count, len(CHANNELS), GRID, GRID))
-            inputs[:, CHANNELS.index("image")] += 2 * truth - 1
-            inputs[:, CHANNELS.index("outside")] = 0
+            inputs = random.normal(0, 0.1, (count, len(SLICE_V1.inputs), SIZE, SIZE))
+            inputs[:, SLICE_V1.place("image")] += 2 * truth - 1
+            inputs[:, SLICE_V1.place("outside")] = 0
             parts |= {kind: inputs.astype(np.float16), f"{kind}_truth": truth}
         save_file(parts, folder / f"{number:06d}.safetensors")
     return folder

@@ -7,9 +7,11 @@ import torch
 
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.synthesis import lesion, random_shapes, render
-from MetaSegmentLib.networks.encode import CHANNELS
-from MetaSegmentLib.networks.episode import Episode
-from MetaSegmentLib.task.frame import GRID, make_region
+from MetaSegmentLib.networks.encode import encode_left_out
+from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.predictors.context import Context
+from MetaSegmentLib.predictors.ensemble import Ensemble
+from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.config import EpisodeSettings
 from MetaSegmentLib.training.episodes import make_episode
@@ -21,11 +23,13 @@ from MetaSegmentLib.training.tasks import TaskMaker
 def test_an_episode_holds_what_the_product_would_see(cohort):
     maker = TaskMaker([Source(cohort, 1.0)])
     random = np.random.default_rng(1)
-    task = maker.make(random)
-    found = make_episode(task, random, EpisodeSettings(keep_painted=20))
-    seen = Episode(make_region(task.volume, task.support, 1)).left_out()
-    np.testing.assert_allclose(found.support, seen.inputs.astype(np.float16), atol=1e-2)
-    assert found.query.shape[1:] == (len(CHANNELS), GRID, GRID) and found.query_truth.shape[1:] == (GRID, GRID)
+    drawn = maker.make(random)
+    found = make_episode(drawn, random, EpisodeSettings(keep_painted=20))
+    task = make_task(drawn.volume, drawn.paint, (1,))
+    seen = encode_left_out(Ensemble(task, Context()), SLICE_V1)
+    np.testing.assert_array_equal(found.support, seen.array().astype(np.float16))
+    assert found.query.shape[1:] == (len(SLICE_V1.inputs), *task.frame.shape)
+    assert found.query_truth.shape[1:] == task.frame.shape
 
 
 def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(cohort, tmp_path):
@@ -39,21 +43,21 @@ def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(coho
 
 
 def test_turning_an_episode_over_twice_changes_nothing():
-    inputs = torch.randn(2, len(CHANNELS), 8, 8)
-    assert torch.equal(upside_down(upside_down(inputs)), inputs)
-    assert not torch.equal(upside_down(inputs), inputs)
+    inputs = torch.randn(2, len(SLICE_V1.inputs), 8, 8)
+    assert torch.equal(upside_down(upside_down(inputs, SLICE_V1), SLICE_V1), inputs)
+    assert not torch.equal(upside_down(inputs, SLICE_V1), inputs)
 
 
 def test_augmentation_moves_truth_and_inputs_alike_and_can_be_repeated():
     truth = torch.zeros(2, 12, 12)
     truth[:, 2:5, 6:11] = 1
-    inputs = truth[:, None].repeat(1, len(CHANNELS), 1, 1)
+    inputs = truth[:, None].repeat(1, len(SLICE_V1.inputs), 1, 1)
     recoloured = 0
     for seed in range(8):
-        changed, moved = augment(inputs, truth, torch.Generator().manual_seed(seed))
-        known, image = CHANNELS.index("painted shape 1"), CHANNELS.index("image")
+        changed, moved = augment(inputs, truth, SLICE_V1, torch.Generator().manual_seed(seed))
+        known, image = SLICE_V1.place("painted shape 1"), SLICE_V1.place("image")
         assert torch.equal(changed[:, known], moved) and moved.sum() == truth.sum()
-        assert torch.equal(changed, augment(inputs, truth, torch.Generator().manual_seed(seed))[0])
+        assert torch.equal(changed, augment(inputs, truth, SLICE_V1, torch.Generator().manual_seed(seed))[0])
         recoloured += not torch.equal(changed[:, image], moved)
     assert recoloured > 4
 

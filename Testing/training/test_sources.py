@@ -46,8 +46,7 @@ def test_every_kind_of_source_makes_tasks_that_can_be_drawn_again(data, kind):
     task, again = (maker.make(np.random.default_rng(3)) for _ in range(2))
     assert task.mask.any() and task.mask.shape == task.volume.array.shape
     assert np.array_equal(task.volume.array, again.volume.array) and np.array_equal(task.mask, again.mask)
-    for place, index in enumerate(task.support.slices):
-        assert np.array_equal(task.support.labels[place], task.mask[index])
+    assert np.array_equal(task.paint.masks(1), task.mask[list(task.paint.slices[1])])
 
 
 def test_supervoxels_follow_the_image_and_need_no_labels():

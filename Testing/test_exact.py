@@ -1,0 +1,135 @@
+"""However a paint was reached, the answer is the one of a run from scratch, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from MetaSegmentLib import Settings, adapt, segment
+from MetaSegmentLib.predictors.memo import Memo
+
+SPACING = (2.5, 1.0, 1.1)
+SLICES = range(2, 15)
+CHEAP = ("shape", "propagation", "grow", "pixels")
+
+
+def make_scan(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image and labels (17, side, side) of two bodies side by side, in noise."""
+    k, j, i = np.indices((17, side, side)) / np.array([1, side, side]).reshape(3, 1, 1, 1)
+    one = ((k - 8) / 7.5) ** 2 + ((j - 0.45 - 0.04 * np.sin(k / 3)) / 0.26) ** 2 + ((i - 0.34) / 0.2) ** 2 < 1
+    two = ((k - 8) / 7) ** 2 + ((j - 0.5) / 0.24) ** 2 + ((i - 0.7) / 0.16) ** 2 < 1
+    noise = gaussian_filter(np.random.default_rng(1).standard_normal(one.shape), 1)
+    return 100.0 * one + 60 * two + 150 * noise, one + 2 * (two & ~one).astype(np.uint8)
+
+
+IMAGE, LABELS = make_scan(44)
+
+
+def painted(marks, labels=LABELS) -> np.ndarray:
+    """The label map with (label value, slice) marks painted."""
+    paint = np.zeros(labels.shape, np.uint8)
+    for value, index in marks:
+        paint[index][labels[index] == value] = value
+    return paint
+
+
+def same(one, other) -> None:
+    """All that a result holds is the same; time and memory aside."""
+    assert np.array_equal(one.labels, other.labels)
+    assert np.array_equal(one.uncertainty, other.uncertainty)
+    assert one.estimated_dice == other.estimated_dice and one.suggested_slices == other.suggested_slices
+    assert np.array_equal(one.probabilities, other.probabilities)
+    left = {"seconds", "peak_memory_mb"}
+    assert {k: v for k, v in one.report.items() if k not in left} == {
+        k: v for k, v in other.report.items() if k not in left
+    }
+
+
+marks = st.tuples(st.sampled_from([1, 2]), st.sampled_from(SLICES))
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("paint or remove"), marks),
+        st.tuples(st.just("undo"), st.integers(1, 3)),
+        st.tuples(st.just("another method"), st.sampled_from(CHEAP)),
+        st.tuples(st.just("look"), st.none()),
+    ),
+    min_size=3,
+    max_size=8,
+)
+
+
+@settings(max_examples=12)
+@given(st.sets(marks, min_size=2, max_size=5), steps, st.sampled_from(CHEAP), st.sampled_from([512, 0.5]))
+def test_any_way_to_a_paint_gives_what_starting_afresh_gives(first, steps, method, limit_mb):
+    history = [frozenset(first)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Memo.__init__, "__defaults__", (limit_mb,))
+        adapted = adapt(IMAGE, painted(first), SPACING, settings=Settings(method=method))
+        for action, what in steps:
+            if action == "look":
+                adapted.predict()
+                continue
+            now = history[-1]
+            if action == "another method":
+                method = what
+            elif action == "undo":
+                now = history[-1 - min(what, len(history) - 1)]
+            elif now != {what}:  # something has to stay
+                now = now ^ {what}
+            history.append(frozenset(now))
+            adapted = adapted.update(painted(now), method=method)
+    afresh = segment(IMAGE, painted(history[-1]), SPACING, settings=Settings(method=method))
+    same(adapted.predict(), afresh)
+
+
+@pytest.fixture(scope="module")
+def a_sharp_scan():
+    """Bodies of more voxels than the frame has pixels, so that answers are refined."""
+    return make_scan(150)
+
+
+@pytest.mark.parametrize("method", ["fusion", "protonet"])
+def test_a_network_forgets_what_was_painted_over(method):
+    """Painted slice by slice, wrongly once, undone, and by another method in between."""
+    final = {(1, 3), (1, 8), (1, 12), (2, 5), (2, 10)}
+    adapted = adapt(IMAGE, painted({(1, 3), (1, 12), (2, 5)}), SPACING, settings=Settings(method="protonet"))
+    adapted.predict()
+    wrong = painted(final)
+    wrong[8] = np.roll(wrong[8], 9, axis=1)
+    for paint, by in ((painted(final - {(1, 8)}), method), (wrong, method), (painted(final - {(2, 10)}), "shape")):
+        adapted = adapted.update(paint, method=by)
+        adapted.predict()
+    there = adapted.update(painted(final), method=method).predict()
+    same(there, segment(IMAGE, painted(final), SPACING, settings=Settings(method=method)))
+
+
+def test_what_is_finer_than_the_frame_is_exact_too(a_sharp_scan):
+    image, labels = a_sharp_scan
+    final = {(1, 3), (1, 8), (1, 12)}
+    told: list[str] = []
+    adapted = adapt(image, painted({(1, 3), (1, 12)}, labels), SPACING, settings=Settings(method="experts"))
+    adapted.predict()
+    adapted = adapted.update(painted({*final, (1, 5)}, labels), progress=lambda stage, *_: told.append(stage))
+    there = adapted.update(painted(final, labels)).predict()
+    assert "sharpening" in told
+    same(there, segment(image, painted(final, labels), SPACING, settings=Settings(method="experts")))
+
+
+def test_slices_named_as_empty_are_those_named_from_the_start():
+    first, final = {(1, 3), (1, 8)}, {(1, 3), (1, 6), (1, 8)}
+    chosen = Settings(method="experts")
+    adapted = adapt(IMAGE, painted(first), SPACING, slices=(3, 8, 11), settings=chosen)
+    adapted.predict()
+    there = adapted.update(painted(final)).predict()
+    same(there, segment(IMAGE, painted(final), SPACING, slices=(3, 6, 8, 11), settings=chosen))
+    assert not there.labels[11:].any()
+
+
+def test_another_seed_is_another_run():
+    """Or else the tests above could not fail."""
+    paint = painted({(1, 3), (1, 12)})
+    one, other = (segment(IMAGE, paint, SPACING, settings=Settings(method="pixels", seed=seed)) for seed in (0, 1))
+    assert not np.array_equal(one.uncertainty, other.uncertainty)
