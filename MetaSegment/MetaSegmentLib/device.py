@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import MetaSegmentError, SettingsError
+from .errors import DependencyError, MetaSegmentError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
     Raises:
         SettingsError: no such device, or not in this machine.
+        DependencyError: torch is not installed.
     """
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            f"MetaSegment needs the package {error.name}; install it with: python setup_deps.py install"
+        ) from error
 
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
