@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 from safetensors.torch import load as parse
 from safetensors.torch import save
 
+from absent import run_without
 from MetaSegmentLib import WeightsError
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.architectures import ARCHITECTURES, make_network
@@ -150,26 +149,8 @@ def test_every_shipped_file_explains_itself():
             network.load_state_dict(own)
 
 
-# A finder before all others that knows nothing but refusals.
-FORBID = """
-import sys
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {forbidden!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.split(".")[0])
-sys.meta_path.insert(0, Forbidden())
-"""
-
-
-def run_without(forbidden: tuple[str, ...], code: str, repository: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", FORBID.format(forbidden=forbidden) + code],
-        cwd=repository / "MetaSegment",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def said_without(names: tuple[str, ...], code: str, repository: Path) -> str:
+    done = run_without(names, code, repository)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -180,7 +161,7 @@ from MetaSegmentLib.networks.weights import load_plan, names
 for name in names():
     print(name, load_plan(name).name)
 """
-    said = run_without(("torch", "safetensors", "monai", "sklearn", "SimpleITK"), code, repository)
+    said = said_without(("torch", "safetensors", "monai", "sklearn", "SimpleITK"), code, repository)
     assert len(said.splitlines()) == len(weights.names())
 
 
@@ -196,7 +177,7 @@ result = segment(100.0 * ball + j, painted, settings=Settings(method="shape"))
 found = result.labels == 1
 print(2 * (found & ball).sum() / (found.sum() + ball.sum()))
 """
-    said = run_without(("torch", "safetensors", "monai"), code, repository)
+    said = said_without(("torch", "safetensors", "monai"), code, repository)
     assert float(said) > 0.85
 
 
@@ -212,5 +193,5 @@ try:
 except DependencyError as error:
     print(error)
 """
-    said = run_without(("torch", "safetensors", "monai"), code, repository)
+    said = said_without(("torch", "safetensors", "monai"), code, repository)
     assert "torch" in said and len(said.splitlines()) == 1
