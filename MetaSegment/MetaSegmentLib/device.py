@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import DependencyError, MetaSegmentError, SettingsError
@@ -24,6 +25,7 @@ def choose_device(name: str = "auto") -> torch.device:
         SettingsError: no such device, or not in this machine.
         DependencyError: torch is not installed.
     """
+    kind, number = _parsed(name)
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -34,14 +36,18 @@ def choose_device(name: str = "auto") -> torch.device:
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if has_cuda else "mps" if has_mps else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
-        raise SettingsError(f"There is no device '{name}'; choose auto, cpu, cuda, cuda:N or mps.")
     if kind == "cuda" and (not has_cuda or int(number or 0) >= torch.cuda.device_count()):
         raise SettingsError(f"The device '{name}' is not in this machine; choose auto or cpu.")
     if kind == "mps" and not has_mps:
         raise SettingsError("This machine has no Apple GPU that torch can use; choose auto or cpu.")
     return torch.device(name)
+
+
+def _parsed(name: str) -> tuple[str, str]:
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not (kind == "cuda" and number.isdigit())):
+        raise SettingsError(f"There is no device '{name}'; choose auto, cpu, cuda, cuda:N or mps.")
+    return kind, number
 
 
 @dataclass
@@ -67,6 +73,17 @@ class Device:
         if self._chosen is None:
             self._chosen = choose_device(self.name)
         return self._chosen
+
+    def check(self, needed: bool) -> None:
+        """Refuse a device that there is not, before any work; where it is not ``needed``, torch may be missing.
+
+        Raises:
+            SettingsError: no such device, or not in this machine.
+            DependencyError: torch is needed and not installed.
+        """
+        kind, _ = _parsed(self.name)
+        if needed or (kind in ("cuda", "mps") and find_spec("torch") is not None):
+            _ = self.current
 
     def run(self, compute: Callable[[torch.device, int], Answer]) -> Answer:
         """``compute(device, batch)``; falls back when memory runs out, and stays there.

@@ -80,8 +80,7 @@ def adapt(
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
     settings = settings or Settings()
     device = Device(settings.device)
-    if find_method(settings.method).network:  # before any work
-        _ = device.current
+    device.check(needed=find_method(settings.method).network)
     context = product_context(settings.seed, device, Progress(progress, cancel))
     volume = check_volume(image, spacing)
     paint = read_paint(painted, volume.array.shape, slices, axis)
@@ -135,8 +134,7 @@ class Adapted:
             MetaSegmentError: as :func:`adapt`.
         """
         settings = self._settings if method is None else replace(self._settings, method=method)
-        if find_method(settings.method).network:
-            _ = self._context.device.current
+        self._context.device.check(needed=find_method(settings.method).network)
         axis = self._axis
         paint = read_paint(painted, self._volume.array.shape, slices, axis)
         if slices is None and (named := self._paint.named_empty(axis)):
