@@ -10,7 +10,7 @@ from MetaSegmentLib import InputError, Settings, segment
 from MetaSegmentLib.data.protocol import query_dice
 
 SPACING = (3.0, 1.0, 1.0)
-OWN = {1: (3, 8, 13, 18), 2: (5, 10, 15), 5: (4, 10, 17)}
+OWN = {1: (3, 8, 13, 18), 2: (5, 10, 15), 5: (4, 11, 17)}
 SHAPE_ONLY = Settings(method="shape")
 
 

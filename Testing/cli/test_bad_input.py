@@ -18,6 +18,7 @@ import pytest
 import SimpleITK as sitk
 
 from cli.workplace import GRID, SHAPE, Workplace, a_ball, an_image_of, painted_on
+from MetaSegmentLib.cli import main
 from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.predictors.registry import METHODS
@@ -152,7 +153,27 @@ def test_one_sentence_and_no_file_touched(
     assert words in refused(**changes)
 
 
-@pytest.mark.parametrize("text", ["a,b", "1.5", "3-9"])
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (["5,9", "1:5,9"], "not both"),
+        (["7:5,9"], "segment 7"),
+        (["1:5,99"], "outside the volume"),
+        (["1:1,2"], "paint"),
+        (["1:"], "paint"),
+    ],
+    ids=["both forms", "unknown segment", "outside", "without paint", "no slice"],
+)
+def test_slices_that_are_named_wrongly_are_told(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str], named: list[str], words: str
+) -> None:
+    before = workplace.listing()
+    assert main([*workplace.words(), *(word for some in named for word in ("--slices", some))]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line and line.endswith(".") and workplace.listing() == before
+
+
+@pytest.mark.parametrize("text", ["a,b", "1.5", "3-9", "2:a", "b:3", ":3"])
 def test_slices_that_are_no_numbers_are_wrong_usage(workplace: Workplace, text: str) -> None:
     with pytest.raises(SystemExit) as left:
         workplace.segment(slices=text)

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from cli.workplace import GRID, SLICES, Workplace, a_ball, an_image_of, painted_on
 from files.dicom_series import PATIENT, write_series
+from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image
@@ -133,7 +134,8 @@ def test_paint_that_slicer_saved_as_a_part_of_the_grid(workplace: Workplace) -> 
 
 def test_overlapping_segments_are_both_found_whole(workplace: Workplace) -> None:
     tumour = a_ball(radii=(7, 4, 4))
-    layers = [painted_on(workplace.truth), painted_on(tumour, (7, 11, 15), value=2)]
+    both = (5, 7, 9, 11, 13, 15, 17)  # where paint overlaps, segments may share voxels
+    layers = [painted_on(workplace.truth, both), painted_on(tumour, both, value=2)]
     segments = [plain_segment(1, "liver"), replace(plain_segment(2, "tumour"), layer=1)]
     write_segmentation(workplace.path("painted.seg.nrrd"), layers, segments, GRID)
     options = {"report": "r.json", "probabilities": "p.nrrd", "uncertainty": "u.nrrd"}
@@ -147,8 +149,52 @@ def test_overlapping_segments_are_both_found_whole(workplace: Workplace) -> None
     report = json.loads(workplace.path("r.json").read_text(encoding="utf-8"))
     assert set(report) == REPORT_FIELDS
     assert [segment["name"] for segment in report["segments"].values()] == ["liver", "tumour"]
-    assert report["support_slices"] == [5, 7, 9, 11, 13, 15, 17]
+    assert report["support_slices"] == list(both)
     assert sitk.ReadImage(str(workplace.path("p.nrrd"))).GetSize()[3] == 3
+
+
+@pytest.fixture
+def two_painted(workplace: Workplace) -> Workplace:
+    """The liver on SLICES, and beside it a spleen on slices of its own."""
+    spleen = a_ball((11.5, 20.0, 29.0), (9, 8, 6)) & ~workplace.truth
+    workplace.image(an_image_of(workplace.truth | spleen))
+    workplace.paint(painted_on(workplace.truth) + painted_on(spleen, (7, 11, 15), value=2))
+    return workplace
+
+
+def labels_of(workplace: Workplace, *slices: str) -> np.ndarray:
+    named = [word for some in slices for word in ("--slices", some)]
+    assert main([*workplace.words(report="r.json"), *named]) == 0
+    return read_image(workplace.path("out.seg.nrrd"))[0]
+
+
+def test_segments_are_painted_each_on_slices_of_its_own(two_painted: Workplace) -> None:
+    labels = labels_of(two_painted)
+    assert (labels[11] == 1).any() and (labels[9] == 2).any(), "complete for one, and not for the other"
+    spleen = a_ball((11.5, 20.0, 29.0), (9, 8, 6)) & ~two_painted.truth
+    assert dice(labels == 1, two_painted.truth) > 0.9 and dice(labels == 2, spleen) > 0.85
+    report = json.loads(two_painted.path("r.json").read_text(encoding="utf-8"))
+    assert report["support_slices"] == sorted({*SLICES, 7, 11, 15})
+
+
+def test_slices_are_named_for_all_segments_or_for_each(two_painted: Workplace) -> None:
+    liver, spleen = ",".join(map(str, SLICES)), "7,11,15"
+    usual = labels_of(two_painted)
+    assert np.array_equal(labels_of(two_painted, f"1:{liver}", f"2:{spleen}"), usual)
+    assert np.array_equal(labels_of(two_painted, f"1:{liver}", "2:7,11", "2:15"), usual)
+    ended = labels_of(two_painted, f"1:{liver}", f"2:{spleen},17")
+    assert not (ended[17:] == 2).any() and (usual[17] == 2).any()
+    assert np.array_equal(ended[:15] == 2, usual[:15] == 2)
+    for_all = labels_of(two_painted, f"{liver},{spleen}")
+    assert not (for_all[list(SLICES)] == 2).any() and not (for_all[[7, 11, 15]] == 1).any()
+
+
+def test_slices_named_for_one_segment_leave_the_other_as_it_is(two_painted: Workplace) -> None:
+    usual = labels_of(two_painted)
+    ended = labels_of(two_painted, "2:7,11,15,17")
+    assert not (ended[17:] == 2).any()
+    assert np.array_equal(ended[list(SLICES)] == 1, usual[list(SLICES)] == 1)
+    assert np.array_equal(ended[:17] == 1, usual[:17] == 1)
 
 
 def test_paint_on_another_image(workplace: Workplace) -> None:

@@ -40,6 +40,9 @@ def test_suggested_slices_point_at_the_same_place():
     turned = turn.apply(volume)
     assert turned[4].all()
     suggestion = {"axis": 0, "index": 4, "score": 1.0}
-    result = turn.undo_result(Result(turned, turned[None], turned, {1: None}, [suggestion], {"axis": 0}))
+    there = Result(turned, turned / 2, {1: None}, [suggestion], {"axis": 0}, lambda: np.stack([1 - turned, turned]))
+    result = turn.undo_result(there)
     assert result.suggested_slices == [{"axis": 2, "index": 1, "score": 1.0}] == result.report["suggested_slices"]
-    assert np.array_equal(result.labels, volume)
+    assert np.array_equal(result.labels, volume) and np.array_equal(result.uncertainty, volume / 2)
+    assert "probabilities" not in vars(there), "nobody asked for them"
+    assert np.array_equal(result.probabilities, [1 - volume, volume])
