@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..networks.device import choose_device
+from ..device import choose_device
 
 
 @dataclass(frozen=True)
