@@ -174,3 +174,38 @@ def test_imports_inside_the_library_are_relative() -> None:
         or (isinstance(node, ast.Import) and any(alias.name.startswith("MetaSegmentLib") for alias in node.names))
     ]
     assert absolute == []
+
+
+def test_what_is_imported_from_the_library_is_there() -> None:
+    """Also what a function imports when it is called; a type checker takes a missing module for one without types."""
+    files = {".".join(("MetaSegmentLib", *path.relative_to(LIBRARY).with_suffix("").parts)): path for path in modules()}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    missing = []
+    for importer in [*modules(), LIBRARY.parent / "MetaSegment.py"]:
+        outside = importer.parent == LIBRARY.parent
+        for name, _ in _of_the_module(importer) if outside else imports_of(importer):
+            module, _, attribute = name.rpartition(".")
+            if not name.startswith("MetaSegmentLib.") or name in files:
+                continue
+            if module not in files or attribute not in _names_in(files[module]):
+                missing.append(f"{importer.name} imports {name}")
+    assert missing == []
+
+
+def _of_the_module(path: Path) -> Iterator[tuple[str, bool]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((f"{node.module}.{alias.name}", True) for alias in node.names)
+
+
+def _names_in(path: Path) -> set[str]:
+    """The names that a file defines or imports at its top, and those it resolves on first use."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
