@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import slicer
+from host.loop import wait
 from host.widgets import let_go_of_the_scene
 from MetaSegmentLib import Result
 from scene.nodes import a_ball, add_segmentation, add_volume, affine, an_image, look, only, paint
@@ -72,11 +72,7 @@ class Desk:
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
         """Let events and background runs come to their end."""
-        end = time.monotonic() + 60
-        while self.logic.session.running if until is None else not until():
-            slicer.app.processEvents()
-            assert time.monotonic() < end, "the run does not end"
-            time.sleep(0.005)
+        assert wait(until or (lambda: not self.logic.session.running)), "the run does not end"
         slicer.app.processEvents()
         if self.panel._pause.isActive():
             self.panel.refresh()

@@ -15,7 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6 import QtWidgets
 
 import slicer
-from host import inventory
+from host import inventory, loop
 from host.loader import QUiLoader
 from host.parameter_node import parameterNodeWrapper
 from host.pythonqt import QtModule, Refused, qt_class
@@ -61,7 +61,7 @@ class Application:
         pass
 
     def processEvents(self) -> None:
-        self._qt.processEvents()
+        loop.process_events()
 
 
 class Widget:
@@ -137,7 +137,7 @@ def application() -> Iterator[Any]:
         ScriptedLoadableModuleTest=runtime.ScriptedLoadableModuleTest,
     )
     modules = {
-        "qt": QtModule(QUiLoader),
+        "qt": QtModule(QUiLoader, loop.QEventLoop),
         "ctk": _module("ctk", **CTK),
         "slicer.ScriptedLoadableModule": scripted,
         "slicer.parameterNodeWrapper": _module(
