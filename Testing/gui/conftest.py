@@ -27,3 +27,11 @@ def desk(module: Any) -> Iterator[Any]:
     desk = Desk(module)
     yield desk
     desk.close()
+
+
+@pytest.fixture
+def heartbeat(module: Any) -> Any:
+    """Measures, while it is entered, the longest time for which the main thread did not come back to its loop."""
+    from host.loop import Heartbeat
+
+    return Heartbeat()
