@@ -162,6 +162,31 @@ def test_a_run_does_not_hold_the_panel(timed: Any, heartbeat: Any) -> None:
     assert any(longest() < 0.1 for _ in range(6))
 
 
+def test_while_a_run_is_under_way_threads_have_most_of_the_time(
+    desk: Any, steps: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PySide6 import QtCore
+
+    import MetaSegmentLib.engine as engine
+    from host.loop import wait
+
+    held = threading.Event()
+    monkeypatch.setattr(engine, "adapt", lambda *_: held.wait(60) and None)
+    desk.put_ball()
+    desk.ui.applyButton.click()
+    steps()
+    wait(lambda: False, 0.5)
+    here = steps()
+    desk.logic.session.cancel()
+    held.set()
+    desk.settle()
+    plain = QtCore.QEventLoop()
+    QtCore.QTimer.singleShot(500, plain.quit)
+    steps()
+    plain.exec()
+    assert here > 0.5 * steps()
+
+
 def test_without_turns_a_thread_starves(
     desk: Any, timed: Any, engine_seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
