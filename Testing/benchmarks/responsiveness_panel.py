@@ -27,6 +27,8 @@ from host.application import application  # noqa: E402
 from host.loop import Heartbeat  # noqa: E402
 from scene.nodes import add_segmentation, add_volume, only, paint  # noqa: E402
 
+REPEATS = 3
+
 
 def measure(module: Any, method: str, shape: tuple[int, int, int]) -> dict[str, Any]:
     """Seconds of the same run, started in every way; ``held``: longest time without an event, in seconds."""
@@ -47,14 +49,19 @@ def measure(module: Any, method: str, shape: tuple[int, int, int]) -> dict[str, 
         desk.logic.session.forget()
         return float(check["segment"](desk.widget))
 
+    def blocking() -> float:
+        desk.logic.session.forget()
+        start = time.perf_counter()
+        desk.logic.process(volume, segmentation, method=method)
+        return time.perf_counter() - start
+
     command_line = check["segment_on_the_command_line"](volume, segmentation, method)
-    first, again = in_the_panel(), in_the_panel()
+    first = in_the_panel()
+    # In turn, and the best of each: other programs may take the computer's time in the middle.
+    pairs = [(in_the_panel(), blocking()) for _ in range(REPEATS)]
+    again, elsewhere = (min(seconds) for seconds in zip(*pairs, strict=True))
     with Heartbeat() as heartbeat:
         in_the_panel()
-    desk.logic.session.forget()
-    start = time.perf_counter()
-    desk.logic.process(volume, segmentation, method=method)
-    blocking = time.perf_counter() - start
     desk.close()
     return {
         "method": method,
@@ -62,10 +69,10 @@ def measure(module: Any, method: str, shape: tuple[int, int, int]) -> dict[str, 
         "command_line": command_line,
         "panel_first": first,
         "panel_again": again,
-        "blocking": blocking,
+        "blocking": elsewhere,
         "held": heartbeat.longest,
         "first_to_command_line": first / command_line,
-        "again_to_blocking": again / blocking,
+        "again_to_blocking": again / elsewhere,
     }
 
 
