@@ -27,3 +27,14 @@ def desk(module: Any) -> Iterator[Any]:
     desk = Desk(module)
     yield desk
     desk.close()
+
+
+@pytest.fixture
+def vtk_log() -> Iterator[Any]:
+    """What VTK complains of, as text; called as ``vtk_log()``."""
+    import vtk
+
+    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    vtk.vtkOutputWindow.SetInstance(window)
+    yield window.GetOutput
+    vtk.vtkOutputWindow.SetInstance(before)
