@@ -103,9 +103,7 @@ def test_a_volume_alone_is_not_given_to_the_editor(desk: Any, vtk_log: Any) -> N
     assert desk.ui.segmentEditor.sourceVolumeNode() is desk.parameters.inputVolume
 
 
-def test_a_sample_comes_with_its_own_segmentation_only(
-    desk: Any, module: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sample_comes_with_its_own_segmentation_only(desk: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow_load(_sample: Any) -> tuple[Any, Any]:
         volume = add_volume(desk.scene, an_image(BALL))
         slicer.app.processEvents()  # as a download does

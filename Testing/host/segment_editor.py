@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtWidgets
 
 import slicer
 from host.basics import qMRMLWidget
@@ -44,9 +44,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._keyboard = self._views = False
         self._effects: list[str] = []
         self._build()
-        # A closure over self would keep the widget alive for as long as the logic lives, and the other way round.
-        for event in (self._logic.SegmentationHistoryChangedEvent,):
-            self._logic.AddObserver(event, lambda *_: self._show_undo())
+        self._logic.AddObserver(self._logic.SegmentationHistoryChangedEvent, lambda *_: self._show_undo())
         self._show_undo()
 
     def _build(self) -> None:
@@ -192,11 +190,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         for owner, event in events:
             if owner is not None:
                 self._observed.append((owner, owner.AddObserver(event, lambda *_: self.updateWidgetFromMRML())))
-
-    def _stop_watching(self) -> None:
-        for owner, tag in self._observed:
-            owner.RemoveObserver(tag)
-        self._observed = []
 
     def _show_undo(self) -> None:
         self._undo.setEnabled(self._logic.CanUndo())

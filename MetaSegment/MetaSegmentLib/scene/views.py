@@ -83,9 +83,10 @@ def default_volume(scene: Any) -> Any | None:
     """The volume that the user looks at, or else the first one; no label map, vectors or overlay, nothing empty."""
     shown = [scene.GetNodeByID(v.GetBackgroundVolumeID() or "") for v in nodes_of_class(scene, _COMPOSITE)]
     for node in (*shown, *nodes_of_class(scene, _VOLUME)):
-        if node is not None and node.GetClassName() == _VOLUME and not node.GetHideFromEditors():
-            if node.GetImageData() is not None:
-                return node
+        if node is None or node.GetClassName() != _VOLUME or node.GetHideFromEditors():
+            continue
+        if node.GetImageData() is not None:
+            return node
     return None
 
 
