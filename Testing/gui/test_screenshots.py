@@ -1,4 +1,4 @@
-"""The panel in five states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
+"""The panel in six states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ MODULE_HEIGHT = 560
 @pytest.fixture
 def shoot(desk: Any, repository: Path, tmp_path: Path) -> Any:
     """Takes a picture of the panel; into Resources/Screenshots where METASEGMENT_SCREENSHOTS is set."""
-    folder = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
+    published = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
     parent = desk.widget.parent
     parent.setStyleSheet("* { font-family: 'DejaVu Sans'; font-size: 12px; }")
 
-    def shoot(name: str) -> Any:
+    def shoot(name: str, publish: bool = True) -> Any:
         parent.resize(WIDTH, HEIGHT)
         parent.show()
         for _ in range(5):
             slicer.app.processEvents()
         picture = parent.grab()
-        assert picture.save(str(folder / f"panel-{name}.png"))
+        assert picture.save(str((published if publish else tmp_path) / f"panel-{name}.png"))
         check_nothing_is_cut_off(desk)
         return picture
 
@@ -122,7 +121,7 @@ def test_painting_segment_and_result_are_in_sight_on_a_small_screen(desk: Any, s
     desk.segment()
     assert len(desk.ui.summaryLabel.text.splitlines()) == 3
     desk.ui.segmentEditor.setActiveEffectByName("Paint")
-    shoot("effect")
+    shoot("effect", publish=False)
     panel = desk.widget.parent
 
     def bottom(widget: Any) -> int:

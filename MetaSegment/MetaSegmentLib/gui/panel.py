@@ -142,7 +142,7 @@ class Panel:
         ui.applyButton.text = _("Cancel") if running else _("Segment")
         ui.progressBar.visible = running
         # What is not needed any more leaves its room to the paint tools.
-        ui.expectationLabel.visible = not gpu() and self.view.result is None
+        ui.expectationLabel.visible = not (gpu() or running or self.view.result is not None)
         for part in (ui.tryLabel, ui.tryButton):
             part.visible = volume is None
         if not running:
