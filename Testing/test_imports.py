@@ -18,7 +18,7 @@ ALLOWED = {
     "SimpleITK": ("files/", "registration.py", "training/supervoxels.py"),
     "vtk": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
     "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "growing.py"),
-    "slicer": ("scene/", "web/", "evaluation/peers.py", "growing.py", "dependencies.py"),
+    "slicer": ("scene/", "web/", "evaluation/peers.py", "growing.py", "dependencies.py", "interpreter.py"),
     "qt": ("gui/",),
     "ctk": ("gui/",),
     "pickle": (),
@@ -26,7 +26,7 @@ ALLOWED = {
 
 # From the ground up; a package's own name stands for all its files.
 FLOORS = (
-    ("errors", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
+    ("errors", "interpreter", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
     ("volume", "support", "region"),
     ("shape", "propagation", "registration", "growing", "pixels", "evidence", "episode", "networks", "weights"),
     ("runtime", "transfer"),

@@ -33,8 +33,9 @@ def expected_dice(probability: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[f
     return 2 * inside, float(probability.sum(dtype=np.float64)) + float(mask.sum())
 
 
-def estimate_dice(promised: float, painted: int, optimism: float) -> float | None:
-    """Expected Dice of one structure over the unpainted slices, within [0, 1]; None with one painted slice.
+def estimate_dice(promised: float | None, painted: int, optimism: float) -> float | None:
+    """Expected Dice of one structure over the unpainted slices, within [0, 1]; None with one painted slice, and where
+    nothing was found on the others.
 
     Probabilities that are right on average still promise too much where things go wrong, and the more so the fewer
     slices are painted: logit(Dice) = a · logit(promised) − b / n² − optimism, n slices painted, a and b fitted on
@@ -42,11 +43,12 @@ def estimate_dice(promised: float, painted: int, optimism: float) -> float | Non
     as their number there but adds nothing to it.
 
     Args:
-        promised: the Dice that the probabilities promise by themselves, see :func:`expected_dice`.
+        promised: the Dice that the probabilities promise by themselves, see :func:`expected_dice`; None where they
+            promise nothing.
         painted: slices on which the structure is painted.
         optimism: of the method, see ``Trust``.
     """
-    if painted < 2:
+    if promised is None or painted < 2:
         return None
     score = _SLOPE * logit(np.clip(promised, 0, 1)) - _SCARCITY / painted**2 - optimism
     return round(float(expit(score)), 4)

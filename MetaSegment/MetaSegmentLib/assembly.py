@@ -40,13 +40,13 @@ class Patch:
 @dataclass(frozen=True)
 class Assembled:
     """See ``Result``; besides, ``doubt`` is what painting each slice is expected to gain and ``promised`` the Dice of
-    every label that the probabilities promise by themselves."""
+    every label that the probabilities promise by themselves; None where the label is on no slice but painted ones."""
 
     labels: NDArray[np.unsignedinteger[Any]]
     probabilities: NDArray[np.float16]
     uncertainty: NDArray[np.float16]
     doubt: NDArray[np.float64]
-    promised: dict[int, float]
+    promised: dict[int, float | None]
 
 
 def assemble(
@@ -93,7 +93,7 @@ def assemble(
         truth = support.labels[support.slices.index(index)]
         labels_front[index] = truth
         probabilities_front[:, index] = truth[None] == classes[:, None, None]
-    promised = {value: float(a / b) if b >= 1 else 1.0 for value, (a, b) in halves.items()}
+    promised = {value: float(a / b) if a else None for value, (a, b) in halves.items()}
     return Assembled(labels, probabilities, uncertainty, doubt, promised)
 
 

@@ -182,7 +182,7 @@ class Adapted:
         gap = max(s.episode.region.gap for s in self._structures)
         suggested = advice.suggest(whole.doubt, painted, support.axis, gap)
         seconds = {**progress.seconds, "total": self._seconds + time.monotonic() - start}
-        about = report.make(self._assignment, whole.labels, estimated, suggested, seconds)
+        about = report.make(self._assignment, whole.labels, painted, estimated, suggested, seconds)
         return Result(whole.labels, whole.probabilities, whole.uncertainty, estimated, suggested, about)
 
     def _predict_other(self, target: Volume, start: float) -> Result:

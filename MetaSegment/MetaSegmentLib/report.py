@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -46,20 +46,25 @@ def peak_memory_mb() -> float | None:
 def make(
     assignment: Assignment,
     labels: NDArray[Any],
+    painted: Sequence[int],
     estimated: Mapping[int, float | None],
     suggested: list[SuggestedSlice],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The report of ``Result.report``; volumes in millilitres."""
+    """The report of ``Result.report``; volumes in millilitres, ``filled_voxels`` on slices that are not ``painted``."""
     method, support, names = assignment.method, assignment.support, assignment.names
     voxel_ml = float(np.prod(assignment.volume.spacing)) / 1000
     # Slice by slice: bincount makes a copy of eight bytes a voxel.
-    counts = sum(np.bincount(part.ravel(), minlength=max(estimated) + 1) for part in labels)
-    assert isinstance(counts, np.ndarray)
+    counts, filled = np.zeros((2, max(estimated) + 1), np.int64)
+    for index, part in enumerate(np.moveaxis(labels, support.axis, 0)):
+        found = np.bincount(part.ravel(), minlength=len(counts))
+        counts += found
+        filled += found * (index not in painted)
     segments = {
         str(value): {
             "name": names.get(value, f"Segment {value}"),
             "voxels": int(counts[value]),
+            "filled_voxels": int(filled[value]),
             "volume_ml": float(counts[value]) * voxel_ml,
             "estimated_dice": estimated[value],
         }

@@ -9,7 +9,7 @@ from MetaSegmentLib import advice
 
 
 def test_the_estimate_grows_with_what_is_promised_and_with_the_paint():
-    assert advice.estimate_dice(0.9, 1, 0.5) is None
+    assert advice.estimate_dice(0.9, 1, 0.5) is None and advice.estimate_dice(None, 5, 0.5) is None
     grid = [[advice.estimate_dice(promised, painted, 0.5) for painted in (2, 3, 5, 8)] for promised in (0.5, 0.8, 0.95)]
     assert (np.diff(grid, axis=0) > 0).all() and (np.diff(grid, axis=1) > 0).all()
     assert advice.estimate_dice(0.9, 5, 1.0) < advice.estimate_dice(0.9, 5, 0.5)

@@ -35,3 +35,14 @@ def heartbeat(module: Any) -> Any:
     from host.loop import Heartbeat
 
     return Heartbeat()
+
+
+@pytest.fixture
+def vtk_log() -> Iterator[Any]:
+    """What VTK complains of, as text; called as ``vtk_log()``."""
+    import vtk
+
+    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    vtk.vtkOutputWindow.SetInstance(window)
+    yield window.GetOutput
+    vtk.vtkOutputWindow.SetInstance(before)

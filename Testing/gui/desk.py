@@ -26,6 +26,14 @@ class Desk:
         self.widget.setup()
         self.panel, self.ui, self.logic = self.widget.panel, self.widget.ui, self.widget.logic
         self.panel._show_error = self.errors.append
+        self.results: list[Result] = []
+        shown = self.panel._on_shown
+
+        def note(result: Result, last: bool) -> None:
+            self.results.append(result)
+            shown(result, last)
+
+        self.panel._on_shown = note
         self.widget.enter()
         self.parameters.showPreview = False
 
@@ -79,7 +87,8 @@ class Desk:
 
     def segment(self) -> Result:
         """Press Segment and wait."""
+        before = len(self.results)
         self.ui.applyButton.click()
         self.settle()
-        assert self.panel.view.result is not None
-        return self.panel.view.result
+        assert len(self.results) > before and self.panel.view.result is not None
+        return self.results[-1]

@@ -29,6 +29,7 @@ class Application:
     """``slicer.app``"""
 
     applicationName = "Slicer"
+    slicerHome = str(Path(sys.executable).parents[1])
 
     def __init__(self) -> None:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
@@ -40,6 +41,9 @@ class Application:
         if not name.startswith("_") and known is not None and name not in known | {"testingEnabled"}:
             raise Refused(f"slicer.app has no attribute {name}.")
         return super().__getattribute__(name)
+
+    def applicationDirPath(self) -> str:
+        return str(Path(sys.executable).parent)
 
     def connect(self, signal: str, slot: Any) -> None:
         assert signal == "startupCompleted()"

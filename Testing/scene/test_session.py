@@ -87,6 +87,9 @@ class APanel:
     def saveStateForUndo(self) -> None:
         self.told.append("save")
 
+    def canUndo(self) -> bool:
+        return "save" in self.told
+
     def undo(self) -> None:
         self.told.append("undo")
 

@@ -150,8 +150,12 @@ def check_segment_and_undo() -> None:
         pass
     assert BALL["dice"](segmentation, ball, volume) == before
     segment(widget)
+    summary = widget.ui.summaryLabel.text
     widget.ui.undoButton.click()
     assert BALL["dice"](segmentation, ball, volume) == before
+    assert "estimated Dice" not in widget.ui.summaryLabel.text
+    widget.ui.segmentEditor.redo()
+    settle(lambda: widget.ui.summaryLabel.text == summary, 10)
 
 
 def check_controls() -> None:

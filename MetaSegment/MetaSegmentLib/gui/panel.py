@@ -16,7 +16,8 @@ from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
 from ..scene.state import Situation, controls
 from ..settings import Result
 from . import choices
-from .installer import Installer
+from .installer import InstallationFailed, Installer
+from .paint_editor import PaintEditor
 from .result_view import ResultView
 from .slice_table import SliceTable
 
@@ -41,7 +42,8 @@ class Panel:
     Attributes:
         parameters: what was chosen; None while no scene is open.
         overview: the painted slices.
-        view: the result of the last run in this session.
+        editor: paints.
+        view: the result that is shown.
 
     Args:
         ui: the controls by name.
@@ -59,6 +61,7 @@ class Panel:
         self.ui = ui
         self.parameters: Parameters | None = None
         self.overview = Overview()
+        self.editor = PaintEditor(ui.segmentEditor)
         self.view = ResultView(ui)
         self._order: Order | None = None
         self._flow = flow
@@ -84,7 +87,6 @@ class Panel:
         ui.allMethodsBox.connect("currentIndexChanged(int)", self._any_method_chosen)
         ui.deviceBox.connect("currentIndexChanged(int)", self._device_chosen)
         ui.expectationLabel.text = ui.deviceBox.toolTip = wording.expectation(gpu())
-        ui.expectationLabel.visible = not gpu()
         self.update()
 
     def attach(self, parameters: Parameters | None) -> None:
@@ -100,14 +102,9 @@ class Panel:
         parameters = self.parameters
         if parameters is None:
             return
-        editor = self.ui.segmentEditor
-        if editor.segmentationNode() is not parameters.segmentation:
-            editor.setSegmentationNode(parameters.segmentation)
-        if editor.sourceVolumeNode() is not parameters.inputVolume:
-            editor.setSourceVolumeNode(parameters.inputVolume)
+        self.editor.show(parameters.segmentation, parameters.inputVolume)
         self.ui.show3DButton.setSegmentationNode(parameters.segmentation)
         self.refresh()
-        self.view.show_uncertainty(parameters.showUncertainty)
 
     def refresh_soon(self) -> None:
         """The paint changed; wait for a pause, as looking at it takes a moment."""
@@ -120,7 +117,9 @@ class Panel:
         usable = volume is not None and volume.GetImageData() is not None and segmentation is not None
         self.overview = self._slices.look(volume, segmentation) if usable else Overview()
         self._table.show(self.overview.slices, views.orientations(volume) if usable else ())
-        self.view.keep(volume, segmentation, any(self.overview.filled.values()))
+        self.view.follow(volume, segmentation, {(row.axis, row.index) for row in self.overview.slices})
+        if self.parameters is not None:
+            self.view.show_uncertainty(self.parameters.showUncertainty)
         self.update()
 
     def update(self) -> None:
@@ -134,6 +133,7 @@ class Panel:
             running,
             self._table.current is not None,
             self.view.result is not None,
+            self.view.has_uncertainty,
             bool(self.view.suggestions),
         )
         for name, control in controls(now).items():
@@ -141,6 +141,10 @@ class Panel:
             getattr(ui, name).toolTip = control.tip
         ui.applyButton.text = _("Cancel") if running else _("Segment")
         ui.progressBar.visible = running
+        # What is not needed any more leaves its room to the paint tools.
+        ui.expectationLabel.visible = not (gpu() or running or self.view.result is not None)
+        for part in (ui.tryLabel, ui.tryButton):
+            part.visible = volume is None
         if not running:
             ui.statusLabel.text = now.obstacle or wording.advice(self.overview)
         self.view.label_button()
@@ -165,6 +169,8 @@ class Panel:
         try:
             if self._installer.ready():
                 self._start(self.parameters)
+        except InstallationFailed as error:
+            self._note(error)  # its window says so already
         except Exception as error:
             self._fail(error)
 
@@ -184,8 +190,10 @@ class Panel:
 
     def undo(self) -> None:
         """Take the last step back."""
-        self._flow.undo()
+        undone = self._flow.undo()
         self.refresh()
+        if not undone:
+            self.ui.statusLabel.text = _("There is nothing to take back.")
 
     def go_to_suggestion(self) -> None:
         """Show the slice where painting helps most."""
@@ -238,15 +246,17 @@ class Panel:
         if shown is None:
             self._fail(MetaSegmentError(_("Go to a slice of the volume in a slice view first.")))
             return
-        segment_id = self.ui.segmentEditor.currentSegmentID() or segmentation.GetSegmentation().GetNthSegmentID(0)
+        segment_id = self.editor.currentSegmentID() or segmentation.GetSegmentation().GetNthSegmentID(0)
         self._edit(change, segment_id, *shown)
 
     def _edit(self, change: Callable[..., None], segment_id: str, axis: int, index: int) -> None:
+        nodes = self._nodes()
         try:
-            change(*self._nodes(), segment_id, axis, index)
+            change(*nodes, segment_id, axis, index)
         except Exception as error:
             self._fail(error)
         else:
+            self.view.carry_over(*nodes)
             self.refresh()
 
     def _on_progress(self, stage: str, done: int, total: int, eta_s: float | None) -> None:
@@ -257,7 +267,7 @@ class Panel:
 
     def _on_shown(self, result: Result, last: bool) -> None:
         if self._order is not None and self.parameters is not None:
-            self.view.show(result, self._order.volume, self._order.segmentation, last)
+            self.view.show(result, self._order.volume, self._order.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:
@@ -268,13 +278,17 @@ class Panel:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        self.update()
-        text = wording.failure(error)
-        self.ui.statusLabel.text = text
+        text = self._note(error)
         if isinstance(error, Cancelled):
             return
         logging.error("MetaSegment: %s", type(error).__name__, exc_info=error)
         self._show_error(text)
+
+    def _note(self, error: Exception) -> str:
+        self.update()
+        text = wording.failure(error)
+        self.ui.statusLabel.text = text
+        return text
 
     def _method_chosen(self, index: int) -> None:
         if self.parameters is not None and index >= 0:

@@ -17,10 +17,11 @@ PRIVATE_TAG = "MetaSegment"
 
 
 class Panel(Protocol):
-    """What a qMRMLSegmentEditorWidget has; its undo history is the one that the user knows."""
+    """A segment editor on screen; its undo history is the one that the user knows."""
 
     def segmentationNode(self) -> Any: ...
     def saveStateForUndo(self) -> None: ...
+    def canUndo(self) -> bool: ...
     def undo(self) -> None: ...
 
 
@@ -74,6 +75,8 @@ class Editor:
         """Take the last step back, in the panel also one of the user's; False when there is none."""
         panel = self._panel()
         if panel is not None:
+            if not panel.canUndo():
+                return False
             segmentation = panel.segmentationNode()
             before = _stamp(segmentation)
             panel.undo()

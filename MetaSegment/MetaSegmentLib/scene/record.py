@@ -85,5 +85,12 @@ def record_of(segment: Any) -> SliceRecord | None:
     return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
 
 
+def records_of(segmentation: Any) -> frozenset[tuple[str, str]]:
+    """(segment id, record as text) of the segments of a vtkMRMLSegmentationNode that carry one."""
+    segments = segmentation.GetSegmentation()
+    found = ((i, record_of(segments.GetSegment(i))) for i in segments.GetSegmentIDs())
+    return frozenset((i, record.to_text()) for i, record in found if record is not None)
+
+
 def _parse(text: str) -> dict[int, str]:
     return {int(i): p for i, p in (item.split(".") for item in text.split(",") if item)}

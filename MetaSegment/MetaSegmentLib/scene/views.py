@@ -80,12 +80,25 @@ def orientations(volume: Any) -> tuple[str, str, str]:
 
 
 def default_volume(scene: Any) -> Any | None:
-    """The volume that the user looks at, or else the first one; no label map, vectors or overlay."""
+    """The volume that the user looks at, or else the first one; no label map, vectors or overlay, nothing empty."""
     shown = [scene.GetNodeByID(v.GetBackgroundVolumeID() or "") for v in nodes_of_class(scene, _COMPOSITE)]
     for node in (*shown, *nodes_of_class(scene, _VOLUME)):
-        if node is not None and node.GetClassName() == _VOLUME and not node.GetHideFromEditors():
+        if node is None or node.GetClassName() != _VOLUME or node.GetHideFromEditors():
+            continue
+        if node.GetImageData() is not None:
             return node
     return None
+
+
+def default_segmentation(scene: Any, volume: Any | None) -> Any | None:
+    """The first segmentation; where there is none but a ``volume`` to paint on, one is made, as Slicer's own Segment
+    Editor does."""
+    found = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    if found is not None or volume is None:
+        return found
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GetUniqueNameByString(_("Segmentation")))
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:

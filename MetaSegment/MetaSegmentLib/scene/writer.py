@@ -24,7 +24,7 @@ from .rules import EditRules
 class _Change:
     """What is to happen to one segment, worked out before anything is written."""
 
-    segment_id: str
+    source_id: str
     added: Part
     removed: Part
     record: SliceRecord
@@ -69,16 +69,18 @@ def write_result(
         if not has_labelmap_source(segments) and segments.GetNumberOfSegments():
             make_labelmaps(segments, grid)
         editor.use_labelmaps()
+        # Worked out before the step begins: what is refused leaves no empty step behind.
+        there = _same_names(source, target, painting.segment_ids)
+        changes, left_out = _changes(painting, result, target, source, grid, rules, there)
         target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         editor.begin_step(same_step)
-        destinations = _destinations(source, target, painting.segment_ids)
-        changes, left_out = _changes(painting, result, target, source, grid, rules, destinations)
+        destinations = _with_missing(source, target, painting.segment_ids, there)
         for change in changes.values():
-            editor.bring_onto(change.segment_id, grid)
-            editor.remove(change.segment_id, grid, change.removed)
+            editor.bring_onto(destinations[change.source_id], grid)
+            editor.remove(destinations[change.source_id], grid, change.removed)
         for change in changes.values():
-            editor.add(change.segment_id, grid, change.added)
-            segments.GetSegment(change.segment_id).SetTag(TAG, change.record.to_text())
+            editor.add(destinations[change.source_id], grid, change.added)
+            segments.GetSegment(destinations[change.source_id]).SetTag(TAG, change.record.to_text())
     editor.end_step()
     millilitres = float(np.prod(painting.spacing)) / 1000
     volumes = {label: change.voxels * millilitres for label, change in changes.items()}
@@ -92,25 +94,26 @@ def _changes(
     source: Any,
     grid: Grid,
     rules: EditRules,
-    destinations: dict[str, str],
+    there: dict[str, str],
 ) -> tuple[dict[int, _Change], int]:
-    """What is to happen, by label, and how many voxels of the result are left to other segments."""
+    """What is to happen, by label, and how many voxels of the result are left to other segments; ``there`` are the
+    segments of ``target`` that are not yet to be made, by those of ``source``."""
     axis, support = int(result.report["axis"]), [int(i) for i in result.report["support_slices"]]
     painted = np.moveaxis(painting.labels, axis, 0)[support]
     # Of a segment that is not on any of the named slices nothing was learned.
     learned = {n: i for n, i in enumerate(painting.segment_ids, start=1) if (painted == n).any()}
-    taken = rules.kept_free(target, {destinations[i] for i in learned.values()}, grid)
+    taken = rules.kept_free(target, {there[i] for i in learned.values() if i in there}, grid)
     if taken is not None:
         np.moveaxis(taken, axis, 0)[support] = False
     changes, left_out = {}, 0
     for label, source_id in learned.items():
-        segment_id = destinations[source_id]
-        now = read_mask(target.GetSegmentation().GetSegment(segment_id), grid)
+        segment = target.GetSegmentation().GetSegment(there[source_id]) if source_id in there else None
+        now: Mask = np.zeros(grid.shape, bool) if segment is None else read_mask(segment, grid)
         final: Mask = np.asarray(result.labels == label)
         if taken is not None:
             left_out += int(np.count_nonzero(final & taken))
             final &= ~taken
-        free = rules.editable(segment_id if target is source else source_id)
+        free = rules.editable(source_id)
         if free is not None:
             np.moveaxis(free, axis, 0)[support] = True
             np.copyto(final, now, where=~free)
@@ -118,26 +121,36 @@ def _changes(
         np.moveaxis(final, axis, 0)[edited] = np.moveaxis(now, axis, 0)[edited]
         record = SliceRecord.take(Part.of(final), axis, support, ignore=edited)
         voxels = int(np.count_nonzero(final))
-        changes[label] = _Change(segment_id, Part.of(final & ~now), Part.of(now & ~final), record, voxels)
+        changes[label] = _Change(source_id, Part.of(final & ~now), Part.of(now & ~final), record, voxels)
     return changes, left_out
 
 
-def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
-    """The segments of ``target`` named as those of ``source``, made with their colours and meanings if missing."""
+def _same_names(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
+    """The segments of ``target`` that are named as those of ``source``, by the identifiers of these."""
     if target is source:
         return {i: i for i in segment_ids}
-    if target.GetDisplayNode() is None:
-        target.CreateDefaultDisplayNodes()
     segments = target.GetSegmentation()
     free = list(segments.GetSegmentIDs())
     found: dict[str, str] = {}
     for segment_id in segment_ids:
-        segment = source.GetSegmentation().GetSegment(segment_id)
-        same = next((i for i in free if segments.GetSegment(i).GetName() == segment.GetName()), None)
+        name = source.GetSegmentation().GetSegment(segment_id).GetName()
+        same = next((i for i in free if segments.GetSegment(i).GetName() == name), None)
         if same is not None:
             free.remove(same)  # names need not be unique
             found[segment_id] = same
+    return found
+
+
+def _with_missing(source: Any, target: Any, segment_ids: Sequence[str], there: dict[str, str]) -> dict[str, str]:
+    """``there`` and the segments that were missing, made with their colours and meanings."""
+    found = dict(there)
+    if target.GetDisplayNode() is None:
+        target.CreateDefaultDisplayNodes()
+    segments = target.GetSegmentation()
+    for segment_id in segment_ids:
+        if segment_id in found:
             continue
+        segment = source.GetSegmentation().GetSegment(segment_id)
         new_id = "" if segments.GetSegment(segment_id) is not None else segment_id
         found[segment_id] = str(segments.AddEmptySegment(new_id, segment.GetName(), segment.GetColor()))
         if segment.HasTerminology():
