@@ -66,17 +66,18 @@ class Part:
         rows, columns = np.zeros(size[0], bool), np.zeros(tuple(size[1:]), bool)
         for slab in slabs(size):
             mask[slab] = here = planes(slab)
-            rows[slab] = here.any(axis=(1, 2))
-            columns |= here.any(axis=0)
+            if here.any():
+                rows[slab] = here.any(axis=(1, 2))
+                columns |= here.any(axis=0)
             yield
-        there = [np.flatnonzero(hit) for hit in (rows, columns.any(axis=1), columns.any(axis=0))]
-        if not all(map(len, there)):
+        there = _box(rows, columns)
+        if there == NOWHERE:
             return cls.nothing(shape)
-        k, j, i = (int(hit[0]) for hit in there)
-        box = mask[tuple(slice(hit[0], hit[-1] + 1) for hit in there)]
+        box = mask[there]
         if 2 * box.size < mask.size:  # a small segment must not keep a large layer's worth of memory
             box = yield from copy_steps(box, np.empty(box.shape, bool))
-        return cls(shape, box, (k + corner[0], j + corner[1], i + corner[2]))
+        k, j, i = (c + s.start for c, s in zip(corner, there, strict=True))
+        return cls(shape, box, (k, j, i))
 
     @property
     def empty(self) -> bool:
@@ -193,8 +194,7 @@ def intersection(one: Extent, other: Extent) -> Extent:
 
 def within(inner: Extent, outer: Extent) -> Extent:
     """A box in indices of another one that holds it."""
-    k, j, i = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
-    return (k, j, i)
+    return shifted(inner, [-s.start for s in outer])
 
 
 def union(*extents: Extent) -> Extent:
@@ -208,16 +208,29 @@ def union(*extents: Extent) -> Extent:
 
 def bounds_steps(extent: Extent, values: Values) -> Steps[Extent]:
     """The box within ``extent`` outside which all is 0."""
-    there = [np.zeros(n, bool) for n in size_of(extent)]
+    rows, columns = np.zeros(size_of(extent)[0], bool), np.zeros(size_of(extent)[1:], bool)
     for slab in slabs(size_of(extent)):
         here = values(cut(extent, slab)) != 0
-        for axis in range(3):
-            there[axis][slab if axis == 0 else slice(None)] |= here.any(axis=tuple(a for a in range(3) if a != axis))
+        if here.any():
+            rows[slab] = here.any(axis=(1, 2))
+            columns |= here.any(axis=0)
         yield
-    hits = [np.flatnonzero(hit) for hit in there]
+    there = _box(rows, columns)
+    return NOWHERE if there == NOWHERE else shifted(there, [s.start for s in extent])
+
+
+def _box(rows: Mask, columns: Mask) -> Extent:
+    """Bounding box of a mask that has something in ``rows`` (k) and in ``columns`` (j, i)."""
+    hits = [np.flatnonzero(hit) for hit in (rows, columns.any(axis=1), columns.any(axis=0))]
     if not all(map(len, hits)):
         return NOWHERE
-    k, j, i = (slice(s.start + int(h[0]), s.start + int(h[-1]) + 1) for s, h in zip(extent, hits, strict=True))
+    k, j, i = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
+    return (k, j, i)
+
+
+def shifted(extent: Extent, by: Sequence[int]) -> Extent:
+    """A box moved by so many voxels along each axis."""
+    k, j, i = (slice(s.start + n, s.stop + n) for s, n in zip(extent, by, strict=True))
     return (k, j, i)
 
 
