@@ -42,58 +42,85 @@ def layers_steps(segments: Any, masks: Mapping[str, Part], grid: Grid) -> Steps[
 
     Args:
         segments: vtkSegmentation.
-        masks: where each segment is to be on ``grid``; one that does not exist yet is to get a layer of its own.
+        masks: where each segment is to be on ``grid``; one that does not exist yet shares the first layer.
     """
-    used: dict[Any, list[str]] = {}
+    used: dict[Any, dict[str, int]] = {}
     for segment_id in segments.GetSegmentIDs():
-        used.setdefault(segments.GetSegment(segment_id).GetRepresentation(LABELMAP), []).append(segment_id)
-    layers = []
-    for segment_id, part in masks.items():
+        segment = segments.GetSegment(segment_id)
+        used.setdefault(segment.GetRepresentation(LABELMAP), {})[segment_id] = int(segment.GetLabelValue())
+    if not used:
+        used[None] = {}
+    first = next(iter(used.values()))
+    for segment_id in masks:
         if segments.GetSegment(segment_id) is None:
-            layers.append((yield from _own_layer_steps(segment_id, part, grid, 1)))
-    for layer, sharing in used.items():
-        written = {i: masks[i] for i in sharing if i in masks}
-        if not written:
-            continue
-        labels = {i: int(segments.GetSegment(i).GetLabelValue()) for i in sharing}
-        if len(sharing) == 1 or layer is None or layer.IsEmpty():
-            for segment_id, part in written.items():
-                layers.append((yield from _own_layer_steps(segment_id, part, grid, labels[segment_id])))
-        else:
-            layers += yield from _shared_layer_steps(layer, labels, written, grid)
+            first[segment_id] = max(first.values(), default=0) + 1
+    layers: list[Layer] = []
+    for layer, labels in used.items():
+        written = {i: masks[i] for i in labels if i in masks}
+        if written:
+            layers += yield from _new_layers_steps(layer, labels, written, grid)
     return layers
 
 
-def _own_layer_steps(segment_id: str, part: Part, grid: Grid, label: int) -> Steps[Layer]:
-    dtype = np.uint8 if label < 256 else np.int16
-    image = yield from _image_steps(part.extent, grid.placement, dtype, [(label, part.within)])
-    return Layer(image, {segment_id: label})
+def _new_layers_steps(
+    layer: Any | None, labels: Mapping[str, int], written: Mapping[str, Part], grid: Grid
+) -> Steps[list[Layer]]:
+    """The layers of segments that have shared one so far.
 
-
-def _shared_layer_steps(layer: Any, labels: dict[str, int], written: dict[str, Part], grid: Grid) -> Steps[list[Layer]]:
-    values, there, placement = voxels(layer), extent_of(layer), vtk.vtkMatrix4x4()
-    layer.GetImageToWorldMatrix(placement)
+    Args:
+        layer: which one.
+        labels: the values of all of them in it.
+        written: where some of them are to be.
+    """
+    below: Values | None = None
+    extent, placement, dtype = NOWHERE, grid.placement, np.dtype(np.uint8)
     others = {i: label for i, label in labels.items() if i not in written}
-    rest = list(others.values())
-
-    def of_others(extent: Extent) -> NDArray[Any]:
-        return pasted(there, lambda own: np.where(np.isin(values[own], rest), values[own], 0), extent, values.dtype)
-
-    held: Values = of_others
-    staying: dict[str, Part] = {}
-    if grid.holds(layer):
-        for segment_id, part in written.items():
-            if not (yield from _meets_steps(part, [held, *(p.within for p in staying.values())])):
-                staying[segment_id] = part
-    filled = (yield from bounds_steps(there, of_others)) if others else NOWHERE
-    extent = union(filled, *(part.extent for part in staying.values()))
-    sources = [(labels[i], part.within) for i, part in staying.items()]
-    image = yield from _image_steps(extent, placement, values.dtype, sources, of_others)
-    layers = [Layer(image, others | {i: labels[i] for i in staying})]
+    staying = dict(written)
+    if layer is not None and not layer.IsEmpty() and others:
+        below, extent, dtype = _values_of(layer, list(others.values())), extent_of(layer), voxels(layer).dtype
+        placement = vtk.vtkMatrix4x4()
+        layer.GetImageToWorldMatrix(placement)
+        extent = yield from bounds_steps(extent, below)
+        if not grid.holds(layer):
+            staying = {}
+    staying = yield from _apart_steps(staying, below)
+    extent = union(extent, *(part.extent for part in staying.values()))
+    shared = others | {i: labels[i] for i in staying}
+    dtype = np.promote_types(dtype, np.min_scalar_type(max(shared.values(), default=0)))
+    masks = [(labels[i], part.within) for i, part in staying.items()]
+    layers = [Layer((yield from _image_steps(extent, placement, dtype, masks, below)), shared)] if shared else []
     for segment_id, part in written.items():
         if segment_id not in staying:
-            layers.append((yield from _own_layer_steps(segment_id, part, grid, 1)))
+            image = yield from _image_steps(part.extent, grid.placement, np.uint8, [(1, part.within)])
+            layers.append(Layer(image, {segment_id: 1}))
     return layers
+
+
+def _values_of(layer: Any, labels: list[int]) -> Values:
+    """What a layer holds of some labels."""
+    values, there = voxels(layer), extent_of(layer)
+
+    def read(own: Extent) -> NDArray[Any]:
+        return np.where(np.isin(values[own], labels), values[own], 0)
+
+    return lambda extent: pasted(there, read, extent, values.dtype)
+
+
+def _apart_steps(masks: Mapping[str, Part], below: Values | None) -> Steps[dict[str, Part]]:
+    """Those of the masks that can share a layer: they lie neither over what is ``below`` nor over each other."""
+    apart: dict[str, Part] = {}
+    for segment_id, part in masks.items():
+        others = [*([] if below is None else [below]), *(p.within for p in apart.values())]
+        meets = False
+        for slab in slabs(part.box.shape):
+            box = cut(part.extent, slab)
+            meets = any((part.box[slab] & (other(box) != 0)).any() for other in others)
+            yield
+            if meets:
+                break
+        if not meets:
+            apart[segment_id] = part
+    return apart
 
 
 def _image_steps(
@@ -117,13 +144,3 @@ def _image_steps(
             np.copyto(target[slab], label, where=mask(box))
         yield
     return image
-
-
-def _meets_steps(part: Part, others: list[Values]) -> Steps[bool]:
-    """Whether a part lies over anything else."""
-    for slab in slabs(part.box.shape):
-        box = cut(part.extent, slab)
-        if any((part.box[slab] & (other(box) != 0)).any() for other in others):
-            return True
-        yield
-    return False

@@ -120,11 +120,12 @@ def _read(
     if support is None and axis is not None:
         support = yield from _support_steps(labels, extent, axis, [painted_now[i] for i in found])
     for a, b in sorted(overlaps, key=lambda pair: pair[::-1]):
-        if axis is None or support is None or np.isin(np.flatnonzero(overlaps[a, b][axis]), support).any():
+        where = () if axis is None else np.flatnonzero(overlaps[a, b][axis]).tolist()
+        if axis is None or support is None or not set(where).isdisjoint(support):
             text = _('Segments "{first}" and "{second}" overlap where they are painted; segment them one at a time.')
             raise InputError(text.format(first=names[a], second=names[b]))
     if axis is not None and support is not None:
-        filled = np.setdiff1d(np.arange(extent[axis].start, extent[axis].stop), support).tolist()
+        filled = sorted({*range(extent[axis].start, extent[axis].stop)}.difference(support))
         for slab in slabs(size_of(extent)):
             box = cut(extent, slab)
             labels[box][on_slices(box, axis, filled)] = 0
@@ -148,8 +149,8 @@ def _label_steps(labels: Labels, part: Part, label: int, overlaps: dict[tuple[in
         box = cut(part.extent, slab)
         here, own = labels[box], part.box[slab]
         both = own & (here > 0)
-        for other in np.unique(here[both]) if both.any() else ():
-            there = overlaps.setdefault((int(other), label), tuple(np.zeros(n, bool) for n in part.shape))
+        for other in np.flatnonzero(np.bincount(here[both])).tolist():
+            there = overlaps.setdefault((other, label), tuple(np.zeros(n, bool) for n in part.shape))
             over = both & (here == other)
             for axis in range(3):
                 there[axis][box[axis]] |= over.any(axis=tuple(a for a in range(3) if a != axis))

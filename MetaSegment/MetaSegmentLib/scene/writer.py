@@ -176,7 +176,8 @@ def _prepare(
         mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
         record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
         changes[label] = _Change(mask, different, record, voxels)
-    masks = {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
+    masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
+    masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
     return changes, layers, left_out
 
