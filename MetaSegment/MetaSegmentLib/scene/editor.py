@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 import slicer
 
-from .geometry import LABELMAP, Grid, blank, voxels
+from .geometry import LABELMAP, Grid, blank, extent_of, voxels
 from .layers import Layer
-from .parts import Part, one_voxel
+from .parts import Part, one_voxel, pasted
 from .presence import stamp
 
 PRIVATE_TAG = "MetaSegment"
@@ -88,29 +88,40 @@ class Editor:
         if not self._logic.TrivialSetSourceRepresentationToBinaryLabelmap():
             self._logic.SetSourceRepresentationToBinaryLabelMap()
 
-    def put(self, layers: Sequence[Layer], written: Mapping[str, Part], grid: Grid) -> None:
-        """Put new layers in the place of those that their segments have; see :func:`layers_steps`.
-
-        The voxels are there already, so it takes a moment whatever their number. Then Slicer's own logic writes one of
-        them once more: it tells the views, and makes the 3D surface anew where there is one.
-
-        Args:
-            written: the segments whose voxels are different now, and where they are.
-        """
-        segmentation = self._segmentation()
-        assert segmentation is not None
-        segments = segmentation.GetSegmentation()
+    def put(self, layers: Sequence[Layer]) -> None:
+        """Put new layers in the place of those that their segments have; see :func:`layers_steps`. It takes a moment,
+        whatever the number of voxels."""
+        segments = self._logic.GetSegmentation()
         for layer in layers:
             for segment_id, label in layer.labels.items():
                 segment = segments.GetSegment(segment_id)
                 segment.AddRepresentation(LABELMAP, layer.image)
                 segment.SetLabelValue(label)
-        for segment_id, part in written.items():
-            first = one_voxel(part)
-            image = blank(first, grid.placement)
-            voxels(image)[:] = 1
-            mode = self._logic.ModificationModeRemove if part.empty else self._logic.ModificationModeAdd
-            self._logic.ModifySegmentByLabelmap(segmentation, segment_id, image, mode, image.GetExtent(), False, False)
+
+    def show(self, segmentation: Any, segment_id: str, grid: Grid, part: Part) -> None:
+        """Have Slicer show what was put in the place of a segment, in 3D too where it is shown there; nothing is done
+        when the segment or the segmentation was removed since.
+
+        Slicer does so when its own logic changes a segment: it is asked to write a voxel as it is.
+        """
+        is_open = self._segmentation() is segmentation
+        segment = segmentation.GetSegmentation().GetSegment(segment_id) if is_open else None
+        if segment is None:
+            return
+        layer, where = segment.GetRepresentation(LABELMAP), one_voxel(part)
+        there = False
+        if not layer.IsEmpty():
+            if not grid.holds(layer):
+                return
+            value = pasted(extent_of(layer), voxels(layer).__getitem__, where)
+            there = bool(value == segment.GetLabelValue())
+        image = blank(where, grid.placement)
+        voxels(image)[:] = 1
+        mode = self._logic.ModificationModeAdd if there else self._logic.ModificationModeRemove
+        goes_on = stamp(segmentation) == self._written
+        self._logic.ModifySegmentByLabelmap(segmentation, segment_id, image, mode, image.GetExtent(), False, False)
+        if goes_on:
+            self.end_step()
 
     def _segmentation(self) -> Any | None:
         return self._node.GetSegmentationNode() if self._node is not None else None

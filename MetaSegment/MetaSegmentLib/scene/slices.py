@@ -178,9 +178,11 @@ class SliceEdits:
         if not keep:
             part = _without_slice(part, axis, index)
             layers = drain(layers_steps(segmentation.GetSegmentation(), {segment_id: part}, grid))
-            self._editor.put(layers, {segment_id: part}, grid)
+            self._editor.put(layers)
         segment.SetTag(TAG, _with_slice(record, part, index, painted).to_text())
         self._editor.end_step()
+        if not keep:
+            self._editor.show(segmentation, segment_id, grid, part)
         segmentation.Modified()
 
 
