@@ -26,7 +26,18 @@ ALLOWED = {
 
 # From the ground up; a package's own name stands for all its files.
 FLOORS = (
-    ("errors", "interpreter", "progress", "settings", "version", "device", "dependencies", "terminal", "replacing"),
+    (
+        "errors",
+        "interpreter",
+        "progress",
+        "settings",
+        "version",
+        "device",
+        "dependencies",
+        "terminal",
+        "replacing",
+        "pieces",
+    ),
     ("volume", "support", "region"),
     ("shape", "propagation", "registration", "growing", "pixels", "evidence", "episode", "networks", "weights"),
     ("runtime", "transfer"),

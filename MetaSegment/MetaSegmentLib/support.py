@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
+from .pieces import PIECE, Steps, drain, slabs
 
 # Slices across two axes are "several axes" when lone slices of each hold at least this share of the paint.
 _OWN_PLANE_SHARE = 0.2
@@ -77,11 +78,10 @@ def find_support(
     if box is None:
         raise InputError("Nothing is painted; paint the structure on at least one slice, better on three to five.")
     paint = labels[box] > 0
-    if slices is None and _on_several_axes(paint):
-        raise InputError(
-            "Slices are painted along several axes at once; paint along one axis, or name the slices and the axis."
-        )
-    found = _slice_axis(paint)
+    layout = drain(_layout_steps(paint))
+    if slices is None:
+        layout.check()
+    found = layout.axis
     axis = found if axis is None else axis
     if slices is None and axis != found and _contradicts(paint, axis, found):
         raise InputError(
@@ -101,11 +101,9 @@ def find_support(
     support = front[chosen]
     if not support.any():
         raise InputError("None of the named slices is painted; name at least one slice with paint.")
-    full = [i for i, plane in zip(chosen, support, strict=True) if plane.all()]
-    if full:
-        raise InputError(
-            f"The paint fills the whole of slice {full[0]}; paint the structure only and leave its surroundings free."
-        )
+    for index, plane in zip(chosen, support, strict=True):
+        if plane.all():
+            raise _full(index)
     values = tuple(int(v) for v in np.unique(support) if v)
     return Support(axis, tuple(chosen), support.copy(), values)
 
@@ -131,16 +129,6 @@ def _bounding_box(labels: NDArray[Any]) -> tuple[slice, ...] | None:
     return tuple(box)
 
 
-def _slice_axis(paint: NDArray[np.bool_]) -> int:
-    """The axis along which painted voxels do not touch, with unpainted slices between painted ones if there are two;
-    else the only one with unpainted slices between; else the one along which they touch least."""
-    touching = [np.logical_and(p[1:], p[:-1]).sum() for p in (np.moveaxis(paint, a, 0) for a in range(3))]
-    gaps = [not paint.any(axis=tuple(i for i in range(3) if i != axis)).all() for axis in range(3)]
-    if min(touching) > 0 and sum(gaps) == 1:
-        return gaps.index(True)
-    return min(range(3), key=lambda a: (touching[a], not gaps[a], paint.shape[a]))
-
-
 def _contradicts(paint: NDArray[np.bool_], axis: int, found: int) -> bool:
     """Whether paint is sheets across ``found`` beyond doubt, so that across ``axis`` there would be slivers only."""
     sheets = np.moveaxis(paint, found, 0)
@@ -149,21 +137,98 @@ def _contradicts(paint: NDArray[np.bool_], axis: int, found: int) -> bool:
     return apart and bool(slivers.all()) and len(slivers) > _SLIVERS
 
 
-def _on_several_axes(paint: NDArray[np.bool_]) -> bool:
-    """Whether lone slices across one axis and lone slices across another each hold a good share of the paint."""
-    shares = sorted(_lone_slice(paint, axis).sum() / paint.sum() for axis in range(3))
-    return bool(shares[1] > _OWN_PLANE_SHARE)
+@dataclass(frozen=True)
+class _Layout:
+    """How paint lies in its bounding box.
+
+    Attributes:
+        shape: (k, j, i) of the box.
+        voxels: how many are painted.
+        lone: of them, by axis, those with paint all around in their slice across the axis and none on the slices
+            before and after.
+        touching: pairs of painted voxels next to each other along each axis.
+        there: by axis, which slices across it hold paint.
+    """
+
+    shape: tuple[int, ...]
+    voxels: int
+    lone: tuple[int, int, int]
+    touching: tuple[int, int, int]
+    there: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+
+    def check(self) -> None:
+        """Raise :class:`InputError` when lone slices across one axis and lone slices across another each hold a good
+        share of the paint."""
+        if sorted(count / self.voxels for count in self.lone)[1] > _OWN_PLANE_SHARE:
+            raise InputError(
+                "Slices are painted along several axes at once; paint along one axis, or name the slices and the axis."
+            )
+
+    @property
+    def axis(self) -> int:
+        """The axis along which painted voxels do not touch, with unpainted slices between painted ones if there are
+        two; else the only one with unpainted slices between; else the one along which they touch least."""
+        gaps = [not there.all() for there in self.there]
+        if min(self.touching) > 0 and sum(gaps) == 1:
+            return gaps.index(True)
+        return min(range(3), key=lambda a: (self.touching[a], not gaps[a], self.shape[a]))
 
 
-def _lone_slice(paint: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Voxels with paint all around in the slice across ``axis`` and none on the slices before and after."""
-    padded = np.pad(paint, 1)
-    lone = paint.copy()
-    for other in range(3):
-        for shift in (-1, 1):
-            neighbour = np.roll(padded, shift, other)[1:-1, 1:-1, 1:-1]
-            lone &= ~neighbour if other == axis else neighbour
-    return lone
+def _layout_steps(paint: NDArray[np.bool_]) -> Steps[_Layout]:
+    """The layout of paint (k, j, i) in its bounding box."""
+    there = (np.zeros(paint.shape[0], bool), np.zeros(paint.shape[1], bool), np.zeros(paint.shape[2], bool))
+    voxels, lone, touching = 0, [0, 0, 0], [0, 0, 0]
+    for slab in slabs(paint.shape, PIECE // 2):
+        here = paint[slab]
+        for axis in range(3):
+            any_paint = here.any(axis=tuple(a for a in range(3) if a != axis))
+            there[axis][slab if axis == 0 else slice(None)] |= any_paint
+        if here.any():
+            first, last = max(slab.start - 1, 0), min(slab.stop + 1, len(paint))
+            padded = np.zeros([n + 2 for n in here.shape], bool)
+            padded[first - slab.start + 1 : last - slab.start + 1, 1:-1, 1:-1] = paint[first:last]
+            before = (padded[:-2, 1:-1, 1:-1], padded[1:-1, :-2, 1:-1], padded[1:-1, 1:-1, :-2])
+            after = (padded[2:, 1:-1, 1:-1], padded[1:-1, 2:, 1:-1], padded[1:-1, 1:-1, 2:])
+            around = [b & a for b, a in zip(before, after, strict=True)]
+            voxels += int(np.count_nonzero(here))
+            for axis in range(3):
+                touching[axis] += int(np.count_nonzero(here & after[axis]))
+                one, other = (around[a] for a in range(3) if a != axis)
+                alone = here & one & other & ~(before[axis] | after[axis])
+                lone[axis] += int(np.count_nonzero(alone))
+        yield
+    return _Layout(paint.shape, voxels, (lone[0], lone[1], lone[2]), (touching[0], touching[1], touching[2]), there)
+
+
+def find_slices_steps(
+    paint: NDArray[np.bool_], corner: tuple[int, ...], shape: tuple[int, ...]
+) -> Steps[tuple[int, list[int]]]:
+    """Slice axis and painted slices of one structure, as :func:`find_support` finds them, in pieces.
+
+    Args:
+        paint: (k, j, i) where it is painted, in its bounding box.
+        corner: which voxel of the volume is the first one of the box.
+        shape: of the volume.
+
+    Raises:
+        InputError: slices are painted along several axes, or the whole of a slice is painted.
+    """
+    layout = yield from _layout_steps(paint)
+    layout.check()
+    axis = layout.axis
+    slices = [int(i) for i in np.flatnonzero(layout.there[axis])]
+    if all(paint.shape[a] == shape[a] for a in range(3) if a != axis):
+        for index in slices:
+            if np.moveaxis(paint, axis, 0)[index].all():
+                raise _full(corner[axis] + index)
+            yield
+    return axis, [corner[axis] + i for i in slices]
+
+
+def _full(index: int) -> InputError:
+    return InputError(
+        f"The paint fills the whole of slice {index}; paint the structure only and leave its surroundings free."
+    )
 
 
 def _size(shape: Sequence[int]) -> str:
