@@ -34,12 +34,12 @@ from MetaSegmentLib.scene.i18n import translate
 from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample
 from MetaSegmentLib.scene.slices import SliceEdits
 from MetaSegmentLib.scene.views import default_volume
+from MetaSegmentLib.scene.yielding import PAUSE_MILLISECONDS
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from MetaSegmentLib import Result
 
-_POLL_MILLISECONDS = 50
 _EDITOR_TAG = "MetaSegmentPanel"
 _EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Threshold")
 
@@ -355,4 +355,4 @@ def _timer() -> Callable[[Callable[[], None]], None] | None:
         return None
     import qt
 
-    return lambda call: qt.QTimer.singleShot(_POLL_MILLISECONDS, call)
+    return lambda call: qt.QTimer.singleShot(PAUSE_MILLISECONDS, call)

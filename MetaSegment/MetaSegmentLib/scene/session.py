@@ -18,6 +18,7 @@ from .run import Job, Run
 from .views import OVERLAY
 from .worker import Worker
 from .writer import write_result
+from .yielding import let_threads_run
 
 
 class Session:
@@ -32,7 +33,7 @@ class Session:
 
     Args:
         schedule: runs a callable a little later on this thread (a timer's single shot), so that a background run
-            polls itself. Without it, somebody calls :meth:`poll` or :meth:`Run.wait`.
+            polls itself and its thread gets its turns. Without it, somebody calls :meth:`poll` or :meth:`Run.wait`.
     """
 
     def __init__(self, schedule: Callable[[Callable[[], None]], None] | None = None) -> None:
@@ -152,6 +153,7 @@ class Session:
     def _tick(self) -> None:
         job = self._job
         try:
+            let_threads_run()
             self.poll()
         finally:  # a caller's callback that fails must not leave the run without anybody who looks after it
             if job is not None and self._job is job and self._schedule is not None:
