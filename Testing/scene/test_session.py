@@ -14,6 +14,7 @@ from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsErro
 from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
+from scene.lasting import lasting_executor
 from scene.nodes import add_segmentation, an_image, look, only, repaint
 
 
@@ -192,7 +193,7 @@ def test_background_run_writes_when_polled(bench: Bench) -> None:
 
 def test_background_run_polls_itself_when_there_is_a_timer(bench: Bench) -> None:
     timer: list[Any] = []
-    bench.session = Session(schedule=timer.append)
+    bench.session = Session(lambda call, _milliseconds: timer.append(call), lasting_executor())
     run = bench.start()
     for _ in range(100_000):
         if not timer:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import slicer
 
 from ..errors import InputError
+from ..executors import Steps
 from .geometry import Grid, grid_of, placed, spacing_of, voxels
 from .i18n import tr as _
 from .parts import Part
@@ -126,6 +127,14 @@ def read_painting(
         grid,
         snapshots,
     )
+
+
+def read_painting_steps(
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: Sequence[int] | None = None
+) -> Steps[Painting]:
+    """The same in pieces; see :func:`read_painting`."""
+    yield
+    return read_painting(volume, segmentation, segment_ids, slices)
 
 
 def read_part(segment: Any, grid: Grid) -> Part:

@@ -107,7 +107,7 @@ def suggestion_text(suggestions: Sequence[Mapping[str, Any]]) -> str:
 
 def failure(error: Exception) -> str:
     """One sentence with what to do; details belong into the log."""
-    if isinstance(error, Cancelled):
+    if type(error) is Cancelled:
         return _("Cancelled.")
     if isinstance(error, MetaSegmentError):
         return str(error)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..executors import Steps
 from ..settings import Result
 from .editor import Editor
 from .geometry import Grid, grid_of
@@ -83,6 +84,21 @@ def write_result(
     millilitres = float(np.prod(painting.spacing)) / 1000
     volumes = {label: change.voxels * millilitres for label, change in changes.items()}
     return {"volume_ml": volumes, "left_to_others_ml": left_out * millilitres}
+
+
+def write_result_steps(
+    painting: Painting,
+    result: Result,
+    volume: Any,
+    source: Any,
+    target: Any,
+    rules: EditRules,
+    editor: Editor,
+    same_step: bool = False,
+) -> Steps[dict[str, Any]]:
+    """The same in pieces; see :func:`write_result`."""
+    yield
+    return write_result(painting, result, volume, source, target, rules, editor, same_step)
 
 
 def _changes(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import DependencyError
 from ..progress import CancelCallback, ProgressCallback
-from ..settings import Result, Settings
-from .i18n import tr as _
-from .reader import Painting
+from ..settings import Result
+from .protocol import Request
 
 if TYPE_CHECKING:
     from ..engine import Adapted
@@ -22,22 +23,19 @@ class Learner:
         self._adapted: Adapted | None = None
         self._learned: tuple[Any, ...] | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is remembered."""
+        return self._adapted is None
+
     def forget(self) -> None:
         """Let go of the last volume."""
         self._adapted = self._learned = None
 
     def compute(
-        self,
-        painting: Painting,
-        origin: Hashable,
-        settings: Settings,
-        progress: ProgressCallback | None,
-        cancel: CancelCallback | None,
+        self, request: Request, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None
     ) -> Result:
         """Segment; may be called in any thread, one call at a time.
-
-        Args:
-            origin: tells one state of a volume from another.
 
         Raises:
             MetaSegmentError: see :func:`MetaSegmentLib.segment`.
@@ -46,17 +44,18 @@ class Learner:
             from ..engine import adapt
         except ImportError as error:
             raise DependencyError(
-                _("The Python package {name} is not installed; install what MetaSegment needs and try again.").format(
-                    name=error.name
-                )
+                f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
             ) from error
-        about = (origin, settings.device, settings.seed, painting.names, painting.spacing)
-        if self._adapted is not None and self._learned == (*about, painting.axis):
-            adapted = self._adapted.update(painting.labels, painting.slices, progress, cancel, settings.method)
+        settings = request.settings
+        about = (request.origin, settings.device, settings.seed, request.names, request.spacing)
+        if self._adapted is not None and self._learned == (*about, request.axis):
+            adapted = self._adapted.update(request.labels, request.slices, progress, cancel, settings.method)
         else:
             self.forget()
-            given = (painting.image, painting.labels, painting.spacing, painting.slices, painting.axis)
-            adapted = adapt(*given, settings, progress, cancel, painting.names)
+            given = (request.image, request.labels, request.spacing, request.slices, request.axis)
+            adapted = adapt(*given, settings, progress, cancel, request.names)
         result = adapted.predict()
         self._adapted, self._learned = adapted, (*about, result.report["axis"])
+        if not request.probabilities:
+            result = replace(result, probabilities=np.empty((0, *result.labels.shape), np.float16))
         return result

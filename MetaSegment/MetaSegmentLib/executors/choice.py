@@ -1,0 +1,38 @@
+"""Where background runs are computed, by what this computer and its owner allow."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from .child import Launch, PipedChild
+from .in_process import InProcessExecutor
+from .process import ProcessExecutor
+from .protocol import Executor
+
+VARIABLE = "METASEGMENT_BACKGROUND"
+"""Environment variable: ``thread`` has background runs in a thread where a process is not wanted."""
+
+
+def background_executor(interpreter: str | None = None, launch: Launch = PipedChild) -> Executor:
+    """A process where there is an interpreter for it, else a thread.
+
+    Args:
+        interpreter: the default is the running program, if that is a Python.
+        launch: see :class:`ProcessExecutor`.
+    """
+    if interpreter is None and "python" in Path(sys.executable or "").name.lower():
+        interpreter = sys.executable
+    if interpreter is None or os.environ.get(VARIABLE) == "thread":
+        return InProcessExecutor()
+    return ProcessExecutor(interpreter, launch)
+
+
+def interpreter_beside(application: Path) -> str | None:
+    """``PythonSlicer`` near the folder of the application's executable, wherever a platform has it; None if absent."""
+    name = "PythonSlicer.exe" if sys.platform == "win32" else "PythonSlicer"
+    for folder in (application, application / "bin", application.parent / "bin", application.parent):
+        if (folder / name).is_file():
+            return str(folder / name)
+    return None
