@@ -369,4 +369,4 @@ def _executor() -> "Executor | None":
         return None
     from MetaSegmentLib.gui.process import slicer_executor
 
-    return slicer_executor()
+    return slicer_executor(Path(slicer.app.applicationDirPath()))

@@ -41,6 +41,9 @@ class Application:
             raise Refused(f"slicer.app has no attribute {name}.")
         return super().__getattribute__(name)
 
+    def applicationDirPath(self) -> str:
+        return str(MODULE)
+
     def connect(self, signal: str, slot: Any) -> None:
         assert signal == "startupCompleted()"
         self._on_start.append(slot)

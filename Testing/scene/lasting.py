@@ -15,6 +15,9 @@ class LastingExecutor(ProcessExecutor):
             self._handle.cancel()
         self.forget()
 
+    def end(self) -> None:
+        super().close()
+
 
 @cache
 def lasting_executor() -> LastingExecutor:

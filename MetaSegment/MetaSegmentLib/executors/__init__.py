@@ -8,7 +8,7 @@
 The engine knows nothing of this; it is called by the executors as by anybody else.
 """
 
-from .choice import background_executor, interpreter_beside
+from .choice import background_executor, interpreter_beside, own_interpreter
 from .in_process import InProcessExecutor
 from .process import ProcessExecutor
 from .protocol import Executor, Handle, Report, Request, StartAnew
@@ -26,4 +26,5 @@ __all__ = [
     "background_executor",
     "finish",
     "interpreter_beside",
+    "own_interpreter",
 ]

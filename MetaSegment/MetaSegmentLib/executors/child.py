@@ -111,4 +111,4 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with suppress(OSError):
             process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(0.05)  # or it stays in the list of processes; the next one to be started looks again
+        process.wait(0.02)  # or it stays in the list of processes; the next one to be started looks again

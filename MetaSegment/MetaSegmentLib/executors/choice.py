@@ -15,18 +15,20 @@ VARIABLE = "METASEGMENT_BACKGROUND"
 """Environment variable: ``thread`` has background runs in a thread where a process is not wanted."""
 
 
-def background_executor(interpreter: str | None = None, launch: Launch = PipedChild) -> Executor:
+def background_executor(interpreter: str | None, launch: Launch = PipedChild) -> Executor:
     """A process where there is an interpreter for it, else a thread.
 
     Args:
-        interpreter: the default is the running program, if that is a Python.
         launch: see :class:`ProcessExecutor`.
     """
-    if interpreter is None and "python" in Path(sys.executable or "").name.lower():
-        interpreter = sys.executable
     if interpreter is None or os.environ.get(VARIABLE) == "thread":
         return InProcessExecutor()
     return ProcessExecutor(interpreter, launch)
+
+
+def own_interpreter() -> str | None:
+    """The running program, if that is a Python."""
+    return sys.executable if "python" in Path(sys.executable or "").name.lower() else None
 
 
 def interpreter_beside(application: Path) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import dependencies
 from ..errors import DependencyError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
@@ -31,6 +33,13 @@ class Learner:
     def forget(self) -> None:
         """Let go of the last volume."""
         self._adapted = self._learned = None
+
+    def warm_up(self) -> None:
+        """Load what the engine needs; nothing while packages are missing, or an installation could not replace them."""
+        importlib.invalidate_caches()
+        if not dependencies.missing():
+            importlib.import_module("torch").cuda.is_available()
+            importlib.import_module("..engine", __package__)
 
     def compute(
         self, request: Request, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None

@@ -135,11 +135,10 @@ class ProcessExecutor:
         self._instead = InProcessExecutor()
 
     def _abort(self) -> None:
-        """Kill a worker that does not stop by itself; another one gets ready for the next request."""
+        """Kill a worker that does not stop by itself; the next request finds another one."""
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
-        self.warm_up()
 
     def _heard(self) -> None:
         self._call()
@@ -247,7 +246,7 @@ class _Handle:
     Args:
         number: of the request.
         memory: what the worker opens; held until it has done so.
-        abort: replaces a worker that does not stop.
+        abort: kills a worker that does not stop.
     """
 
     def __init__(self, worker: _Worker, number: int, memory: list[SharedArray], abort: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import os
 import signal
 import sys
@@ -34,6 +33,8 @@ class Computes(Protocol):
     def compute(self, request: Request, progress: Any = None, cancel: Any = None) -> Result: ...
 
     def forget(self) -> None: ...
+
+    def warm_up(self) -> None: ...
 
 
 class Pipe:
@@ -105,7 +106,7 @@ class Service:
                 continue
             match message["do"]:
                 case "warm up":
-                    _warm_up()
+                    self._learner.warm_up()
                 case "segment":
                     self._segment(message)
                 case "forget":
@@ -191,6 +192,7 @@ def main(parent: int, learner: Computes | None = None, idle_seconds: float = IDL
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the parent's
     requests, answers = _private_pipes()
     faulthandler.enable()
+    os.write(answers, encode({"is": "ready", "pid": os.getpid()}))  # at once: what crashes later did start
     pipe = Pipe(answers)
     if learner is None:
         from .learner import Learner
@@ -199,7 +201,6 @@ def main(parent: int, learner: Computes | None = None, idle_seconds: float = IDL
     service = Service(pipe, learner)
     threading.Thread(target=_listen, args=(requests, service, parent), daemon=True).start()
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    pipe.send({"is": "ready", "pid": os.getpid()})
     service.serve(idle_seconds)
     pipe.send({"is": "leaving"})
     pipe.close()
@@ -249,21 +250,6 @@ def _watch(parent: int) -> None:
 def _leave(parent: int) -> None:
     sweep(parent)
     os._exit(0)  # also in the middle of a computation
-
-
-def _warm_up() -> None:
-    """Load what the engine needs, if it is there: files that are loaded could not be replaced by an installation."""
-    from .. import dependencies
-
-    importlib.invalidate_caches()
-    if dependencies.missing():
-        return
-    import torch
-
-    from .. import engine
-
-    torch.cuda.is_available()
-    assert engine
 
 
 def _uses_gpu() -> bool:

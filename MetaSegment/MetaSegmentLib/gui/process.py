@@ -9,14 +9,16 @@ from typing import Any
 from ..executors import Executor, background_executor, interpreter_beside
 
 _LETTERS_OF_ERRORS = 8000
+_MILLISECONDS_TO_END = 20
 
 
-def slicer_executor() -> Executor:
-    """Computes in Slicer's own Python, in a process of its own; in a thread where that Python is not found."""
-    import slicer
+def slicer_executor(application: Path) -> Executor:
+    """Computes in Slicer's own Python, in a process of its own; in a thread where that Python is not found.
 
-    interpreter = interpreter_beside(Path(slicer.app.applicationDirPath()))
-    return background_executor(interpreter, QtChild)
+    Args:
+        application: the folder of Slicer's executable.
+    """
+    return background_executor(interpreter_beside(application), QtChild)
 
 
 class QtChild:
@@ -53,6 +55,7 @@ class QtChild:
 
     def kill(self) -> None:
         self._process.kill()
+        self._process.waitForFinished(_MILLISECONDS_TO_END)
 
     @property
     def _running(self) -> bool:

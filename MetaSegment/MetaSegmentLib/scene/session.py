@@ -10,7 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import Cancelled, InputError, MetaSegmentError
-from ..executors import Executor, Handle, InProcessExecutor, Request, Steps, background_executor, finish
+from ..executors import (
+    Executor,
+    Handle,
+    InProcessExecutor,
+    Request,
+    Steps,
+    background_executor,
+    finish,
+    own_interpreter,
+)
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
 from .editor import Editor
@@ -52,9 +61,9 @@ class Session:
         self.editor = Editor()
         self._schedule = schedule
         self._here = InProcessExecutor()
-        self._background = executor or background_executor()
+        self._background = executor or background_executor(own_interpreter())
         self._job: Job | None = None
-        self._polling = False
+        self._polling = self._warm = False
         self._background.listen(_polls(weakref.ref(self)))
 
     @property
@@ -176,10 +185,13 @@ class Session:
         if ended:
             self._job = None
             job.finish()
+            if self._warm and isinstance(job.error, Cancelled):  # it may have been killed
+                self._background.warm_up()
         return not ended
 
     def warm_up(self) -> None:
-        """Get ready for a background run that may come."""
+        """Get ready for background runs that may come."""
+        self._warm = True
         self._background.warm_up()
 
     def cancel(self) -> None:
@@ -204,6 +216,7 @@ class Session:
         Another run may follow; it starts afresh.
         """
         self.cancel()
+        self._warm = False
         self._background.close()
         self._here.forget()
 
