@@ -106,7 +106,7 @@ def test_killed_in_the_middle(executor: ProcessExecutor) -> None:
 def test_killed_between_two_runs_goes_unnoticed(executor: ProcessExecutor) -> None:
     first = run(executor, a_request()).report["pid"]
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: not is_running(first))
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
     second = run(executor, a_request())
     assert second.report["pid"] != first and second.report["image"] == a_request().image.sum()
 
