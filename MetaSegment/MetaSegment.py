@@ -34,11 +34,11 @@ from MetaSegmentLib.scene.i18n import translate
 from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample
 from MetaSegmentLib.scene.slices import SliceEdits
 from MetaSegmentLib.scene.views import default_segmentation, default_volume
-from MetaSegmentLib.scene.yielding import PAUSE_MILLISECONDS
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from MetaSegmentLib import Result
+    from MetaSegmentLib.executors import Executor
 
 _EDITOR_TAG = "MetaSegmentPanel"
 
@@ -89,7 +89,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self.session = Session(schedule=_timer())
+        self.session = Session(schedule=_timer(), executor=_executor())
         self.flow = Flow(self.session)
         self.edits = SliceEdits(self.session.editor)
 
@@ -150,6 +150,10 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
     def cancel(self) -> None:
         """Stop the background run; nothing is written."""
         self.session.cancel()
+
+    def close(self) -> None:
+        """Stop the background run, end the process that computes it, and let go of the last volume."""
+        self.session.close()
 
     def undo(self) -> bool:
         """Take the last step back, as the panel's Undo does; False when there is none."""
@@ -221,6 +225,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """The module is shown."""
         self._shown = True
+        self.logic.session.warm_up()
         self._selectEditorNode()
         self._setParameterNode(self.logic.getParameterNode())
         self.chooseDefaults()
@@ -386,10 +391,19 @@ class MetaSegmentTest(ScriptedLoadableModuleTest):
             runpy.run_path(str(folder / "check_panel.py"))["run_all"]()
 
 
-def _timer() -> Callable[[Callable[[], None]], None] | None:
-    """Runs a callable a little later on Slicer's main thread; None where there is no application."""
+def _timer() -> Callable[[Callable[[], None], int], None] | None:
+    """Runs a callable some milliseconds later on Slicer's main thread; None where there is no application."""
     if not hasattr(slicer, "app"):
         return None
     import qt
 
-    return lambda call: qt.QTimer.singleShot(PAUSE_MILLISECONDS, call)
+    return lambda call, milliseconds: qt.QTimer.singleShot(milliseconds, call)
+
+
+def _executor() -> "Executor | None":
+    """Where background runs are computed in Slicer; None where there is no application."""
+    if not hasattr(slicer, "app"):
+        return None
+    from MetaSegmentLib.gui.process import slicer_executor
+
+    return slicer_executor()

@@ -46,6 +46,7 @@ FLOORS = (
     ("advice", "assignment", "detail", "report"),
     ("assembly",),
     ("engine",),
+    ("executors",),
     ("files", "scene", "training", "evaluation"),
     ("cohort", "gui", "web", "demo", "demo_figure"),
     ("cli", "__main__"),

@@ -16,7 +16,13 @@ def module() -> Iterator[Any]:
     from host.application import application
 
     with application() as module:
+        from MetaSegmentLib.gui.process import QtChild
+        from scene.lasting import LastingExecutor
+
+        executor = LastingExecutor(launch=QtChild)
+        module._executor = lambda: executor
         yield module
+        executor.end()
 
 
 @pytest.fixture

@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 
 from gui.desk import PAINTED
+from MetaSegmentLib.executors import InProcessExecutor
 from scene.nodes import add_volume, an_image
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Any:
+def in_a_thread(desk: Any) -> None:
+    """Runs are computed where the tests can reach them."""
+    desk.logic.session._background = InProcessExecutor()
+
+
+@pytest.fixture
+def gate(desk: Any, in_a_thread: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Holds every run until it is opened; opened at the end in any case."""
     import MetaSegmentLib.engine as engine
 
@@ -87,12 +94,12 @@ def test_progress_tells_stage_and_time_left(desk: Any) -> None:
     assert desk.ui.statusLabel.text == "Adapting, 2 min left"
 
 
-def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any) -> None:
+def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any, in_a_thread: None) -> None:
     desk.put_ball()
     desk.segment()
     desk.scene.Clear(False)
     assert desk.ui.summaryLabel.text == "Nothing was segmented yet." and desk.panel.view.result is None
-    assert desk.logic.session._learner._adapted is None
+    assert desk.logic.session._background.learner.empty
 
 
 def test_closing_the_scene_in_the_middle(desk: Any, gate: Any) -> None:
@@ -169,7 +176,9 @@ def test_a_flat_volume_is_explained_in_a_sentence(desk: Any) -> None:
     assert desk.ui.statusLabel.text == desk.errors[0] and "Traceback" not in desk.errors[0]
 
 
-def test_an_unforeseen_error_points_to_the_log(desk: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_an_unforeseen_error_points_to_the_log(
+    desk: Any, in_a_thread: None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     import MetaSegmentLib.engine as engine
 
     def broken(*_args: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +38,7 @@ class Application:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self._on_start: list[Any] = []
         self._modules: dict[str, Any] = {}
+        self._bin = ""
 
     def __getattribute__(self, name: str) -> Any:
         known = inventory.names("qSlicerApplication")
@@ -43,7 +47,14 @@ class Application:
         return super().__getattribute__(name)
 
     def applicationDirPath(self) -> str:
-        return str(Path(sys.executable).parent)
+        """A folder with the ``PythonSlicer`` of this stand-in: the Python that runs it."""
+        if not self._bin:
+            self._bin = tempfile.mkdtemp(prefix="stand-in ")
+            atexit.register(shutil.rmtree, self._bin, ignore_errors=True)
+            program = Path(self._bin) / "PythonSlicer"
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+            program.chmod(0o755)
+        return self._bin
 
     def connect(self, signal: str, slot: Any) -> None:
         assert signal == "startupCompleted()"

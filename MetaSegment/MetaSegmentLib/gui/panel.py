@@ -203,8 +203,7 @@ class Panel:
     def forget(self) -> None:
         """The scene is about to go: stop, and let go of everything."""
         self._pause.stop()
-        self._flow.cancel()
-        self._flow.forget()
+        self._flow.close()
         self._slices = SliceList()
         self.view.clear()
         self.attach(None)
@@ -213,7 +212,7 @@ class Panel:
         """The controls are about to go: stop, and touch them no more."""
         self._pause.stop()
         self._flow.abandon()
-        self._flow.forget()
+        self._flow.close()
 
     def _start(self, parameters: Parameters) -> None:
         self._order = Order(

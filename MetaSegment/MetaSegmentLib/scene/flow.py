@@ -78,6 +78,7 @@ class Flow:
         methods = [order.method]
         if order.preview and order.method != PREVIEW_METHOD and self._learned != order.about:
             methods.insert(0, PREVIEW_METHOD)
+        started = time.monotonic()
 
         def begin(after_preview: bool) -> None:
             self._session.process(
@@ -89,6 +90,8 @@ class Flow:
                 progress=progress,
                 finished=on_finished,
                 same_step=after_preview,
+                probabilities=False,
+                started=started,
             )
 
         def on_finished(run: Run) -> None:
@@ -110,7 +113,7 @@ class Flow:
         begin(after_preview=False)
 
     def cancel(self) -> None:
-        """Stop within one batch; a preview that was written stays."""
+        """Stop; a preview that was written stays."""
         self._session.cancel()
 
     def abandon(self) -> None:
@@ -121,7 +124,7 @@ class Flow:
         """Take the last step back, be it paint or a result; False when there is none."""
         return self._session.undo()
 
-    def forget(self) -> None:
-        """Let go of the last volume."""
+    def close(self) -> None:
+        """Stop at once, end the process that computes, and let go of the last volume."""
         self._learned = None
-        self._session.forget()
+        self._session.close()
