@@ -43,7 +43,7 @@ def run(executor: Executor, request: Request) -> Result:
     return handle.result()
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 60.0) -> float:
+def wait_for(true: Callable[[], bool], seconds: float = 300.0) -> float:
     """How long it took."""
     begin = time.monotonic()
     while not true():

@@ -39,7 +39,6 @@ def test_the_same_answer_in_and_out_of_this_process(executor: ProcessExecutor, m
     same(run(executor, a_request(method, method)), here.compute(a_request(method)))
     more = [*SUPPORT, 6]
     same(run(executor, a_request(method, method, more, axis=0)), here.compute(a_request(method, 1, more, axis=0)))
-    same(run(InProcessExecutor(), a_request(method, 1, more)), run(executor, a_request(method, "anew", more)))
 
 
 def test_a_correction_is_quicker_than_the_first_run(executor: ProcessExecutor) -> None:

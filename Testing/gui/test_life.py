@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,38 @@ def test_cancel(desk: Any, gate: Any) -> None:
     assert desk.ui.applyButton.text == "Segment" and desk.ui.inputSelector.enabled
     np.testing.assert_array_equal(desk.look(), before)
     desk.segment()
+
+
+@pytest.fixture
+def stopped(desk: Any) -> Any:
+    """The process that computes, which does not move any more; the panel waits for it."""
+    executor = desk.logic.session._background
+    desk.put_ball()
+    desk.segment()
+    desk.ui.undoButton.click()
+    os.kill(executor.pid, signal.SIGSTOP)
+    desk.ui.applyButton.click()
+    desk.settle(lambda: desk.logic.session._job.waiting)
+    return executor.pid
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_worker_that_is_killed_is_one_sentence(desk: Any, stopped: int) -> None:
+    before = desk.look()
+    os.kill(stopped, signal.SIGKILL)
+    desk.settle()
+    assert len(desk.errors) == 1 and "ended unexpectedly" in desk.errors[0]
+    np.testing.assert_array_equal(desk.look(), before)
+    desk.segment()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_worker_that_does_not_move_does_not_hold_up_a_cancel(desk: Any, stopped: int) -> None:
+    begin = time.monotonic()
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert time.monotonic() - begin < 1
+    assert desk.ui.statusLabel.text == "Cancelled." and not desk.errors
 
 
 def test_cancelling_after_the_preview_keeps_the_preview(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +158,7 @@ def test_removing_a_node_in_the_middle(desk: Any, gate: Any, gone: str) -> None:
     gate.set()
     desk.settle()
     assert not desk.errors and not desk.ui.applyButton.enabled
+    assert desk.ui.statusLabel.text == "The volume or the segmentation was removed; nothing was written."
 
 
 def test_removing_the_segment_in_the_middle_is_told(desk: Any, gate: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,18 @@ from .protocol import Request
 
 if TYPE_CHECKING:
     from ..engine import Adapted
+
+_LOADED_LATE = (
+    "torch",
+    "sklearn.ensemble",
+    "..engine",
+    "..networks",
+    "..methods.fused",
+    "..methods.maml",
+    "vtk",
+    "slicer",
+)
+"""What the engine imports in the middle of a first run, which takes longer than the run."""
 
 
 class Learner:
@@ -38,8 +51,9 @@ class Learner:
         """Load what the engine needs; nothing while packages are missing, or an installation could not replace them."""
         importlib.invalidate_caches()
         if not dependencies.missing():
-            importlib.import_module("torch").cuda.is_available()
-            importlib.import_module("..engine", __package__)
+            for name in _LOADED_LATE:
+                with suppress(ImportError):
+                    importlib.import_module(name, __package__)
 
     def compute(
         self, request: Request, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None
