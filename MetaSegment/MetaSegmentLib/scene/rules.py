@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import slicer
 
@@ -14,7 +15,7 @@ from ..pieces import Steps
 from .editor import PRIVATE_TAG
 from .geometry import Grid, grid_of, volume_image, voxels
 from .i18n import tr as _
-from .parts import Extent, Mask, size_of
+from .parts import Extent, Mask, Values, size_of
 from .reader import read_part_steps
 from .runtime import nodes_of_class
 
@@ -105,11 +106,16 @@ def _inside_steps(node: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Ca
 def _intensity_range(editor: Any, grid: Grid, volume: Any) -> Callable[[Extent], Mask]:
     low, high = editor.GetSourceVolumeIntensityMaskRange()
     source = editor.GetSourceVolumeNode() or volume
-    image = volume_image(source, editor.GetSegmentationNode())
-    own = voxels(volume.GetImageData()) if source is volume else None
+    if source is volume:
+        read: Values = voxels(volume.GetImageData()).__getitem__
+    else:
+        image = volume_image(source, editor.GetSegmentationNode())
+
+        def read(extent: Extent) -> NDArray[Any]:
+            return grid.sample(image, extent, linear=True)
 
     def in_range(extent: Extent) -> Mask:
-        values = own[extent] if own is not None else grid.sample(image, extent, linear=True)
+        values = read(extent)
         return np.asarray((values >= low) & (values <= high))
 
     return in_range
