@@ -36,6 +36,14 @@ def desk(module: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
+def in_a_thread(desk: Any) -> None:
+    """Runs are computed where the tests can reach them."""
+    from MetaSegmentLib.executors import InProcessExecutor
+
+    desk.logic.session._background = InProcessExecutor()
+
+
+@pytest.fixture
 def heartbeat(module: Any) -> Any:
     """Measures, while it is entered, the longest time for which the main thread did not come back to its loop."""
     from host.loop import Heartbeat

@@ -14,14 +14,7 @@ import numpy as np
 import pytest
 
 from gui.desk import PAINTED
-from MetaSegmentLib.executors import InProcessExecutor
 from scene.nodes import add_volume, an_image
-
-
-@pytest.fixture
-def in_a_thread(desk: Any) -> None:
-    """Runs are computed where the tests can reach them."""
-    desk.logic.session._background = InProcessExecutor()
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_a_run_does_not_hold_the_panel(timed: Any, heartbeat: Any) -> None:
 
 
 def test_while_a_run_is_under_way_threads_have_most_of_the_time(
-    desk: Any, steps: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    desk: Any, in_a_thread: None, steps: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from PySide6 import QtCore
 
@@ -188,7 +188,7 @@ def test_while_a_run_is_under_way_threads_have_most_of_the_time(
 
 
 def test_without_turns_a_thread_starves(
-    desk: Any, timed: Any, engine_seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+    desk: Any, in_a_thread: None, timed: Any, engine_seconds: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the loop shows what the turns are there for."""
     import qt
@@ -198,7 +198,7 @@ def test_without_turns_a_thread_starves(
     limit = 3 * min(engine_seconds() for _ in range(3))
     with monkeypatch.context() as patch:
         patch.setattr(session, "let_threads_run", lambda: None)
-        patch.setattr(desk.logic.session, "_schedule", lambda call: qt.QTimer.singleShot(50, call))
+        patch.setattr(desk.logic.session, "_schedule", lambda call, _: qt.QTimer.singleShot(50, call))
         assert timed(limit) == float("inf")
     desk.logic.session.cancel()
     desk.settle()

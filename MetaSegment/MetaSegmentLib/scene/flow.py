@@ -78,7 +78,6 @@ class Flow:
         methods = [order.method]
         if order.preview and order.method != PREVIEW_METHOD and self._learned != order.about:
             methods.insert(0, PREVIEW_METHOD)
-        started = time.monotonic()
 
         def begin(after_preview: bool) -> None:
             self._session.process(
@@ -91,7 +90,7 @@ class Flow:
                 finished=on_finished,
                 same_step=after_preview,
                 probabilities=False,
-                started=started,
+                started=start,
             )
 
         def on_finished(run: Run) -> None:
