@@ -11,8 +11,8 @@ class LastingExecutor(ProcessExecutor):
     """Goes on when a session is closed: what is under way is cancelled, and everything forgotten."""
 
     def close(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        if (handle := self._last()) is not None:
+            handle.cancel()
         self.forget()
 
     def end(self) -> None:

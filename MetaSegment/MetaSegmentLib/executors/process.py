@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import asdict
@@ -56,7 +57,8 @@ class ProcessExecutor:
         self._launch = launch
         self._call: Callable[[], None] = _nothing
         self._worker: _Worker | None = None
-        self._handle: _Handle | None = None
+        # Weak: a result belongs to whoever asked for it, and goes with them.
+        self._last: Callable[[], _Handle | None] = _nothing
         self._instead: InProcessExecutor | None = None
 
     @property
@@ -95,8 +97,9 @@ class ProcessExecutor:
         yield from copy_steps(request.labels, labels.array)
         if worker is not self._worker or not worker.look().alive:
             raise StartAnew
-        self._handle = worker.submit(request, image, labels, self._abort)
-        return self._handle
+        asked = worker.submit(request, image, labels, self._abort)
+        self._last = weakref.ref(asked)
+        return asked
 
     def forget(self) -> None:
         """See :class:`Executor`."""
@@ -109,9 +112,8 @@ class ProcessExecutor:
     def close(self) -> None:
         """End the worker, whatever it does."""
         worker, self._worker = self._worker, None
-        if self._handle is not None:
-            self._handle.end(Cancelled())
-            self._handle = None
+        if (handle := self._last()) is not None:
+            handle.end(Cancelled())
         if worker is not None:
             worker.kill()
         if self._instead is not None:
@@ -160,7 +162,7 @@ class _Worker:
         self.leaving = False
         self._child = child
         self._decoder = Decoder()
-        self._handle: _Handle | None = None
+        self._last: Callable[[], _Handle | None] = _nothing
         self._requests = self._images = 0
         self._start = time.monotonic()
 
@@ -170,7 +172,8 @@ class _Worker:
         self._requests += 1
         self._images += image is not None
         self.origin = request.origin
-        self._handle = _Handle(self, self._requests, [labels, *([image] if image else [])], abort)
+        handle = _Handle(self, self._requests, [labels, *([image] if image else [])], abort)
+        self._last = weakref.ref(handle)
         self.send(
             {
                 "do": "segment",
@@ -186,7 +189,7 @@ class _Worker:
                 "probabilities": request.probabilities,
             }
         )
-        return self._handle
+        return handle
 
     def send(self, message: Message) -> None:
         if self.alive:
@@ -223,16 +226,16 @@ class _Worker:
                 self.leaving = True
                 self.alive = False
                 self._ended()
-            case "report" | "result" | "error" if self._handle is not None:
-                self._handle.take(message)
+            case "report" | "result" | "error" if (handle := self._last()) is not None:
+                handle.take(message)
 
     def _ended(self) -> None:
-        if self._handle is not None and not self._handle.ended:
+        if (handle := self._last()) is not None and not handle.ended:
             if self.leaving or self.pid is None:
-                self._handle.end(StartAnew())
+                handle.end(StartAnew())
             else:
                 logging.error("MetaSegment: the worker process ended unexpectedly.\n%s", self._child.errors())
-                self._handle.end(MetaSegmentError(_GONE))
+                handle.end(MetaSegmentError(_GONE))
         self._sweep()
 
     def _sweep(self) -> None:
