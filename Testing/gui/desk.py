@@ -80,10 +80,8 @@ class Desk:
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
         """Let events and background runs come to their end."""
-        assert wait(until or (lambda: not self.logic.session.running)), "the run does not end"
+        assert wait(until or (lambda: not (self.logic.session.running or self.panel.busy))), "the run does not end"
         slicer.app.processEvents()
-        if self.panel._pause.isActive():
-            self.panel.refresh()
 
     def segment(self) -> Result:
         """Press Segment and wait."""

@@ -18,6 +18,7 @@ from ..settings import Result
 from . import choices
 from .installer import InstallationFailed, Installer
 from .paint_editor import PaintEditor
+from .pieces import InPieces
 from .result_view import ResultView
 from .slice_table import SliceTable
 
@@ -73,7 +74,8 @@ class Panel:
         self._pause = qt.QTimer()
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MILLISECONDS)
-        self._pause.connect("timeout()", self.refresh)
+        self._pause.connect("timeout()", self._look)
+        self._looking = InPieces()
         for button, action in (
             (ui.applyButton, self.segment_or_cancel),
             (ui.removeButton, self.remove),
@@ -110,13 +112,40 @@ class Panel:
         """The paint changed; wait for a pause, as looking at it takes a moment."""
         self._pause.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is still to be looked at or shown."""
+        return self._pause.isActive() or self._looking.busy or self.view.busy
+
     def refresh(self) -> None:
-        """Look at the paint and show what it means."""
+        """Look at the paint and show what it means, at once."""
         self._pause.stop()
+        self._looking.stop()
+        self._show_overview(self._slices.look(*self._nodes()) if self._usable else Overview())
+
+    def _look(self, then: Callable[[], None] = lambda: None) -> None:
+        """The same in pieces; then something else."""
+
+        def looked(overview: Overview) -> None:
+            self._show_overview(overview)
+            then()
+
+        self._pause.stop()
+        if self._usable:
+            self._looking.begin(self._slices.look_steps(*self._nodes()), looked)
+        else:
+            self._looking.stop()
+            looked(Overview())
+
+    @property
+    def _usable(self) -> bool:
         volume, segmentation = self._nodes()
-        usable = volume is not None and volume.GetImageData() is not None and segmentation is not None
-        self.overview = self._slices.look(volume, segmentation) if usable else Overview()
-        self._table.show(self.overview.slices, views.orientations(volume) if usable else ())
+        return volume is not None and volume.GetImageData() is not None and segmentation is not None
+
+    def _show_overview(self, overview: Overview) -> None:
+        volume, segmentation = self._nodes()
+        self.overview = overview
+        self._table.show(self.overview.slices, views.orientations(volume) if self._usable else ())
         self.view.follow(volume, segmentation, {(row.axis, row.index) for row in self.overview.slices})
         if self.parameters is not None:
             self.view.show_uncertainty(self.parameters.showUncertainty)
@@ -163,8 +192,13 @@ class Panel:
             self._flow.cancel()
             self.ui.statusLabel.text = _("Stopping…")
             return
-        self.refresh()
-        if self.parameters is None or not self.ui.applyButton.enabled:
+        if self._pause.isActive() or self._looking.busy:
+            self._look(self._segment)  # the paint has just changed
+        else:
+            self._segment()
+
+    def _segment(self) -> None:
+        if self.parameters is None or not self.ui.applyButton.enabled or self._flow.running:
             return
         try:
             if self._installer.ready():
@@ -203,6 +237,7 @@ class Panel:
     def forget(self) -> None:
         """The scene is about to go: stop, and let go of everything."""
         self._pause.stop()
+        self._looking.stop()
         self._flow.close()
         self._slices = SliceList()
         self.view.clear()
@@ -211,6 +246,8 @@ class Panel:
     def close(self) -> None:
         """The controls are about to go: stop, and touch them no more."""
         self._pause.stop()
+        self._looking.stop()
+        self.view.stop()
         self._flow.abandon()
         self._flow.close()
 
@@ -270,11 +307,15 @@ class Panel:
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:
-        self.refresh()
-        if error is None:
-            self.ui.statusLabel.text = wording.advice(self.overview) or _("Done.")
-        else:
+        if error is not None:
             self._fail(error)
+
+        def looked() -> None:
+            self.ui.statusLabel.text = wording.advice(self.overview) or _("Done.")
+            if error is not None:
+                self.ui.statusLabel.text = wording.failure(error)
+
+        self._look(looked)
 
     def _fail(self, error: Exception) -> None:
         text = self._note(error)

@@ -9,6 +9,7 @@ from ..scene import views, wording
 from ..scene.i18n import tr as _
 from ..scene.results import ResultHistory, ShownResult
 from ..settings import Result, SuggestedSlice
+from .pieces import InPieces
 
 
 class ResultView:
@@ -29,6 +30,16 @@ class ResultView:
         self._next = 0
         self._painted: Collection[tuple[int, int]] = ()
         self._overlaid: ShownResult | None = None
+        self._overlaying = InPieces()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the uncertainty is still on its way into the views."""
+        return self._overlaying.busy
+
+    def stop(self) -> None:
+        """Show nothing more."""
+        self._overlaying.stop()
 
     @property
     def suggestions(self) -> list[SuggestedSlice]:
@@ -82,10 +93,12 @@ class ResultView:
             return
         scene = self._volume.GetScene()
         if not wanted or self.result.uncertainty is None:
+            self._overlaying.stop()
+            self._overlaid = None
             views.hide_uncertainty(scene)
-        elif self._overlaid is not self.result or views.overlay_of(scene) is None:
+        elif self._overlaid is not self.result or not (self.busy or views.overlay_of(scene) is not None):
             self._overlaid = self.result
-            views.show_uncertainty(self._volume, self.result.uncertainty)
+            self._overlaying.begin(views.show_uncertainty_steps(self._volume, self.result.uncertainty))
 
     def next_suggestion(self) -> None:
         """Show the best suggested slice, with every press the next one."""
@@ -103,6 +116,7 @@ class ResultView:
         self.result, self._volume, self._next = result, volume if result is not None else None, 0
         self._ui.summaryLabel.text = result.summary if result is not None else _("Nothing was segmented yet.")
         if result is None:
+            self._overlaying.stop()
             self._overlaid = None
             if before is not None and before.GetScene() is not None:
                 views.hide_uncertainty(before.GetScene())
