@@ -33,15 +33,14 @@ from MetaSegmentLib.scene.i18n import tr as _
 from MetaSegmentLib.scene.i18n import translate
 from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample
 from MetaSegmentLib.scene.slices import SliceEdits
-from MetaSegmentLib.scene.views import default_volume
+from MetaSegmentLib.scene.views import default_segmentation, default_volume
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from MetaSegmentLib import Result
+    from MetaSegmentLib.executors import Executor
 
-_POLL_MILLISECONDS = 50
 _EDITOR_TAG = "MetaSegmentPanel"
-_EFFECTS = ("Paint", "Draw", "Erase", "Scissors", "Threshold")
 
 
 class MetaSegment(ScriptedLoadableModule):
@@ -90,7 +89,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self.session = Session(schedule=_timer())
+        self.session = Session(schedule=_timer(), executor=_executor())
         self.flow = Flow(self.session)
         self.edits = SliceEdits(self.session.editor)
 
@@ -152,6 +151,10 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         """Stop the background run; nothing is written."""
         self.session.cancel()
 
+    def close(self) -> None:
+        """Stop the background run, end the process that computes it, and let go of the last volume."""
+        self.session.close()
+
     def undo(self) -> bool:
         """Take the last step back, as the panel's Undo does; False when there is none."""
         return self.session.undo()
@@ -168,11 +171,14 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode: Any = None
         self._parameterNodeGuiTag: Any = None
         self._observedSegmentation: Any = None
-        self._shown = False
+        self._volume: Any = None
+        self._shown = self._loadingSample = False
 
     def setup(self) -> None:
         """Make the panel."""
         ScriptedLoadableModuleWidget.setup(self)
+        import qt
+
         from MetaSegmentLib.gui.installer import Installer
         from MetaSegmentLib.gui.panel import Panel
         from MetaSegmentLib.gui.shortcuts import Shortcuts
@@ -191,13 +197,18 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "Ctrl+Shift+E": self.ui.emptyButton.click,
             }
         )
-        self.logic.session.editor.panel = self.ui.segmentEditor
-        self.ui.segmentEditor.setEffectNameOrder(_EFFECTS)
-        self.ui.segmentEditor.unorderedEffectsVisible = False
+        self.logic.session.editor.panel = self.panel.editor
         self.ui.tryButton.connect("clicked(bool)", self.onTry)
         self._selectEditorNode()
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        # What is loaded comes node by node; what to do with it is seen when all is there.
+        self._choosing = qt.QTimer()
+        self._choosing.setSingleShot(True)
+        self._choosing.setInterval(0)
+        self._choosing.connect("timeout()", self.chooseDefaults)
         scene = slicer.mrmlScene
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
@@ -207,14 +218,17 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.exit()
         self.removeObservers()
         if self.panel is not None:
+            self._choosing.stop()
             self.panel.close()
             self.logic.session.editor.panel = None
 
     def enter(self) -> None:
         """The module is shown."""
         self._shown = True
+        self.logic.session.warm_up()
         self._selectEditorNode()
         self._setParameterNode(self.logic.getParameterNode())
+        self.chooseDefaults()
         self.ui.segmentEditor.setupViewObservations()
         self.ui.segmentEditor.installKeyboardShortcuts()
         self.shortcuts.install(slicer.util.mainWindow())
@@ -232,6 +246,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, _caller: Any, _event: str) -> None:
         """The scene is about to be closed."""
+        self._choosing.stop()
         self._disconnectParameterNode()
         self._parameterNode = None
         self.panel.forget()
@@ -243,12 +258,37 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._shown:
             self.enter()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, _caller: Any, _event: str, node: Any) -> None:
+        """A volume or a segmentation was loaded or made."""
+        if self._shown and (node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLSegmentationNode")):
+            self._choosing.start()
+
+    def onBatchEnd(self, _caller: Any, _event: str) -> None:
+        """Many nodes were loaded or made together."""
+        if self._shown:
+            self._choosing.start()
+
+    def chooseDefaults(self) -> None:
+        """Where nothing is chosen, choose what is there; with a volume a segmentation is made to paint in."""
+        parameterNode = self._parameterNode
+        if not self._shown or self._loadingSample or parameterNode is None or slicer.mrmlScene.IsBatchProcessing():
+            return
+        if parameterNode.inputVolume is None:
+            parameterNode.inputVolume = default_volume(slicer.mrmlScene)
+        if parameterNode.segmentation is None:
+            parameterNode.segmentation = default_segmentation(slicer.mrmlScene, parameterNode.inputVolume)
+
     def onTry(self, _checked: bool = False) -> None:
         """Load a sample with painted slices."""
-        with slicer.util.tryWithErrorDisplay(_("The sample could not be loaded."), waitCursor=True):
-            volume, segmentation = loadSample(SAMPLES[0])
-            self._parameterNode.inputVolume = volume
-            self._parameterNode.segmentation = segmentation
+        self._loadingSample = True
+        try:
+            with slicer.util.tryWithErrorDisplay(_("The sample could not be loaded."), waitCursor=True):
+                volume, segmentation = loadSample(SAMPLES[0])
+                self._parameterNode.inputVolume = volume
+                self._parameterNode.segmentation = segmentation
+        finally:
+            self._loadingSample = False
 
     def _selectEditorNode(self) -> None:
         scene = slicer.mrmlScene
@@ -263,10 +303,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _setParameterNode(self, parameterNode: Any) -> None:
         self._disconnectParameterNode()
         self._parameterNode = parameterNode
-        if parameterNode.inputVolume is None:
-            parameterNode.inputVolume = default_volume(slicer.mrmlScene)
-        if parameterNode.segmentation is None:
-            parameterNode.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        self._volume = parameterNode.inputVolume
         self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
         self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self._observeSegmentation(parameterNode.segmentation)
@@ -280,6 +317,11 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observeSegmentation(None)
 
     def _onParametersModified(self, _caller: Any = None, _event: str = "") -> None:
+        volume = self._parameterNode.inputVolume
+        if volume is not self._volume:
+            self._volume = volume
+            if volume is not None:
+                self._choosing.start()
         self._observeSegmentation(self._parameterNode.segmentation)
         self.panel.parameters_changed()
 
@@ -349,10 +391,19 @@ class MetaSegmentTest(ScriptedLoadableModuleTest):
             runpy.run_path(str(folder / "check_panel.py"))["run_all"]()
 
 
-def _timer() -> Callable[[Callable[[], None]], None] | None:
-    """Runs a callable a little later on Slicer's main thread; None where there is no application."""
+def _timer() -> Callable[[Callable[[], None], int], None] | None:
+    """Runs a callable some milliseconds later on Slicer's main thread; None where there is no application."""
     if not hasattr(slicer, "app"):
         return None
     import qt
 
-    return lambda call: qt.QTimer.singleShot(_POLL_MILLISECONDS, call)
+    return lambda call, milliseconds: qt.QTimer.singleShot(milliseconds, call)
+
+
+def _executor() -> "Executor | None":
+    """Where background runs are computed in Slicer; None where there is no application."""
+    if not hasattr(slicer, "app"):
+        return None
+    from MetaSegmentLib.gui.process import slicer_executor
+
+    return slicer_executor()

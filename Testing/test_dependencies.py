@@ -12,13 +12,15 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from MetaSegmentLib import dependencies
-from MetaSegmentLib.dependencies import Package, TorchByPip, ensure, missing, packages
+from MetaSegmentLib.dependencies import Package, TorchByPip, download_megabytes, ensure, missing, packages
 from MetaSegmentLib.errors import DependencyError
+from MetaSegmentLib.interpreter import python_slicer
 from tiny_wheels import make_wheel
 
 
@@ -213,6 +215,71 @@ def test_a_failed_pip_says_what_to_do(tmp_path: Path) -> None:
         ensure(Unreachable(), requirements=requirements_of(tmp_path, "alphaseg"))
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("PythonSlicer executable not found"), "PythonSlicer, which runs pip, was not found beside"),
+        (PermissionError(13, "Permission denied"), r"pip could not be run \(.*Permission denied\)"),
+        (RuntimeError(), r"pip could not be run \(RuntimeError\)"),
+    ],
+    ids=str,
+)
+def test_a_pip_that_never_ran_is_not_blamed_on_the_network(tmp_path: Path, error: Exception, message: str) -> None:
+    class Broken:
+        def install(self, requirements: Sequence[str]) -> None:
+            raise error
+
+    with pytest.raises(DependencyError, match=message) as caught:
+        ensure(Broken(), requirements=requirements_of(tmp_path, "alphaseg"))
+    assert "network" not in str(caught.value) and "proxy" not in str(caught.value)
+
+
+def test_the_size_of_a_download_is_that_of_what_is_missing() -> None:
+    small = ["monai>=1.5", "scikit-learn>=1.6", "tqdm>=4.66"]
+    assert download_megabytes([], cuda=True) == 0
+    assert download_megabytes(small, cuda=True) < 30
+    assert 100 < download_megabytes(["torch>=2.8", *small], cuda=False) < 500
+    assert download_megabytes(["torch>=2.8"], cuda=True) > 1000
+    assert download_megabytes(["something>=1"], cuda=False) > 0
+
+
+@pytest.fixture
+def slicer_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Slicer whose PythonSlicer is in ``bin`` and not on the PATH; its own executable is somewhere else."""
+    home = tmp_path / "Slicer 5"
+    (home / "bin").mkdir(parents=True)
+    (home / "MacOS").mkdir()
+    program = home / "bin" / ("PythonSlicer.exe" if os.name == "nt" else "PythonSlicer")
+    program.touch()
+    program.chmod(0o755)
+    app = SimpleNamespace(applicationDirPath=lambda: str(home / "MacOS"), slicerHome=str(home))
+    monkeypatch.setitem(sys.modules, "slicer", SimpleNamespace(app=app))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return home
+
+
+def test_slicers_python_is_found_beside_the_application(slicer_home: Path, tmp_path: Path) -> None:
+    found = python_slicer()
+    assert found is not None and found.parent == slicer_home / "bin"
+    seen = []
+
+    class Looking:
+        def install(self, requirements: Sequence[str]) -> None:
+            seen.append(shutil.which("PythonSlicer"))
+            raise OSError
+
+    before = os.environ["PATH"]
+    with pytest.raises(DependencyError):
+        ensure(Looking(), requirements=requirements_of(tmp_path, "alphaseg"))
+    assert seen == [str(found)] and os.environ["PATH"] == before
+
+
+def test_outside_slicer_there_is_no_python_slicer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "slicer", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert python_slicer() is None
+
+
 def test_a_pip_that_installs_nothing_is_noticed(tmp_path: Path) -> None:
     class Idle:
         def install(self, requirements: Sequence[str]) -> None:
@@ -250,7 +317,8 @@ def test_slicers_own_way_to_run_pip_is_used(monkeypatch: pytest.MonkeyPatch, tmp
     if modern:
         (package / "packaging.py").write_text(
             "calls = []\n"
-            "def pip_install(requirements, constraints=None, requester=None):\n"
+            "def pip_install(requirements, constraints=None, show_progress=True):\n"
+            "    assert not show_progress, 'a second window'\n"
             "    calls.append(requirements)\n"
         )
     for name in [name for name in sys.modules if name == "slicer" or name.startswith("slicer.")]:

@@ -178,6 +178,9 @@ def _summarise(report: dict[str, Any]) -> None:
     why = " from one painted slice" if len(report["support_slices"]) == 1 else ""
     for segment in report["segments"].values():
         dice = segment["estimated_dice"]
+        if not segment["filled_voxels"]:
+            print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
+            continue
         trust = f"{dice:.2f}" if dice is not None else f"not available{why}"
         print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {trust}")
     if report["suggested_slices"]:

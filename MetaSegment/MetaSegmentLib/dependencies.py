@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import DependencyError
+from .interpreter import NAME, on_path
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 TORCH = "torch>=2.8"
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK")
+
+_MEGABYTES = {"monai": 3, "safetensors": 1, "scikit-learn": 14, "tqdm": 1}
+"""Downloads, with what they bring along, rounded up."""
+_TORCH_MEGABYTES, _TORCH_CUDA_MEGABYTES, _OTHER_MEGABYTES = 250, 3000, 10
 
 Log = Callable[[str], None]
 
@@ -88,6 +94,17 @@ def missing(requirements: Path = REQUIREMENTS_FILE) -> list[str]:
     return [package.requirement for package in packages(requirements) if not package.satisfied]
 
 
+def download_megabytes(requirements: Sequence[str], cuda: bool) -> int:
+    """About how much is downloaded to install ``requirements``.
+
+    Args:
+        cuda: whether torch is the build for NVIDIA's GPUs.
+    """
+    torch = _TORCH_CUDA_MEGABYTES if cuda else _TORCH_MEGABYTES
+    sizes = {_key(_parse(TORCH).name): torch, **_MEGABYTES}
+    return sum(sizes.get(_key(_parse(text).name), _OTHER_MEGABYTES) for text in requirements)
+
+
 def ensure(
     pip: Pip | None = None,
     torch: TorchInstaller | None = None,
@@ -116,7 +133,7 @@ def ensure(
     others = [requirement for requirement in needed if requirement != TORCH]
     if others:
         log(f"Installing {', '.join(others)}.")
-        with _kept((*SLICERS_OWN, "torch")), _explained(", ".join(others)):
+        with _kept((*SLICERS_OWN, "torch")), on_path(), _explained(", ".join(others)):
             (pip or slicers_pip()).install(others)
     return _verified(before, requirements)
 
@@ -160,7 +177,7 @@ def _install_torch(installer: TorchInstaller | None) -> None:
             "PyTorch is missing: install the PyTorch extension in Slicer's Extensions Manager, restart Slicer and try "
             "again."
         )
-    with _kept(SLICERS_OWN), _explained("PyTorch"):
+    with _kept(SLICERS_OWN), on_path(), _explained("PyTorch"):
         module = installer.installTorch(askConfirmation=False, torchVersionRequirement=TORCH.removeprefix("torch"))
     if module is None:
         raise DependencyError("PyTorch was not installed, so MetaSegment cannot run yet.")
@@ -171,7 +188,8 @@ class _PackagingPip:
         self._packaging = packaging
 
     def install(self, requirements: Sequence[str]) -> None:
-        self._packaging.pip_install(list(requirements), requester="MetaSegment")
+        # Without Slicer's own windows: whoever asks for packages shows what pip prints.
+        self._packaging.pip_install(list(requirements), show_progress=False)
 
 
 class _UtilPip:
@@ -211,10 +229,20 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except DependencyError:
         raise
-    except Exception as error:
+    except subprocess.CalledProcessError as error:  # pip ran, and did not get what it wanted
         raise DependencyError(
             f"{what} could not be installed: check the network or the proxy (HTTPS_PROXY) and the free disk space, "
-            f"then try again; pip's own words are in Slicer's Python console ({type(error).__name__})."
+            "then try again; pip's own words are in Slicer's Python console."
+        ) from error
+    except Exception as error:
+        if NAME in str(error):
+            raise DependencyError(
+                f"{what} could not be installed: {NAME}, which runs pip, was not found beside Slicer's own executable; "
+                "install Slicer again, then try again."
+            ) from error
+        raise DependencyError(
+            f"{what} could not be installed: pip could not be run ({str(error) or type(error).__name__}); the details "
+            "are in Slicer's Python console."
         ) from error
 
 

@@ -83,7 +83,7 @@ def adapt(
     device.check(needed=find_method(settings.method).network)
     context = product_context(settings.seed, device, Progress(progress, cancel))
     volume = check_volume(image, spacing)
-    paint = read_paint(painted, volume.array.shape, slices, axis)
+    paint = read_paint(painted, volume.array.shape, slices, axis, names)
     return Adapted(volume, paint, settings, context, dict(names or {}))
 
 
@@ -136,10 +136,10 @@ class Adapted:
         settings = self._settings if method is None else replace(self._settings, method=method)
         self._context.device.check(needed=find_method(settings.method).network)
         axis = self._axis
-        paint = read_paint(painted, self._volume.array.shape, slices, axis)
-        if slices is None and (named := self._paint.named_empty(axis)):
+        paint = read_paint(painted, self._volume.array.shape, slices, axis, self._names)
+        if slices is None and (named := self._paint.named_empty):
             own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}
-            paint = read_paint(painted, self._volume.array.shape, own, axis)
+            paint = read_paint(painted, self._volume.array.shape, own, axis, self._names)
         context = self._context.listening(self._context.progress.again(progress, cancel))
         return Adapted(self._volume, paint, settings, context, self._names)
 
@@ -165,7 +165,7 @@ class Adapted:
 
     @property
     def _axis(self) -> int:
-        return next(iter(self._paint.axes.values()))
+        return self._paint.axis
 
     def _fit(self, values: tuple[int, ...]) -> _Part:
         context = self._context
@@ -213,7 +213,7 @@ class Adapted:
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
                 patches[value] = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
-        known = Known() if painted is None else Known.of(painted, axis)
+        known = Known() if painted is None else Known.of(painted)
         assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
         whole = assembler.run(context.progress)
         expected: dict[int, float | None] = dict.fromkeys(values)
@@ -240,7 +240,7 @@ class Adapted:
         return Result(whole.labels, whole.uncertainty, expected, suggested, report, assembler.probabilities)
 
     def _warnings(self) -> list[str]:
-        warnings = []
+        warnings = [one.sentence for one in self._paint.warnings]
         if missing_baselines() and self._method.name != "shape":
             warnings.append(
                 "Grow from seeds is left out, since Slicer's own code is not installed; for better results run: "
@@ -259,7 +259,7 @@ class Adapted:
         other = Adapted(target, paint, self._settings, context, self._names)
         other._seconds = self._seconds
         result = other._result(start, None, self._paint.values)
-        return replace(result, report={**result.report, "support_slices": list(self._paint.index[self._axis])})
+        return replace(result, report={**result.report, "support_slices": list(self._paint.index)})
 
 
 def _logits(part: _Part, trusted: bool) -> dict[int, Stack]:

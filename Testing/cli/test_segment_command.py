@@ -81,10 +81,12 @@ def test_the_report_says_what_the_contract_promises_and_no_paths(workplace: Work
     assert report["support_slices"] == list(SLICES)
     assert report["seed"] == 7
     (segment,) = report["segments"].values()
-    assert set(segment) == {"name", "voxels", "volume_ml", "estimated_dice"}
+    assert set(segment) == {"name", "voxels", "filled_voxels", "volume_ml", "estimated_dice"}
     voxels = int(np.count_nonzero(read_image(workplace.path("out.seg.nrrd"))[0]))
     assert segment["name"] == "liver"
     assert segment["voxels"] == voxels
+    painted = int(np.count_nonzero(read_image(workplace.path("out.seg.nrrd"))[0][list(SLICES)]))
+    assert segment["filled_voxels"] == voxels - painted > 0
     assert segment["volume_ml"] == pytest.approx(voxels * np.prod(GRID.spacing) / 1000, abs=0.01)
     assert {"read", "write"} < set(report["seconds"])
     assert max(report["seconds"].values()) == report["seconds"]["total"]

@@ -16,7 +16,13 @@ def module() -> Iterator[Any]:
     from host.application import application
 
     with application() as module:
+        from MetaSegmentLib.gui.process import QtChild
+        from scene.lasting import LastingExecutor
+
+        executor = LastingExecutor(launch=QtChild)
+        module._executor = lambda: executor
         yield module
+        executor.end()
 
 
 @pytest.fixture
@@ -27,3 +33,30 @@ def desk(module: Any) -> Iterator[Any]:
     desk = Desk(module)
     yield desk
     desk.close()
+
+
+@pytest.fixture
+def in_a_thread(desk: Any) -> None:
+    """Runs are computed where the tests can reach them."""
+    from MetaSegmentLib.executors import InProcessExecutor
+
+    desk.logic.session._background = InProcessExecutor()
+
+
+@pytest.fixture
+def heartbeat(module: Any) -> Any:
+    """Measures, while it is entered, the longest time for which the main thread did not come back to its loop."""
+    from host.loop import Heartbeat
+
+    return Heartbeat()
+
+
+@pytest.fixture
+def vtk_log() -> Iterator[Any]:
+    """What VTK complains of, as text; called as ``vtk_log()``."""
+    import vtk
+
+    before, window = vtk.vtkOutputWindow.GetInstance(), vtk.vtkStringOutputWindow()
+    vtk.vtkOutputWindow.SetInstance(window)
+    yield window.GetOutput
+    vtk.vtkOutputWindow.SetInstance(before)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import slicer
+from host.loop import wait
 from host.widgets import let_go_of_the_scene
 from MetaSegmentLib import Result
 from scene.nodes import a_ball, add_segmentation, add_volume, affine, an_image, look, only, paint
@@ -26,6 +26,14 @@ class Desk:
         self.widget.setup()
         self.panel, self.ui, self.logic = self.widget.panel, self.widget.ui, self.widget.logic
         self.panel._show_error = self.errors.append
+        self.results: list[Result] = []
+        shown = self.panel._on_shown
+
+        def note(result: Result, last: bool) -> None:
+            self.results.append(result)
+            shown(result, last)
+
+        self.panel._on_shown = note
         self.widget.enter()
         self.parameters.showPreview = False
 
@@ -72,18 +80,13 @@ class Desk:
 
     def settle(self, until: Callable[[], bool] | None = None) -> None:
         """Let events and background runs come to their end."""
-        end = time.monotonic() + 60
-        while self.logic.session.running if until is None else not until():
-            slicer.app.processEvents()
-            assert time.monotonic() < end, "the run does not end"
-            time.sleep(0.005)
+        assert wait(until or (lambda: not (self.logic.session.running or self.panel.busy))), "the run does not end"
         slicer.app.processEvents()
-        if self.panel._pause.isActive():
-            self.panel.refresh()
 
     def segment(self) -> Result:
         """Press Segment and wait."""
+        before = len(self.results)
         self.ui.applyButton.click()
         self.settle()
-        assert self.panel.view.result is not None
-        return self.panel.view.result
+        assert len(self.results) > before and self.panel.view.result is not None
+        return self.results[-1]

@@ -120,7 +120,7 @@ def test_paint_between_preview_and_result_is_a_step_of_its_own(desk: Any, monkey
         shown(result, last)
         if not last:
             # In the middle of the next run, as a user would.
-            desk.logic.session._schedule(lambda: edited.append(stroke()))
+            desk.logic.session._schedule(lambda: edited.append(stroke()), 20)
 
     def stroke() -> Any:
         desk.ui.segmentEditor.saveStateForUndo()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from scene.nodes import add_volume, an_image
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Any:
+def gate(desk: Any, in_a_thread: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Holds every run until it is opened; opened at the end in any case."""
     import MetaSegmentLib.engine as engine
 
@@ -54,6 +58,38 @@ def test_cancel(desk: Any, gate: Any) -> None:
     desk.segment()
 
 
+@pytest.fixture
+def stopped(desk: Any) -> Any:
+    """The process that computes, which does not move any more; the panel waits for it."""
+    executor = desk.logic.session._background
+    desk.put_ball()
+    desk.segment()
+    desk.ui.undoButton.click()
+    os.kill(executor.pid, signal.SIGSTOP)
+    desk.ui.applyButton.click()
+    desk.settle(lambda: desk.logic.session._job.waiting)
+    return executor.pid
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_worker_that_is_killed_is_one_sentence(desk: Any, stopped: int) -> None:
+    before = desk.look()
+    os.kill(stopped, signal.SIGKILL)
+    desk.settle()
+    assert len(desk.errors) == 1 and "ended unexpectedly" in desk.errors[0]
+    np.testing.assert_array_equal(desk.look(), before)
+    desk.segment()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_worker_that_does_not_move_does_not_hold_up_a_cancel(desk: Any, stopped: int) -> None:
+    begin = time.monotonic()
+    desk.ui.applyButton.click()
+    desk.settle()
+    assert time.monotonic() - begin < 1
+    assert desk.ui.statusLabel.text == "Cancelled." and not desk.errors
+
+
 def test_cancelling_after_the_preview_keeps_the_preview(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import qt
 
@@ -87,12 +123,12 @@ def test_progress_tells_stage_and_time_left(desk: Any) -> None:
     assert desk.ui.statusLabel.text == "Adapting, 2 min left"
 
 
-def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any) -> None:
+def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any, in_a_thread: None) -> None:
     desk.put_ball()
     desk.segment()
     desk.scene.Clear(False)
     assert desk.ui.summaryLabel.text == "Nothing was segmented yet." and desk.panel.view.result is None
-    assert desk.logic.session._learner._adapted is None
+    assert desk.logic.session._background.learner.empty
 
 
 def test_closing_the_scene_in_the_middle(desk: Any, gate: Any) -> None:
@@ -115,6 +151,7 @@ def test_removing_a_node_in_the_middle(desk: Any, gate: Any, gone: str) -> None:
     gate.set()
     desk.settle()
     assert not desk.errors and not desk.ui.applyButton.enabled
+    assert desk.ui.statusLabel.text == "The volume or the segmentation was removed; nothing was written."
 
 
 def test_removing_the_segment_in_the_middle_is_told(desk: Any, gate: Any) -> None:
@@ -169,7 +206,9 @@ def test_a_flat_volume_is_explained_in_a_sentence(desk: Any) -> None:
     assert desk.ui.statusLabel.text == desk.errors[0] and "Traceback" not in desk.errors[0]
 
 
-def test_an_unforeseen_error_points_to_the_log(desk: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_an_unforeseen_error_points_to_the_log(
+    desk: Any, in_a_thread: None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     import MetaSegmentLib.engine as engine
 
     def broken(*_args: Any) -> Any:

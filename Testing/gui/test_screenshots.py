@@ -1,4 +1,4 @@
-"""The panel in five states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
+"""The panel in six states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 
+import slicer
 from gui.desk import BALL, PAINTED
-from scene.nodes import repaint
+from scene.nodes import paint, repaint
 
-WIDTH, HEIGHT = 460, 940
+WIDTH, HEIGHT = 460, 860
+MODULE_HEIGHT = 560
+"""What Slicer leaves to a module on a screen of 1366 × 768: without its bars, its header and the data probe."""
 
 
 @pytest.fixture
 def shoot(desk: Any, repository: Path, tmp_path: Path) -> Any:
     """Takes a picture of the panel; into Resources/Screenshots where METASEGMENT_SCREENSHOTS is set."""
-    import slicer
-
-    folder = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
+    published = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
     parent = desk.widget.parent
     parent.setStyleSheet("* { font-family: 'DejaVu Sans'; font-size: 12px; }")
 
-    def shoot(name: str) -> Any:
+    def shoot(name: str, publish: bool = True) -> Any:
         parent.resize(WIDTH, HEIGHT)
         parent.show()
         for _ in range(5):
             slicer.app.processEvents()
         picture = parent.grab()
-        assert picture.save(str(folder / f"panel-{name}.png"))
+        assert picture.save(str((published if publish else tmp_path) / f"panel-{name}.png"))
         check_nothing_is_cut_off(desk)
         return picture
 
@@ -109,6 +109,36 @@ def test_result(desk: Any, shoot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shoot("result")
 
 
+def test_painting_segment_and_result_are_in_sight_on_a_small_screen(desk: Any, shoot: Any) -> None:
+    """With an effect active, whose options take the most room, and two segments in the result."""
+    desk.add_views()
+    desk.put_ball()
+    name_things(desk)
+    other = np.zeros_like(BALL)
+    other[[4, 8, 12], 1:3, 1:3] = True
+    paint(desk.segmentation, desk.volume, "Right hippocampus", other)
+    desk.settle()
+    desk.segment()
+    assert len(desk.ui.summaryLabel.text.splitlines()) == 3
+    desk.ui.segmentEditor.setActiveEffectByName("Paint")
+    shoot("effect", publish=False)
+    panel = desk.widget.parent
+
+    def bottom(widget: Any) -> int:
+        return int(widget.mapTo(panel, widget.rect.bottomLeft()).y())
+
+    editor = desk.ui.segmentEditor
+    names = ("AddSegmentButton", "EffectsGroupBox", "UndoRedoGroupBox")
+    parts = {name: slicer.util.findChild(editor, name) for name in names}
+    for name in ("applyButton", "statusLabel", "summaryLabel", "suggestButton", "acceptButton", "emptyButton"):
+        parts[name] = getattr(desk.ui, name)
+    assert {name for name, part in parts.items() if not part.isVisible()} == set()
+    assert {name: bottom(part) for name, part in parts.items() if bottom(part) > MODULE_HEIGHT} == {}
+    options, masking = (slicer.util.findChild(editor, name) for name in ("OptionsGroupBox", "MaskingGroupBox"))
+    size_of_the_brush = bottom(options) - options.height + 90
+    assert size_of_the_brush <= MODULE_HEIGHT and masking.collapsed
+
+
 def test_several_axes(desk: Any, shoot: Any) -> None:
     desk.put_ball()
     name_things(desk)
@@ -117,5 +147,4 @@ def test_several_axes(desk: Any, shoot: Any) -> None:
     repaint(desk.segmentation, desk.volume, desk.ball, wrong)
     desk.settle()
     desk.ui.advancedCollapsibleButton.collapsed = False
-    desk.ui.inputsCollapsibleButton.collapsed = True
     shoot("problem")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6 import QtWidgets
 
 import slicer
-from host import inventory
+from host import inventory, loop
 from host.loader import QUiLoader
 from host.parameter_node import parameterNodeWrapper
 from host.pythonqt import QtModule, Refused, qt_class
@@ -29,17 +32,29 @@ class Application:
     """``slicer.app``"""
 
     applicationName = "Slicer"
+    slicerHome = str(Path(sys.executable).parents[1])
 
     def __init__(self) -> None:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self._on_start: list[Any] = []
         self._modules: dict[str, Any] = {}
+        self._bin = ""
 
     def __getattribute__(self, name: str) -> Any:
         known = inventory.names("qSlicerApplication")
         if not name.startswith("_") and known is not None and name not in known | {"testingEnabled"}:
             raise Refused(f"slicer.app has no attribute {name}.")
         return super().__getattribute__(name)
+
+    def applicationDirPath(self) -> str:
+        """A folder with the ``PythonSlicer`` of this stand-in: the Python that runs it."""
+        if not self._bin:
+            self._bin = tempfile.mkdtemp(prefix="stand-in ")
+            atexit.register(shutil.rmtree, self._bin, ignore_errors=True)
+            program = Path(self._bin) / "PythonSlicer"
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+            program.chmod(0o755)
+        return self._bin
 
     def connect(self, signal: str, slot: Any) -> None:
         assert signal == "startupCompleted()"
@@ -61,7 +76,7 @@ class Application:
         pass
 
     def processEvents(self) -> None:
-        self._qt.processEvents()
+        loop.process_events()
 
 
 class Widget:
@@ -137,7 +152,7 @@ def application() -> Iterator[Any]:
         ScriptedLoadableModuleTest=runtime.ScriptedLoadableModuleTest,
     )
     modules = {
-        "qt": QtModule(QUiLoader),
+        "qt": QtModule(QUiLoader, loop.QEventLoop),
         "ctk": _module("ctk", **CTK),
         "slicer.ScriptedLoadableModule": scripted,
         "slicer.parameterNodeWrapper": _module(

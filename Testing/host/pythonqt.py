@@ -112,9 +112,10 @@ def qt_class(name: str) -> Any:
 class QtModule(ModuleType):
     """``import qt``"""
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, *classes: type) -> None:
         super().__init__("qt")
-        self.QUiLoader = loader
+        for own in classes:
+            setattr(self, own.__name__, own)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

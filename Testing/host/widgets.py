@@ -6,9 +6,10 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-import slicer
 from host import inventory
+from host.basics import qMRMLWidget
 from host.pythonqt import Refused, Wrapped, qt_class
+from host.segment_editor import ctkCollapsibleGroupBox, qMRMLSegmentEditorWidget
 
 _HEADER = 26
 
@@ -56,22 +57,6 @@ class ctkCollapsibleButton(Wrapped, QtWidgets.QWidget):
 
 class ctkMenuButton(Wrapped, QtWidgets.QPushButton):
     pass
-
-
-class qMRMLWidget(Wrapped, QtWidgets.QWidget):
-    mrmlSceneChanged = QtCore.Signal(object)
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self._scene: Any = None
-
-    def mrmlScene(self) -> Any:
-        return self._scene
-
-    def setMRMLScene(self, scene: Any) -> None:
-        if scene is not self._scene:
-            self._scene = scene
-            super().__getattribute__("mrmlSceneChanged").emit(scene)
 
 
 _selectors: list[qMRMLNodeComboBox] = []
@@ -163,89 +148,6 @@ class qMRMLNodeComboBox(Wrapped, QtWidgets.QWidget):
             super().__getattribute__("currentNodeChanged").emit(node)
 
 
-class qMRMLSegmentEditorWidget(qMRMLWidget):
-    """Slicer's own undo; effects are only drawn."""
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self._logic = slicer.vtkSlicerSegmentEditorLogic()
-        self._node: Any = None
-        self._keyboard = self._views = False
-        layout = QtWidgets.QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self._list = QtWidgets.QListWidget()
-        self._list.setFixedHeight(70)
-        layout.addWidget(self._list, 0, 0, 1, 5)
-
-    def setEffectNameOrder(self, names: Any) -> None:
-        self._effects = list(names)
-        for column, name in enumerate(names):
-            button = QtWidgets.QToolButton()
-            button.setText(name)
-            button.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
-            QtWidgets.QWidget.layout(self).addWidget(button, 1, column)
-
-    def setMRMLScene(self, scene: Any) -> None:
-        super().setMRMLScene(scene)
-        self._logic.SetMRMLScene(scene)
-        self._logic.SetSegmentEditorNode(self._node)
-
-    def setMRMLSegmentEditorNode(self, node: Any) -> None:
-        self._node = node
-        self._logic.SetSegmentEditorNode(node)
-
-    def mrmlSegmentEditorNode(self) -> Any:
-        return self._node
-
-    def setSegmentationNode(self, node: Any) -> None:
-        if self._node is not None and self._node.GetScene() is not None:
-            self._node.SetAndObserveSegmentationNode(node)
-        self.updateWidgetFromMRML()
-
-    def updateWidgetFromMRML(self) -> None:
-        node = self.segmentationNode()
-        segments = node.GetSegmentation() if node is not None else None
-        self._list.clear()
-        if segments is not None:
-            self._list.addItems([segments.GetSegment(i).GetName() for i in segments.GetSegmentIDs()])
-
-    def setSourceVolumeNode(self, node: Any) -> None:
-        if self._node is not None and self._node.GetScene() is not None:
-            self._node.SetAndObserveSourceVolumeNode(node)
-
-    def currentSegmentID(self) -> str:
-        return (self._node.GetSelectedSegmentID() or "") if self._node is not None else ""
-
-    def saveStateForUndo(self) -> None:
-        self._logic.SaveStateForUndo()
-
-    def undo(self) -> None:
-        self._logic.Undo()
-
-    def segmentationNode(self) -> Any:
-        return self._node.GetSegmentationNode() if self._node is not None else None
-
-    def sourceVolumeNode(self) -> Any:
-        return self._node.GetSourceVolumeNode() if self._node is not None else None
-
-    def setActiveEffect(self, effect: Any) -> None:
-        assert effect is None
-        if self._node is not None:
-            self._node.SetActiveEffectName("")
-
-    def installKeyboardShortcuts(self, _parent: Any = None) -> None:
-        self._keyboard = True
-
-    def uninstallKeyboardShortcuts(self) -> None:
-        self._keyboard = False
-
-    def setupViewObservations(self) -> None:
-        self._views = True
-
-    def removeViewObservations(self) -> None:
-        self._views = False
-
-
 class qMRMLSegmentationShow3DButton(ctkMenuButton):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -258,7 +160,11 @@ class qMRMLSegmentationShow3DButton(ctkMenuButton):
         return self._segmentation
 
 
-CTK = {"ctkCollapsibleButton": ctkCollapsibleButton, "ctkMenuButton": ctkMenuButton}
+CTK = {
+    "ctkCollapsibleButton": ctkCollapsibleButton,
+    "ctkCollapsibleGroupBox": ctkCollapsibleGroupBox,
+    "ctkMenuButton": ctkMenuButton,
+}
 QMRML = {
     "qMRMLWidget": qMRMLWidget,
     "qMRMLNodeComboBox": qMRMLNodeComboBox,

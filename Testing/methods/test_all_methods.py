@@ -161,6 +161,16 @@ def test_nothing_is_found_on_and_beyond_a_slice_named_as_empty(scan, ask, method
     assert result.report["support_slices"] == [4, 9, 12]
 
 
+@pytest.mark.parametrize("method", ["shape", "protonet"])
+def test_where_nothing_is_found_no_dice_is_claimed(scan, ask, method):
+    _, one, _ = scan
+    result = ask(method, paint(one, [8, 9]), slices=(7, 8, 9, 10))
+    segment = result.report["segments"]["1"]
+    assert segment["voxels"] == int(one[8:10].sum()) and segment["filled_voxels"] == 0
+    assert result.estimated_dice == {1: None} and segment["estimated_dice"] is None
+    assert ask(method, paint(one, [4, 9, 12])).report["segments"]["1"]["filled_voxels"] > 0
+
+
 @pytest.mark.parametrize("method", ["fusion", "protonet", "ridge"])
 def test_painting_one_more_slice_helps_and_gives_what_starting_afresh_gives(scan, method):
     image, one, _ = scan

@@ -13,6 +13,7 @@ from MetaSegmentLib.scene.record import TAG
 from MetaSegmentLib.scene.rules import EditRules, find_editor
 from MetaSegmentLib.scene.slices import SliceEdits, painted_slices
 from MetaSegmentLib.scene.writer import write_result
+from scene.lasting import lasting_executor
 from scene.nodes import (
     SHAPE,
     a_ball,
@@ -52,7 +53,7 @@ class Bench:
         self.segments = self.segmentation.GetSegmentation()
         self.painted = only(BALL, axis, SUPPORT)
         self.ball = paint(self.segmentation, self.volume, "ball", self.painted, cropped=True)
-        self.session = Session()
+        self.session = Session(executor=lasting_executor())
         self.editor = self.session.editor
         self.edits = SliceEdits(self.editor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsErro
 from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
+from scene.lasting import lasting_executor
 from scene.nodes import add_segmentation, an_image, look, only, repaint
 
 
@@ -86,6 +88,9 @@ class APanel:
 
     def saveStateForUndo(self) -> None:
         self.told.append("save")
+
+    def canUndo(self) -> bool:
+        return "save" in self.told
 
     def undo(self) -> None:
         self.told.append("undo")
@@ -192,7 +197,7 @@ def test_background_run_writes_when_polled(bench: Bench) -> None:
 
 def test_background_run_polls_itself_when_there_is_a_timer(bench: Bench) -> None:
     timer: list[Any] = []
-    bench.session = Session(schedule=timer.append)
+    bench.session = Session(lambda call, _milliseconds: timer.append(call), lasting_executor())
     run = bench.start()
     for _ in range(100_000):
         if not timer:
@@ -244,10 +249,103 @@ def test_deleted_in_the_middle(bench: Bench, gone: str) -> None:
         bench.scene.Clear(False)
     else:
         bench.scene.RemoveNode({"volume": bench.volume, "segmentation": bench.segmentation, "output": output}[gone])
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled, match="was removed; nothing was written"):
         run.wait(60)
     assert bench.is_untouched()
     assert not bench.session.running
+
+
+class ATimer:
+    """A timer's single shots, fired by hand, one after the other."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def __call__(self, call: Any, _milliseconds: int) -> None:
+        self.calls.append(call)
+
+    def fire(self) -> bool:
+        if self.calls:
+            self.calls.pop(0)()
+        return bool(self.calls)
+
+
+@pytest.fixture
+def timer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> ATimer:
+    """Runs of the bench go on, piece by piece, when it is fired."""
+    monkeypatch.setattr("MetaSegmentLib.scene.session._BUDGET_SECONDS", 0.0)
+    timer = ATimer()
+    bench.session = Session(timer, lasting_executor())
+    return timer
+
+
+def test_paint_that_comes_while_paint_is_read_is_read(bench: Bench, timer: ATimer) -> None:
+    run = bench.start()
+    timer.fire()
+    more = only(BALL, 0, [5, 6, 8, 11])
+    repaint(bench.segmentation, bench.volume, bench.ball, more)
+    assert run.wait(60).report["support_slices"] == [5, 6, 8, 11]
+
+
+def test_voxels_that_come_while_voxels_are_read_are_read(bench: Bench, timer: ATimer) -> None:
+    first = bench.start()
+    first.wait(60)
+    other = np.roll(an_image(BALL), 3, 1)
+    run = bench.start()
+    timer.fire()
+    bench.volume.GetImageData().GetPointData().SetScalars(numpy_to_vtk(other.ravel(), deep=True))
+    result = run.wait(60)
+    fresh = bench.run()
+    np.testing.assert_array_equal(result.labels, fresh.labels)
+
+
+@pytest.mark.parametrize("gone", ["volume", "segmentation"])
+def test_removed_while_it_is_read(bench: Bench, timer: ATimer, gone: str) -> None:
+    run = bench.start()
+    timer.fire()
+    bench.scene.RemoveNode(getattr(bench, gone))
+    with pytest.raises(Cancelled, match="was removed; nothing was written"):
+        run.wait(60)
+    assert bench.is_untouched()
+
+
+def test_what_is_wrong_with_the_paint_is_found_in_the_run(bench: Bench, timer: ATimer) -> None:
+    repaint(bench.segmentation, bench.volume, bench.ball, np.zeros_like(BALL))
+    run = bench.start(segment_ids=[bench.ball])
+    with pytest.raises(InputError, match="no paint"):
+        run.wait(60)
+
+
+def test_a_thread_gets_its_turns(bench: Bench, timer: ATimer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MetaSegmentLib.executors import InProcessExecutor
+    from MetaSegmentLib.scene import session
+
+    turns: list[int] = []
+    monkeypatch.setattr(session, "let_threads_run", lambda: turns.append(threading.Event().wait(0.005)))
+    bench.session = Session(timer, InProcessExecutor())
+    run = bench.start()
+    while timer.fire():
+        pass
+    assert run.error is None and run.result is not None and turns
+
+
+def test_the_total_is_what_the_user_waited(bench: Bench) -> None:
+    begin = time.monotonic()
+    run = bench.start(started=begin - 100)
+    total = run.wait(60).report["seconds"]["total"]
+    assert 100 < total <= 100 + time.monotonic() - begin
+
+
+def test_a_closed_session_lets_go_and_may_be_used_again(bench: Bench) -> None:
+    from MetaSegmentLib.executors import InProcessExecutor
+
+    bench.session = Session(executor=InProcessExecutor())
+    run = bench.start()
+    bench.session.close()
+    with pytest.raises(Cancelled):
+        run.wait(60)
+    assert bench.is_untouched() and bench.session._here.learner.empty
+    assert bench.start().wait(60).labels.any()
 
 
 def test_errors_of_the_engine_come_through(bench: Bench) -> None:

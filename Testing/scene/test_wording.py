@@ -18,15 +18,15 @@ REPORT = {
     "device": "cpu",
     "support_slices": [3, 9],
     "segments": {
-        "1": {"name": "Liver", "voxels": 9, "volume_ml": 1234.5678, "estimated_dice": 0.917},
-        "2": {"name": "Spleen", "voxels": 5, "volume_ml": 0.5, "estimated_dice": None},
+        "1": {"name": "Liver", "voxels": 9, "filled_voxels": 5, "volume_ml": 1234.5678, "estimated_dice": 0.917},
+        "2": {"name": "Spleen", "voxels": 5, "filled_voxels": 2, "volume_ml": 0.5, "estimated_dice": None},
     },
-    "seconds": {"adapt": 10.04, "predict": 2.0},
+    "seconds": {"adapt": 10.04, "predict": 2.0, "total": 12.04},
 }
 
 
 def test_summary() -> None:
-    assert wording.summary(REPORT).splitlines() == [
+    assert wording.summary(REPORT, 12.04).splitlines() == [
         "Liver: 1234.57 ml, estimated Dice 0.92",
         "Spleen: 0.50 ml",
         "Most accurate, 2 painted slices, 12.0 s on cpu",
@@ -44,6 +44,7 @@ def test_progress(eta: float | None, text: str) -> None:
 def test_failures_are_one_sentence() -> None:
     assert wording.failure(InputError("Do this.")) == "Do this."
     assert wording.failure(Cancelled()) == "Cancelled."
+    assert wording.failure(Cancelled("The volume was removed.")) == "The volume was removed."
     text = wording.failure(RuntimeError("tensor of shape 3"))
     assert "tensor" not in text and "log" in text
 
@@ -63,14 +64,22 @@ def test_advice_counts_painted_slices() -> None:
 
 
 def test_the_question_names_what_is_missing_and_what_to_expect() -> None:
-    text = wording.install_question(["torch>=2.8", "monai>=1.5"], gpu="")
+    text = wording.install_question(["torch>=2.8", "monai>=1.5"], 253, gpu="")
     assert "torch>=2.8, monai>=1.5" in text and "No GPU found" in text and "no network" in text
-    assert "NVIDIA GPU found" in wording.install_question(["torch>=2.8"], gpu="NVIDIA")
+    assert "About 253 MB are downloaded" in text
+    text = wording.install_question(["torch>=2.8"], 3000, gpu="NVIDIA")
+    assert "NVIDIA GPU found" in text and "About 3 GB, which takes some minutes, are downloaded" in text
+
+
+def test_a_segment_of_which_nothing_was_found_gets_no_estimate() -> None:
+    alone = {**REPORT["segments"]["1"], "filled_voxels": 0, "estimated_dice": None}
+    text = wording.summary({**REPORT, "segments": {"1": alone}}, 1.0)
+    assert text.splitlines()[0] == "Liver: 1234.57 ml, nothing found on the slices that are not painted"
 
 
 def test_what_was_written_and_what_was_left_to_others_is_told() -> None:
     written = {"volume_ml": {1: 1000.0, 2: 0.25}, "left_to_others_ml": 234.5}
-    lines = wording.summary({**REPORT, "written": written}).splitlines()
+    lines = wording.summary({**REPORT, "written": written}, 1.0).splitlines()
     assert lines[:2] == ["Liver: 1000.00 ml, estimated Dice 0.92", "Spleen: 0.25 ml"]
     assert lines[2].startswith("234.50 ml belong to other segments")
 

@@ -124,6 +124,23 @@ def test_editable_intensity_range(bench: Bench, other_source: bool) -> None:
     np.testing.assert_array_equal(bench.look(bench.ball), np.where(QUERY, ball & allowed, PAINTED))
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same segmentation", "another one"])
+def test_what_is_refused_leaves_no_step_and_no_segment_behind(bench: Bench, elsewhere: bool) -> None:
+    output = add_segmentation(bench.scene) if elsewhere else bench.segmentation
+    bench.editor.open(output)
+    bench.fill([bench.ball], output)
+    segment = output.GetSegmentation().GetSegment(bench.ball)
+    editor = bench.user_editor()
+    editor.SetSourceVolumeIntensityMask(True)
+    editor.SetAndObserveSourceVolumeNode(bench.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"))
+    if elsewhere:
+        segment.SetName("renamed, so that another one has to be made")
+    with pytest.raises(InputError, match="no voxels"):
+        bench.fill([bench.ball], output)
+    assert output.GetSegmentation().GetNumberOfSegments() == 1
+    assert bench.editor.undo() and not bench.editor.undo(), "the only step is that of the first result"
+
+
 @pytest.mark.parametrize("shared", [False, True], ids=["own layers", "shared layer"])
 def test_one_undo_step_restores_everything(bench: Bench, shared: bool) -> None:
     cube = np.zeros(SHAPE, bool)

@@ -58,8 +58,8 @@ class Known:
     complete: Mapping[int, tuple[int, ...]] | None = None
 
     @classmethod
-    def of(cls, paint: Paint, axis: int) -> Known:
-        return cls(paint.index[axis], paint.labels[axis], paint.slices)
+    def of(cls, paint: Paint) -> Known:
+        return cls(paint.index, paint.labels, paint.slices)
 
     def settled(self, values: tuple[int, ...]) -> tuple[int, ...]:
         """The slices that are complete for all structures."""

@@ -58,7 +58,7 @@ def make_report(
     seconds: Mapping[str, float],
     seed: int,
 ) -> dict[str, Any]:
-    """The report of ``Result.report``; volumes in millilitres.
+    """The report of ``Result.report``; volumes in millilitres, ``filled_voxels`` on slices that were not painted.
 
     Args:
         labels: (K, J, I).
@@ -67,24 +67,30 @@ def make_report(
         seconds: by stage.
     """
     voxel_ml = float(np.prod(volume.spacing)) / 1000
+    axis = paint.axis
     # Slice by slice: bincount makes a copy of eight bytes a voxel.
-    counts = sum(np.bincount(part.ravel(), minlength=max(expected) + 1) for part in labels)
-    assert isinstance(counts, np.ndarray)
+    counts, filled = np.zeros((2, max(expected) + 1), np.int64)
+    for index, part in enumerate(np.moveaxis(labels, axis, 0)):
+        found = np.bincount(part.ravel(), minlength=len(counts))
+        counts += found
+        for value in expected:
+            filled[value] += found[value] * (index not in paint.slices.get(value, ()))
     segments = {
         str(value): {
             "name": names.get(value, f"Segment {value}"),
             "voxels": int(counts[value]),
+            "filled_voxels": int(filled[value]),
             "volume_ml": float(counts[value]) * voxel_ml,
             "estimated_dice": expected[value],
+            "support_slices": list(paint.slices.get(value, ())),
         }
         for value in expected
     }
-    axis = next(iter(paint.axes.values()))
     return {
         "method": method.name,
         "device": device,
         "axis": axis,
-        "support_slices": list(paint.index[axis]),
+        "support_slices": list(paint.index),
         "segments": segments,
         "suggested_slices": suggested,
         "warnings": list(warnings),

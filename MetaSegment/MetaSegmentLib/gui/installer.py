@@ -16,6 +16,10 @@ from ..scene.i18n import tr as _
 from ..scene.wording import install_question
 
 
+class InstallationFailed(DependencyError):
+    """What is missing could not be installed; a window says why."""
+
+
 class LogWindow:
     """A window with the lines of an installation."""
 
@@ -102,7 +106,7 @@ class Installer:
             False when the user said no, or Slicer has to be restarted first.
 
         Raises:
-            DependencyError: with what to do when it could not be installed.
+            InstallationFailed: with what to do when it could not be installed; the window with the log says so already.
         """
         if self._complete or self._busy:
             return self._complete
@@ -110,7 +114,9 @@ class Installer:
         if not missing:
             self._complete = True
             return True
-        if not self._ask(install_question(missing, gpu())):
+        found = gpu()
+        megabytes = dependencies.download_megabytes(missing, cuda=found == "NVIDIA")
+        if not self._ask(install_question(missing, megabytes, found)):
             return False
         self.window = LogWindow(self._parent)
         self.window.open()
@@ -118,10 +124,12 @@ class Installer:
         try:
             with redirect_stdout(Tee(sys.stdout, self.window.line)):
                 report = self._ensure(log=self.window.line)
-        except DependencyError as error:
+        except Exception as error:
             logging.exception("MetaSegment: the installation failed")
-            self.window.end(str(error))
-            raise
+            known = isinstance(error, DependencyError)
+            text = str(error) if known else _("The installation failed; the details are in Slicer's log.")
+            self.window.end(text)
+            raise InstallationFailed(text) from error
         finally:
             self._busy = False
         self.window.end(str(report))

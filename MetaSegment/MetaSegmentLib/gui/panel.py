@@ -16,7 +16,9 @@ from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
 from ..scene.state import Situation, controls
 from ..settings import Result
 from . import choices
-from .installer import Installer
+from .installer import InstallationFailed, Installer
+from .paint_editor import PaintEditor
+from .pieces import InPieces
 from .result_view import ResultView
 from .slice_table import SliceTable
 
@@ -41,7 +43,8 @@ class Panel:
     Attributes:
         parameters: what was chosen; None while no scene is open.
         overview: the painted slices.
-        view: the result of the last run in this session.
+        editor: paints.
+        view: the result that is shown.
 
     Args:
         ui: the controls by name.
@@ -59,6 +62,7 @@ class Panel:
         self.ui = ui
         self.parameters: Parameters | None = None
         self.overview = Overview()
+        self.editor = PaintEditor(ui.segmentEditor)
         self.view = ResultView(ui)
         self._order: Order | None = None
         self._flow = flow
@@ -70,7 +74,8 @@ class Panel:
         self._pause = qt.QTimer()
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MILLISECONDS)
-        self._pause.connect("timeout()", self.refresh)
+        self._pause.connect("timeout()", self._look)
+        self._looking = InPieces()
         for button, action in (
             (ui.applyButton, self.segment_or_cancel),
             (ui.removeButton, self.remove),
@@ -84,7 +89,6 @@ class Panel:
         ui.allMethodsBox.connect("currentIndexChanged(int)", self._any_method_chosen)
         ui.deviceBox.connect("currentIndexChanged(int)", self._device_chosen)
         ui.expectationLabel.text = ui.deviceBox.toolTip = wording.expectation(gpu())
-        ui.expectationLabel.visible = not gpu()
         self.update()
 
     def attach(self, parameters: Parameters | None) -> None:
@@ -100,27 +104,51 @@ class Panel:
         parameters = self.parameters
         if parameters is None:
             return
-        editor = self.ui.segmentEditor
-        if editor.segmentationNode() is not parameters.segmentation:
-            editor.setSegmentationNode(parameters.segmentation)
-        if editor.sourceVolumeNode() is not parameters.inputVolume:
-            editor.setSourceVolumeNode(parameters.inputVolume)
+        self.editor.show(parameters.segmentation, parameters.inputVolume)
         self.ui.show3DButton.setSegmentationNode(parameters.segmentation)
         self.refresh()
-        self.view.show_uncertainty(parameters.showUncertainty)
 
     def refresh_soon(self) -> None:
         """The paint changed; wait for a pause, as looking at it takes a moment."""
         self._pause.start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is still to be looked at or shown."""
+        return self._pause.isActive() or self._looking.busy or self.view.busy
+
     def refresh(self) -> None:
-        """Look at the paint and show what it means."""
+        """Look at the paint and show what it means, at once."""
         self._pause.stop()
+        self._looking.stop()
+        self._show_overview(self._slices.look(*self._nodes()) if self._usable else Overview())
+
+    def _look(self, then: Callable[[], None] = lambda: None) -> None:
+        """The same in pieces; then something else."""
+
+        def looked(overview: Overview) -> None:
+            self._show_overview(overview)
+            then()
+
+        self._pause.stop()
+        if self._usable:
+            self._looking.begin(self._slices.look_steps(*self._nodes()), looked)
+        else:
+            self._looking.stop()
+            looked(Overview())
+
+    @property
+    def _usable(self) -> bool:
         volume, segmentation = self._nodes()
-        usable = volume is not None and volume.GetImageData() is not None and segmentation is not None
-        self.overview = self._slices.look(volume, segmentation) if usable else Overview()
-        self._table.show(self.overview.slices, views.orientations(volume) if usable else ())
-        self.view.keep(volume, segmentation, any(self.overview.filled.values()))
+        return volume is not None and volume.GetImageData() is not None and segmentation is not None
+
+    def _show_overview(self, overview: Overview) -> None:
+        volume, segmentation = self._nodes()
+        self.overview = overview
+        self._table.show(self.overview.slices, views.orientations(volume) if self._usable else ())
+        self.view.follow(volume, segmentation, {(row.axis, row.index) for row in self.overview.slices if not row.doubt})
+        if self.parameters is not None:
+            self.view.show_uncertainty(self.parameters.showUncertainty)
         self.update()
 
     def update(self) -> None:
@@ -134,6 +162,7 @@ class Panel:
             running,
             self._table.current is not None,
             self.view.result is not None,
+            self.view.has_uncertainty,
             bool(self.view.suggestions),
         )
         for name, control in controls(now).items():
@@ -141,6 +170,10 @@ class Panel:
             getattr(ui, name).toolTip = control.tip
         ui.applyButton.text = _("Cancel") if running else _("Segment")
         ui.progressBar.visible = running
+        # What is not needed any more leaves its room to the paint tools.
+        ui.expectationLabel.visible = not (gpu() or running or self.view.result is not None)
+        for part in (ui.tryLabel, ui.tryButton):
+            part.visible = volume is None
         if not running:
             ui.statusLabel.text = now.obstacle or wording.advice(self.overview)
         self.view.label_button()
@@ -159,12 +192,19 @@ class Panel:
             self._flow.cancel()
             self.ui.statusLabel.text = _("Stopping…")
             return
-        self.refresh()
-        if self.parameters is None or not self.ui.applyButton.enabled:
+        if self._pause.isActive() or self._looking.busy:
+            self._look(self._segment)  # the paint has just changed
+        else:
+            self._segment()
+
+    def _segment(self) -> None:
+        if self.parameters is None or not self.ui.applyButton.enabled or self._flow.running:
             return
         try:
             if self._installer.ready():
                 self._start(self.parameters)
+        except InstallationFailed as error:
+            self._note(error)  # its window says so already
         except Exception as error:
             self._fail(error)
 
@@ -184,8 +224,10 @@ class Panel:
 
     def undo(self) -> None:
         """Take the last step back."""
-        self._flow.undo()
+        undone = self._flow.undo()
         self.refresh()
+        if not undone:
+            self.ui.statusLabel.text = _("There is nothing to take back.")
 
     def go_to_suggestion(self) -> None:
         """Show the slice where painting helps most."""
@@ -195,8 +237,8 @@ class Panel:
     def forget(self) -> None:
         """The scene is about to go: stop, and let go of everything."""
         self._pause.stop()
-        self._flow.cancel()
-        self._flow.forget()
+        self._looking.stop()
+        self._flow.close()
         self._slices = SliceList()
         self.view.clear()
         self.attach(None)
@@ -204,8 +246,10 @@ class Panel:
     def close(self) -> None:
         """The controls are about to go: stop, and touch them no more."""
         self._pause.stop()
+        self._looking.stop()
+        self.view.stop()
         self._flow.abandon()
-        self._flow.forget()
+        self._flow.close()
 
     def _start(self, parameters: Parameters) -> None:
         self._order = Order(
@@ -238,15 +282,17 @@ class Panel:
         if shown is None:
             self._fail(MetaSegmentError(_("Go to a slice of the volume in a slice view first.")))
             return
-        segment_id = self.ui.segmentEditor.currentSegmentID() or segmentation.GetSegmentation().GetNthSegmentID(0)
+        segment_id = self.editor.currentSegmentID() or segmentation.GetSegmentation().GetNthSegmentID(0)
         self._edit(change, segment_id, *shown)
 
     def _edit(self, change: Callable[..., None], segment_id: str, axis: int, index: int) -> None:
+        nodes = self._nodes()
         try:
-            change(*self._nodes(), segment_id, axis, index)
+            change(*nodes, segment_id, axis, index)
         except Exception as error:
             self._fail(error)
         else:
+            self.view.carry_over(*nodes)
             self.refresh()
 
     def _on_progress(self, stage: str, done: int, total: int, eta_s: float | None) -> None:
@@ -257,24 +303,32 @@ class Panel:
 
     def _on_shown(self, result: Result, last: bool) -> None:
         if self._order is not None and self.parameters is not None:
-            self.view.show(result, self._order.volume, self._order.segmentation, last)
+            self.view.show(result, self._order.volume, self._order.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:
-        self.refresh()
-        if error is None:
-            self.ui.statusLabel.text = wording.advice(self.overview) or _("Done.")
-        else:
+        if error is not None:
             self._fail(error)
 
+        def looked() -> None:
+            self.ui.statusLabel.text = wording.advice(self.overview) or _("Done.")
+            if error is not None:
+                self.ui.statusLabel.text = wording.failure(error)
+
+        self._look(looked)
+
     def _fail(self, error: Exception) -> None:
-        self.update()
-        text = wording.failure(error)
-        self.ui.statusLabel.text = text
+        text = self._note(error)
         if isinstance(error, Cancelled):
             return
         logging.error("MetaSegment: %s", type(error).__name__, exc_info=error)
         self._show_error(text)
+
+    def _note(self, error: Exception) -> str:
+        self.update()
+        text = wording.failure(error)
+        self.ui.statusLabel.text = text
+        return text
 
     def _method_chosen(self, index: int) -> None:
         if self.parameters is not None and index >= 0:

@@ -57,9 +57,10 @@ class SliceTable:
         was_blocked = self._table.blockSignals(True)
         self._table.setRowCount(len(self._rows))
         for i, row in enumerate(self._rows):
-            state = _("empty") if row.empty else _("painted")
+            state = _("doubtful") if row.doubt else _("empty") if row.empty else _("painted")
             for column, text in enumerate((row.name, orientations[row.axis], str(row.index), state)):
                 item = qt.QTableWidgetItem(text)
+                item.setToolTip(row.doubt)
                 if column in (1, 2):
                     item.setTextAlignment(qt.Qt.AlignCenter)
                 self._table.setItem(i, column, item)

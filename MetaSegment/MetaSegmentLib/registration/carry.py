@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..task.paint import Paint
+from ..task.paint import Paint, PaintedSlices
 from ..task.volume import Volume
 from .volumes import VolumeRegistration
 
@@ -39,7 +39,8 @@ def carry_paint(
     slices = tuple(sorted({index for value in values for index in _spread(front == value)}))
     picked = front[list(slices)].copy()
     found = [int(v) for v in np.unique(picked) if v]
-    return Paint(dict.fromkeys(found, axis), dict.fromkeys(found, slices), {axis: slices}, {axis: picked})
+    stacks = {axis: PaintedSlices(slices, picked)}
+    return Paint(dict.fromkeys(found, axis), dict.fromkeys(found, slices), stacks=stacks)
 
 
 def _spread(mask: NDArray[np.bool_]) -> list[int]:

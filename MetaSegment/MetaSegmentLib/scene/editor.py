@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
-
-import numpy as np
 
 import slicer
 
-from .geometry import Grid
-from .parts import Part
-from .reader import LABELMAP, read_part
+from .geometry import LABELMAP, Grid, blank, extent_of, voxels
+from .layers import Layer
+from .parts import Part, one_voxel, pasted
+from .presence import stamp
 
 PRIVATE_TAG = "MetaSegment"
 """Marks the node through which results are written; its own settings are never the user's."""
 
 
 class Panel(Protocol):
-    """What a qMRMLSegmentEditorWidget has; its undo history is the one that the user knows."""
+    """A segment editor on screen; its undo history is the one that the user knows."""
 
     def segmentationNode(self) -> Any: ...
     def saveStateForUndo(self) -> None: ...
+    def canUndo(self) -> bool: ...
     def undo(self) -> None: ...
 
 
@@ -37,7 +38,7 @@ class Editor:
         self.panel: Panel | None = None
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node: Any = None
-        self._written: tuple[int, ...] = ()
+        self._written: tuple[Hashable, ...] = ()
 
     def open(self, segmentation: Any) -> None:
         """Direct all that follows at a segmentation node."""
@@ -58,7 +59,7 @@ class Editor:
 
     def begin_step(self, same: bool = False) -> None:
         """Begin an undo step; with ``same`` go on with the last one, unless the user has changed something since."""
-        if same and _stamp(self._segmentation()) == self._written:
+        if same and stamp(self._segmentation()) == self._written:
             return
         panel = self._panel()
         if panel is not None:
@@ -68,16 +69,18 @@ class Editor:
 
     def end_step(self) -> None:
         """Remember what was written."""
-        self._written = _stamp(self._segmentation())
+        self._written = stamp(self._segmentation())
 
     def undo(self) -> bool:
         """Take the last step back, in the panel also one of the user's; False when there is none."""
         panel = self._panel()
         if panel is not None:
+            if not panel.canUndo():
+                return False
             segmentation = panel.segmentationNode()
-            before = _stamp(segmentation)
+            before = stamp(segmentation)
             panel.undo()
-            return _stamp(segmentation) != before
+            return stamp(segmentation) != before
         if self._segmentation() is None or not self._logic.CanUndo():
             return False
         self._logic.Undo()
@@ -88,32 +91,40 @@ class Editor:
         if not self._logic.TrivialSetSourceRepresentationToBinaryLabelmap():
             self._logic.SetSourceRepresentationToBinaryLabelMap()
 
-    def add(self, segment_id: str, grid: Grid, part: Part) -> None:
-        """Add voxels to a segment; other segments keep theirs."""
-        self._change(segment_id, grid, part, self._logic.ModificationModeAdd)
+    def put(self, layers: Sequence[Layer]) -> None:
+        """Put new layers in the place of those that their segments have; see :func:`layers_steps`. It takes a moment,
+        whatever the number of voxels."""
+        segments = self._logic.GetSegmentation()
+        for layer in layers:
+            for segment_id, label in layer.labels.items():
+                segment = segments.GetSegment(segment_id)
+                segment.AddRepresentation(LABELMAP, layer.image)
+                segment.SetLabelValue(label)
 
-    def remove(self, segment_id: str, grid: Grid, part: Part) -> None:
-        """Remove voxels from a segment."""
-        self._change(segment_id, grid, part, self._logic.ModificationModeRemove)
+    def show(self, segmentation: Any, segment_id: str, grid: Grid, part: Part) -> None:
+        """Have Slicer show what was put in the place of a segment, in 3D too where it is shown there; nothing is done
+        when the segment or the segmentation was removed since.
 
-    def bring_onto(self, segment_id: str, grid: Grid) -> None:
-        """Give a segment whose voxels lie elsewhere a label map of its own on the volume's grid."""
-        segmentation = self._node.GetSegmentationNode()
-        segments = segmentation.GetSegmentation()
-        segment = segments.GetSegment(segment_id)
-        layer = segment.GetRepresentation(LABELMAP)
-        if layer is None or layer.IsEmpty() or grid.holds(layer):
+        Slicer does so when its own logic changes a segment: it is asked to write a voxel as it is.
+        """
+        is_open = self._segmentation() is segmentation
+        segment = segmentation.GetSegmentation().GetSegment(segment_id) if is_open else None
+        if segment is None:
             return
-        part = read_part(segment, grid)
-        image = grid.image(part.whole().astype(np.uint8))
-        segments.SeparateSegmentLabelmap(segment_id)
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        logic.SetBinaryLabelmapToSegment(image, segmentation, segment_id, logic.MODE_REPLACE)
-
-    def _change(self, segment_id: str, grid: Grid, part: Part, mode: int) -> None:
-        if not part.empty:
-            image = grid.image(part.box.astype(np.uint8), part.corner)
-            self._logic.ModifySegmentByLabelmap(self._segmentation(), segment_id, image, mode, False, False)
+        layer, where = segment.GetRepresentation(LABELMAP), one_voxel(part)
+        there = False
+        if not layer.IsEmpty():
+            if not grid.holds(layer):
+                return
+            value = pasted(extent_of(layer), voxels(layer).__getitem__, where)
+            there = bool(value == segment.GetLabelValue())
+        image = blank(where, grid.placement)
+        voxels(image)[:] = 1
+        mode = self._logic.ModificationModeAdd if there else self._logic.ModificationModeRemove
+        goes_on = stamp(segmentation) == self._written
+        self._logic.ModifySegmentByLabelmap(segmentation, segment_id, image, mode, image.GetExtent(), False, False)
+        if goes_on:
+            self.end_step()
 
     def _segmentation(self) -> Any | None:
         return self._node.GetSegmentationNode() if self._node is not None else None
@@ -122,13 +133,3 @@ class Editor:
         """The panel, if it shows what was opened last."""
         shown = self.panel.segmentationNode() if self.panel is not None else None
         return self.panel if shown is not None and self._segmentation() in (None, shown) else None
-
-
-def _stamp(segmentation: Any | None) -> tuple[int, ...]:
-    """Changes with every stroke, and with everything that is remembered in the segments."""
-    if segmentation is None:
-        return ()
-    segments = segmentation.GetSegmentation()
-    found = [segments.GetSegment(i) for i in segments.GetSegmentIDs()]
-    layers = [segment.GetRepresentation(LABELMAP) for segment in found]
-    return (*(s.GetMTime() for s in found), *(layer.GetMTime() for layer in layers if layer is not None))

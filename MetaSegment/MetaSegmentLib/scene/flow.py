@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,9 @@ class Order:
 class Flow:
     """Runs a session in the background, once or with a preview first.
 
+    Attributes:
+        seconds: how long the user waited for the result that was shown last, from the press of the button.
+
     Args:
         session: not running.
     """
@@ -52,6 +56,7 @@ class Flow:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._learned: tuple[Any, ...] | None = None
+        self.seconds = 0.0
 
     @property
     def running(self) -> bool:
@@ -69,6 +74,7 @@ class Flow:
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
         """
+        start = time.monotonic()
         methods = [order.method]
         if order.preview and order.method != PREVIEW_METHOD and self._learned != order.about:
             methods.insert(0, PREVIEW_METHOD)
@@ -83,6 +89,8 @@ class Flow:
                 progress=progress,
                 finished=on_finished,
                 same_step=after_preview,
+                probabilities=False,
+                started=start,
             )
 
         def on_finished(run: Run) -> None:
@@ -90,6 +98,7 @@ class Flow:
             if run.error is not None or run.result is None:
                 ended(run.error)
                 return
+            self.seconds = time.monotonic() - start
             shown(run.result, not methods)
             if not methods:
                 self._learned = order.about
@@ -103,18 +112,18 @@ class Flow:
         begin(after_preview=False)
 
     def cancel(self) -> None:
-        """Stop within one batch; a preview that was written stays."""
+        """Stop; a preview that was written stays."""
         self._session.cancel()
 
     def abandon(self) -> None:
         """Stop, and call nobody back any more."""
         self._session.abandon()
 
-    def undo(self) -> None:
-        """Take the last step back, be it paint or a result."""
-        self._session.undo()
+    def undo(self) -> bool:
+        """Take the last step back, be it paint or a result; False when there is none."""
+        return self._session.undo()
 
-    def forget(self) -> None:
-        """Let go of the last volume."""
+    def close(self) -> None:
+        """Stop at once, end the process that computes, and let go of the last volume."""
         self._learned = None
-        self._session.forget()
+        self._session.close()

@@ -7,17 +7,22 @@ from there, so parent transforms are dealt with once, when the grid is made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import vtk
 from numpy.typing import NDArray
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 import slicer
 
 from ..errors import InputError
 from .i18n import tr as _
+from .parts import Extent, size_of
+
+LABELMAP = "Binary labelmap"
+"""The representation that segments are edited in."""
 
 Shape = tuple[int, int, int]
 
@@ -37,29 +42,52 @@ class Grid:
     def same_as(self, other: Grid) -> bool:
         return self.shape == other.shape and np.allclose(self.matrix, other.matrix, atol=1e-4)
 
-    def reference(self) -> Any:
-        """A vtkOrientedImageData of this grid without voxels."""
+    @property
+    def extent(self) -> Extent:
+        """All voxels."""
         k, j, i = self.shape
-        image = slicer.vtkOrientedImageData()
-        image.SetExtent(0, i - 1, 0, j - 1, 0, k - 1)
-        image.SetGeometryFromImageToWorldMatrix(_to_vtk(self.matrix))
+        return (slice(0, k), slice(0, j), slice(0, i))
+
+    @property
+    def placement(self) -> Any:
+        """The matrix as a vtkMatrix4x4."""
+        return _to_vtk(self.matrix)
+
+    def reference(self, extent: Extent | None = None) -> Any:
+        """A vtkOrientedImageData of this grid, or of a box of it, without voxels."""
+        return _without_voxels(self.extent if extent is None else extent, self.placement)
+
+    def image(self, array: NDArray[Any]) -> Any:
+        """A vtkOrientedImageData of a (K, J, I) array on the whole grid."""
+        image = blank(self.extent, self.placement, array.dtype)
+        voxels(image)[:] = array
         return image
 
-    def image(self, box: NDArray[Any], corner: tuple[int, int, int] = (0, 0, 0)) -> Any:
-        """A vtkOrientedImageData of the (k, j, i) array ``box`` whose first voxel is voxel ``corner`` of the grid."""
-        return placed(box, corner, _to_vtk(self.matrix))
+    def covered_by(self, image: Any) -> Extent | None:
+        """A box of this grid outside which a vtkOrientedImageData has no voxels; None if it has none on the grid."""
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        ends = np.array(image.GetExtent(), float).reshape(3, 2) + (-0.5, 0.5)
+        corners = np.array([[*corner, 1.0] for corner in product(*ends)])
+        there = (np.linalg.inv(self.matrix) @ _to_numpy(matrix) @ corners.T)[2::-1]
+        first = np.maximum(np.floor(there.min(axis=1)).astype(int) - 1, 0)
+        stop = np.minimum(np.ceil(there.max(axis=1)).astype(int) + 2, self.shape)
+        if (first >= stop).any():
+            return None
+        k, j, i = (slice(int(a), int(b)) for a, b in zip(first, stop, strict=True))
+        return (k, j, i)
 
     def holds(self, image: Any) -> bool:
         """Whether the voxels of ``image`` are voxels of this grid, or of its continuation beyond the border."""
         return bool(slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, self.reference()))
 
-    def sample(self, image: Any, linear: bool = False, outside: float = 0.0) -> NDArray[Any]:
-        """(K, J, I) voxels of a vtkOrientedImageData, taken at this grid's voxel centres (nearest, or linear)."""
+    def sample(self, image: Any, extent: Extent, linear: bool = False) -> NDArray[Any]:
+        """Voxels of a vtkOrientedImageData, taken at the voxel centres of a box of this grid (nearest, or linear)."""
         if image.IsEmpty():
-            return np.zeros(self.shape, np.uint8)
+            return np.zeros(size_of(extent), np.uint8)
         sampled = slicer.vtkOrientedImageData()
         done = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-            image, self.reference(), sampled, linear, False, None, outside
+            image, self.reference(extent), sampled, linear, False, None, 0.0
         )
         if not done:
             raise InputError(
@@ -115,16 +143,17 @@ def volume_image(volume: Any, segmentation: Any) -> Any:
     return image
 
 
-def placed(box: NDArray[Any], corner: tuple[int, int, int], matrix: Any) -> Any:
-    """A vtkOrientedImageData of a (k, j, i) array at extent ``corner`` (k, j, i) of a vtkMatrix4x4 geometry."""
-    image = slicer.vtkOrientedImageData()
-    extent = []
-    for first, count in zip(reversed(corner), reversed(box.shape), strict=True):
-        extent += [first, first + count - 1]
-    image.SetExtent(extent)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(box).ravel(), deep=True))
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+def blank(extent: Extent, placement: Any, dtype: Any = np.uint8) -> Any:
+    """A vtkOrientedImageData at ``extent`` of a vtkMatrix4x4 geometry; its voxels are not set yet."""
+    image = _without_voxels(extent, placement)
+    image.AllocateScalars(get_vtk_array_type(np.dtype(dtype)), 1)
     return image
+
+
+def extent_of(image: Any) -> Extent:
+    """Where the voxels of an image are."""
+    i0, i1, j0, j1, k0, k1 = image.GetExtent()
+    return (slice(k0, k1 + 1), slice(j0, j1 + 1), slice(i0, i1 + 1))
 
 
 def voxels(image: Any) -> NDArray[Any]:
@@ -135,6 +164,13 @@ def voxels(image: Any) -> NDArray[Any]:
     i0, i1, j0, j1, k0, k1 = image.GetExtent()
     array: NDArray[Any] = vtk_to_numpy(image.GetPointData().GetScalars())
     return array.reshape(k1 - k0 + 1, j1 - j0 + 1, i1 - i0 + 1, *array.shape[1:])
+
+
+def _without_voxels(extent: Extent, placement: Any) -> Any:
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([end for s in reversed(extent) for end in (s.start, s.stop - 1)])
+    image.SetGeometryFromImageToWorldMatrix(placement)
+    return image
 
 
 def _to_numpy(matrix: Any) -> NDArray[np.float64]:

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 import slicer
 
 from ..errors import InputError
-from .geometry import Grid, grid_of, placed, spacing_of, voxels
+from ..pieces import Steps, drain, slabs
+from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxels
 from .i18n import tr as _
-from .parts import Part
+from .parts import NOWHERE, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
+from .presence import stamp, while_there
 from .record import record_of
 
-LABELMAP = "Binary labelmap"
-
 Labels = NDArray[np.unsignedinteger[Any]]
+_Slices = tuple[Mask, ...]
+"""By axis, which slices across it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,37 +33,37 @@ class Painting:
         image: (K, J, I) voxels of the volume.
         spacing: mm in array order.
         labels: (K, J, I) uint8 or uint16, painted slices only; label n is ``segment_ids[n - 1]``.
-        slices: indices of the painted slices and of those named as empty; None for every slice with paint.
+        slices: the slices that are complete, those named as empty among them: for all segments, or by label; a label
+            that is missing, or None, stands for every slice with its paint.
         axis: the slice axis if known from an earlier run.
         segment_ids: the segments to fill.
         names: segment names by label.
         grid: the volume's grid as seen from the segmentation.
-        snapshots: each segment's whole mask (packed bits) as it was read.
+        snapshots: each segment's whole mask as it was read.
     """
 
     image: NDArray[Any]
     spacing: tuple[float, float, float]
     labels: Labels
-    slices: list[int] | None
+    slices: list[int] | dict[int, list[int]] | None
     axis: int | None
     segment_ids: tuple[str, ...]
     names: dict[int, str]
     grid: Grid
-    snapshots: dict[str, NDArray[np.uint8]]
-
-    def edited_since(self, segment_id: str, mask: NDArray[np.bool_], axis: int) -> list[int]:
-        """Slices of a segment, now ``mask`` (K, J, I), that are not what they were when the painting was read."""
-        before = self.snapshots[segment_id]
-        if np.array_equal(before, np.packbits(mask)):
-            return []
-        then = np.unpackbits(before, count=mask.size).reshape(mask.shape).view(bool)
-        return [int(i) for i in np.flatnonzero(np.moveaxis(mask != then, axis, 0).any(axis=(1, 2)))]
+    snapshots: dict[str, Snapshot]
 
 
 def read_painting(
     volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: Sequence[int] | None = None
 ) -> Painting:
-    """Read a volume and its painted segments.
+    """Read a volume and its painted segments, at once; see :func:`read_painting_steps`."""
+    return drain(read_painting_steps(volume, segmentation, segment_ids, slices))
+
+
+def read_painting_steps(
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: Sequence[int] | None = None
+) -> Steps[Painting]:
+    """Read a volume and its painted segments in pieces; begun again when the paint is changed between two of them.
 
     Args:
         volume: vtkMRMLScalarVolumeNode.
@@ -72,54 +74,64 @@ def read_painting(
     Raises:
         InputError: an unknown or empty segment, segments that overlap where they are painted, geometry that cannot
             be used.
+        Cancelled: a node was removed meanwhile.
     """
+    while True:
+        before = stamp(segmentation)
+        reading = _read(volume, segmentation, segment_ids, slices)
+        painting = yield from while_there(reading, (volume, segmentation))
+        if stamp(segmentation) == before:
+            return painting
+
+
+def _read(
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: Sequence[int] | None
+) -> Steps[Painting]:
     grid = grid_of(volume, segmentation)
     source = _as_labelmaps(segmentation, grid)
     chosen = _chosen(segmentation, segment_ids)
     labels: Labels = np.zeros(grid.shape, np.uint8 if len(chosen) < 256 else np.uint16)
-    clashes: list[tuple[int, int, tuple[NDArray[np.intp], ...]]] = []
+    overlaps: dict[tuple[int, int], _Slices] = {}
     found: list[str] = []
     snapshots, painted_now, axes = {}, {}, {}
     for segment_id in chosen:
         segment = source.GetSegment(segment_id)
-        part = read_part(segment, grid)
+        part = yield from read_part_steps(segment, grid)
         if part.empty:
             if segment_ids is None:
                 continue
             text = _('Segment "{name}" has no paint; paint it on some slices or leave it out.')
             raise InputError(text.format(name=segment.GetName()))
         found.append(segment_id)
-        label, mask = len(found), part.whole()
-        both = mask & (labels > 0)
-        for other in np.unique(labels[both]):
-            clashes.append((int(other), label, np.nonzero(both & (labels == other))))
-        labels[mask] = label
-        snapshots[segment_id] = np.packbits(mask)
+        snapshots[segment_id] = yield from Snapshot.steps(part)
         record = record_of(segment)
-        painted_now[segment_id] = record.painted_now(part) if record else None
-        if record and painted_now[segment_id] is not None:
+        own = (yield from record.painted_now_steps(part)) if record else None
+        if record and own is not None:
             axes[record.axis] = segment.GetName()
+            own = own if slices is None else list(slices)
+            part = yield from _painted_part_steps(part, record.axis, own)
+            if part.empty and slices is None:
+                text = _('Segment "{name}" has no paint any more; paint it on some slices or hide it.')
+                raise InputError(text.format(name=segment.GetName()))
+            painted_now[len(found)] = own
+        yield from _label_steps(labels, part, len(found), overlaps)
     names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
         text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
         raise InputError(text.format(first=first, second=second))
     axis = next(iter(axes), None)
-    support = list(slices) if slices is not None else None
-    if support is None and axis is not None:
-        support = _support(labels, axis, found, painted_now)
-    for a, b, where in clashes:
-        if axis is None or support is None or np.isin(where[axis], support).any():
+    named = list(slices) if slices is not None else None
+    for a, b in sorted(overlaps, key=lambda pair: pair[::-1]):
+        where = () if axis is None else np.flatnonzero(overlaps[a, b][axis]).tolist()
+        if axis is None or named is None or not set(where).isdisjoint(named):
             text = _('Segments "{first}" and "{second}" overlap where they are painted; segment them one at a time.')
             raise InputError(text.format(first=names[a], second=names[b]))
-    if axis is not None and support is not None:
-        filled = np.setdiff1d(np.arange(grid.shape[axis]), support)
-        np.moveaxis(labels, axis, 0)[filled] = 0
     return Painting(
         voxels(volume.GetImageData()),
         spacing_of(volume),
         labels,
-        support,
+        named if named is not None else painted_now or None,
         axis,
         tuple(found),
         names,
@@ -128,24 +140,85 @@ def read_painting(
     )
 
 
-def read_part(segment: Any, grid: Grid) -> Part:
+def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
+    """What of a part lies on some slices."""
+    others = sorted({*range(part.extent[axis].start, part.extent[axis].stop)}.difference(slices))
+
+    def painted(slab: slice) -> Mask:
+        here = part.box[slab].copy()
+        k, j, i = part.extent
+        place = (slice(k.start + slab.start, k.start + slab.start + len(here)), j, i)
+        here[on_slices(place, axis, others)] = False
+        return here
+
+    return (yield from Part.steps(painted, part.box.shape, part.corner, part.shape))
+
+
+def _label_steps(labels: Labels, part: Part, label: int, overlaps: dict[tuple[int, int], _Slices]) -> Steps[None]:
+    """Enter a segment, the last one so far, into the label map; and on which slices it lies over which others."""
+    for slab in slabs(part.box.shape):
+        box = cut(part.extent, slab)
+        here, own = labels[box], part.box[slab]
+        both = own & (here > 0)
+        for other in np.flatnonzero(np.bincount(here[both])).tolist():
+            there = overlaps.setdefault((other, label), tuple(np.zeros(n, bool) for n in part.shape))
+            over = both & (here == other)
+            for axis in range(3):
+                there[axis][box[axis]] |= over.any(axis=tuple(a for a in range(3) if a != axis))
+        np.copyto(here, label, where=own)
+        yield
+
+
+def read_part_steps(segment: Any, grid: Grid) -> Steps[Part]:
     """Where a vtkSegment is on ``grid``; its binary label map may be shared and may cover a part of the grid."""
     layer = segment.GetRepresentation(LABELMAP)
     if layer is None or layer.IsEmpty():
-        return Part.of(np.zeros(grid.shape, bool))
-    own = np.asarray(voxels(layer) == segment.GetLabelValue())
-    extent = layer.GetExtent()
-    corner = (extent[4], extent[2], extent[0])
+        return Part.nothing(grid.shape)
+    values, label = voxels(layer), segment.GetLabelValue()
     if grid.holds(layer):
-        return Part.of(own, corner, grid.shape)
-    matrix = vtk.vtkMatrix4x4()
-    layer.GetImageToWorldMatrix(matrix)
-    return Part.of(grid.sample(placed(own.astype(np.uint8), corner, matrix)) != 0)
+        there = extent_of(layer)
+        extent = intersection(there, grid.extent)
+        if extent == NOWHERE:
+            return Part.nothing(grid.shape)
+        inside = values[within(extent, there)]
+
+        def planes(slab: slice) -> Mask:
+            return np.asarray(inside[slab] == label)
+
+    else:
+        covered = grid.covered_by(layer)
+        if covered is None:
+            return Part.nothing(grid.shape)
+        extent = covered
+        matrix = vtk.vtkMatrix4x4()
+        layer.GetImageToWorldMatrix(matrix)
+        own = blank(extent_of(layer), matrix)
+        target = voxels(own)
+        for slab in slabs(values.shape):
+            target[slab] = values[slab] == label
+            yield
+
+        def planes(slab: slice) -> Mask:
+            return np.asarray(grid.sample(own, cut(extent, slab)) != 0)
+
+    k0, j0, i0 = (s.start for s in extent)
+    return (yield from Part.steps(planes, size_of(extent), (k0, j0, i0), grid.shape))
 
 
-def read_mask(segment: Any, grid: Grid) -> NDArray[np.bool_]:
+def read_part(segment: Any, grid: Grid) -> Part:
+    """As :func:`read_part_steps`, at once."""
+    return drain(read_part_steps(segment, grid))
+
+
+def read_mask(segment: Any, grid: Grid) -> Mask:
     """(K, J, I): where a vtkSegment is on ``grid``."""
     return read_part(segment, grid).whole()
+
+
+def lies_on(segment: Any, grid: Grid) -> bool:
+    """Whether the voxels of a vtkSegment are voxels of ``grid``; so they are if there are none."""
+    layer = segment.GetRepresentation(LABELMAP)
+    return layer is None or layer.IsEmpty() or grid.holds(layer)
 
 
 def has_labelmap_source(segmentation: Any) -> bool:
@@ -185,13 +258,3 @@ def _chosen(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
         text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
         raise InputError(text.format(name=unknown[0]))
     return chosen
-
-
-def _support(labels: Labels, axis: int, found: list[str], painted_now: dict[str, list[int] | None]) -> list[int]:
-    """Painted slices of all segments together; without a record every slice of a segment counts as painted."""
-    support: set[int] = set()
-    planes = np.moveaxis(labels, axis, 0)
-    for label, segment_id in enumerate(found, start=1):
-        known = painted_now[segment_id]
-        support.update(np.flatnonzero((planes == label).any(axis=(1, 2))).tolist() if known is None else known)
-    return sorted(support)

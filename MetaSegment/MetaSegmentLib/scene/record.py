@@ -13,6 +13,7 @@ from typing import Any
 
 import vtk
 
+from ..pieces import Steps, drain
 from .parts import Part
 
 TAG = "MetaSegment.Slices"
@@ -38,7 +39,14 @@ class SliceRecord:
     @classmethod
     def take(cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()) -> SliceRecord:
         """Remember a mask; slices in ``ignore`` are left out, so that any paint on them is the user's."""
-        prints = part.fingerprints(axis)
+        return drain(cls.take_steps(part, axis, support, ignore))
+
+    @classmethod
+    def take_steps(
+        cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()
+    ) -> Steps[SliceRecord]:
+        """As :meth:`take`, in pieces."""
+        prints = yield from part.fingerprints_steps(axis)
         return cls(
             axis,
             part.shape,
@@ -49,9 +57,13 @@ class SliceRecord:
     def painted_now(self, part: Part) -> list[int] | None:
         """Slices that are the user's by now: painted before the run, painted since, or corrected since (an emptied
         slice says that the structure is absent there). None if nothing is left of what was remembered."""
+        return drain(self.painted_now_steps(part))
+
+    def painted_now_steps(self, part: Part) -> Steps[list[int] | None]:
+        """As :meth:`painted_now`, in pieces."""
         if part.shape != self.shape:
             return None
-        prints = part.fingerprints(self.axis)
+        prints = yield from part.fingerprints_steps(self.axis)
         known = self.support | self.filled
         if not any(prints.get(i) == p for i, p in known.items()):
             return None
@@ -83,6 +95,13 @@ def record_of(segment: Any) -> SliceRecord | None:
     """The record of a vtkSegment, if it carries a readable one."""
     text = vtk.reference("")
     return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
+
+
+def records_of(segmentation: Any) -> frozenset[tuple[str, str]]:
+    """(segment id, record as text) of the segments of a vtkMRMLSegmentationNode that carry one."""
+    segments = segmentation.GetSegmentation()
+    found = ((i, record_of(segments.GetSegment(i))) for i in segments.GetSegmentIDs())
+    return frozenset((i, record.to_text()) for i, record in found if record is not None)
 
 
 def _parse(text: str) -> dict[int, str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import slicer
 
 from ..errors import InputError
+from ..pieces import Steps
 from .editor import PRIVATE_TAG
 from .geometry import Grid, grid_of, volume_image, voxels
 from .i18n import tr as _
-from .parts import Mask
-from .reader import read_part
+from .parts import Extent, Mask, Values, size_of
+from .reader import read_part_steps
 from .runtime import nodes_of_class
 
 
@@ -31,8 +33,11 @@ class EditRules:
         self._editor = editor
         self._volume = volume
 
-    def kept_free(self, segmentation: Any, written: Collection[str], grid: Grid) -> Mask | None:
-        """(K, J, I): what other segments than those ``written`` keep for themselves; None if segments may overlap.
+    def kept_free_steps(
+        self, segmentation: Any, written: Collection[str], grid: Grid
+    ) -> Steps[Callable[[Extent], Mask] | None]:
+        """What other segments than those ``written`` keep for themselves, for any box of the grid; None if segments may
+        overlap.
 
         A stroke takes voxels from other segments unless overlap is allowed. A result is no stroke: nobody aims it
         voxel by voxel. It never takes any, and where overlap is not allowed it stops at the others' borders.
@@ -42,45 +47,78 @@ class EditRules:
             return None
         display = segmentation.GetDisplayNode()
         only_visible = display is not None and editor.GetOverwriteMode() == kind.OverwriteVisibleSegments
-        segments, taken = segmentation.GetSegmentation(), np.zeros(grid.shape, bool)
-        for segment_id in segments.GetSegmentIDs():
-            if segment_id not in written and not (only_visible and not display.GetSegmentVisibility(segment_id)):
-                part = read_part(segments.GetSegment(segment_id), grid)
-                taken |= part.whole()
-        return taken
+        others = [
+            i
+            for i in segmentation.GetSegmentation().GetSegmentIDs()
+            if i not in written and not (only_visible and not display.GetSegmentVisibility(i))
+        ]
+        return (yield from _inside_steps(segmentation, others, grid))
 
-    def editable(self, segment_id: str) -> Mask | None:
-        """(K, J, I) of the volume: where the segment may be changed; None where everything is allowed."""
+    def editable_steps(self, segment_id: str) -> Steps[Callable[[Extent], Mask] | None]:
+        """Where a segment may be changed, for any box of the volume's grid; None where everything is allowed."""
         editor = self._editor
         if editor is None:
             return None
         grid = grid_of(self._volume, editor.GetSegmentationNode())
-        allowed: Mask | None = None
+        by_segments = None
         if editor.GetMaskMode() != slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere:
-            allowed = _allowed_by_segments(editor, grid, segment_id)
-        if editor.GetSourceVolumeIntensityMask():
-            in_range = _in_intensity_range(editor, grid, self._volume)
-            allowed = in_range if allowed is None else allowed & in_range
-        return allowed
+            by_segments = yield from _allowed_by_segments_steps(editor, grid, segment_id)
+        if not editor.GetSourceVolumeIntensityMask():
+            return by_segments
+        in_range = _intensity_range(editor, grid, self._volume)
+        return in_range if by_segments is None else lambda extent: by_segments(extent) & in_range(extent)
 
 
-def _allowed_by_segments(editor: Any, grid: Grid, segment_id: str) -> Mask:
-    forbidden = slicer.vtkOrientedImageData()
-    mode, mask_segment = editor.GetMaskMode(), editor.GetMaskSegmentID() or ""
-    node = editor.GetSegmentationNode()
-    if not node.GenerateEditMask(forbidden, mode, grid.reference(), segment_id, mask_segment):
-        raise InputError(_("The editable area cannot be worked out; check the masking settings in the Segment Editor."))
-    return np.asarray(grid.sample(forbidden, outside=1.0) == 0)
+def _allowed_by_segments_steps(editor: Any, grid: Grid, segment_id: str) -> Steps[Callable[[Extent], Mask]]:
+    """As vtkMRMLSegmentationNode.GenerateEditMask has it, which can only do the whole volume at once."""
+    node, kind, mode = editor.GetSegmentationNode(), slicer.vtkMRMLSegmentationNode, editor.GetMaskMode()
+    every, display = list(node.GetSegmentation().GetSegmentIDs()), node.GetDisplayNode()
+    if mode in (kind.EditAllowedInsideVisibleSegments, kind.EditAllowedOutsideVisibleSegments):
+        if display is None:
+            raise InputError(
+                _("The editable area cannot be worked out; check the masking settings in the Segment Editor.")
+            )
+        every = [i for i in every if display.GetSegmentVisibility(i)]
+    elif mode == kind.EditAllowedInsideSingleSegment:
+        every = [i for i in every if i == editor.GetMaskSegmentID()]
+    if mode in (kind.EditAllowedOutsideAllSegments, kind.EditAllowedOutsideVisibleSegments):
+        inside = yield from _inside_steps(node, [i for i in every if i != segment_id], grid)
+        return lambda extent: ~inside(extent)
+    return (yield from _inside_steps(node, every, grid))
 
 
-def _in_intensity_range(editor: Any, grid: Grid, volume: Any) -> Mask:
+def _inside_steps(node: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Callable[[Extent], Mask]]:
+    """Where any of the segments is, for any box of the grid."""
+    parts = []
+    for segment_id in segment_ids:
+        part = yield from read_part_steps(node.GetSegmentation().GetSegment(segment_id), grid)
+        parts.append(part)
+
+    def inside(extent: Extent) -> Mask:
+        result = np.zeros(size_of(extent), bool)
+        for part in parts:
+            result |= part.within(extent)
+        return result
+
+    return inside
+
+
+def _intensity_range(editor: Any, grid: Grid, volume: Any) -> Callable[[Extent], Mask]:
     low, high = editor.GetSourceVolumeIntensityMaskRange()
     source = editor.GetSourceVolumeNode() or volume
     if source is volume:
-        values = voxels(source.GetImageData())
+        read: Values = voxels(volume.GetImageData()).__getitem__
     else:
-        values = grid.sample(volume_image(source, editor.GetSegmentationNode()), linear=True)
-    return np.asarray((values >= low) & (values <= high))
+        image = volume_image(source, editor.GetSegmentationNode())
+
+        def read(extent: Extent) -> NDArray[Any]:
+            return grid.sample(image, extent, linear=True)
+
+    def in_range(extent: Extent) -> Mask:
+        values = read(extent)
+        return np.asarray((values >= low) & (values <= high))
+
+    return in_range
 
 
 def find_editor(*segmentations: Any) -> Any | None:

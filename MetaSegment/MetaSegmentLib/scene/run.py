@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Hashable
+from typing import Any, Protocol, TypeVar
 
 from ..errors import Cancelled
+from ..executors import Handle, Report, StartAnew
+from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
 from .i18n import tr as _
-from .worker import Worker
+from .reader import Painting
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.02
-
-Compute = Callable[[ProgressCallback, CancelCallback], Result]
+_TIMES_ANEW = 5
+"""What is changed again and again while it is read is at last read without a pause."""
 
 
 class Poller(Protocol):
     """What a run asks to look after it: a session."""
 
     def poll(self) -> bool: ...
+
+
+class Removed(Cancelled):
+    """What a run works on is no longer in the scene."""
+
+    def __init__(self) -> None:
+        super().__init__(_("The volume or the segmentation was removed; nothing was written."))
 
 
 class Run:
@@ -43,7 +52,7 @@ class Run:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Stop within one batch; nothing will be written."""
+        """Stop; nothing will be written."""
         self._cancelled.set()
 
     def wait(self, timeout: float | None = None) -> Result:
@@ -68,78 +77,154 @@ class Run:
 
 
 class Job:
-    """A background run and what it needs to come to its end.
+    """A background run and what it needs to come to its end: reads, has it computed, writes, all in short pieces.
+
+    Attributes:
+        waiting: there is nothing to do but to wait for the executor.
 
     Args:
         run: what the caller holds.
-        worker: where the work is done.
-        compute: the work; it must not touch Qt or MRML.
+        read: reads the paint.
+        submit: hands what was read to the executor.
         write: puts the result into the scene and returns what the caller is to get.
-        nodes: when one of them leaves its scene, the run is cancelled.
+        nodes: when one of them leaves its scene, the run ends.
+        state: what is read, and written to; changes whenever that does.
         progress, cancel, finished: the caller's callbacks.
     """
 
     def __init__(
         self,
         run: Run,
-        worker: Worker,
-        compute: Compute,
-        write: Callable[[Result], Result],
+        read: Callable[[], Steps[Painting]],
+        submit: Callable[[Painting], Steps[Handle]],
+        write: Callable[[Painting, Result], Steps[Result]],
         nodes: tuple[Any, ...],
+        state: Callable[[], Hashable],
         progress: ProgressCallback | None,
         cancel: CancelCallback | None,
         finished: Callable[[Run], None] | None,
     ) -> None:
         self.run = run
+        self.waiting = False
+        self._read = read
+        self._submit = submit
         self._write = write
         self._nodes = [(node, node.GetScene(), node.GetID()) for node in nodes]
+        self._state = state
         self._progress = progress
         self._cancel = cancel
         self._finished = finished
-        self._reports: SimpleQueue[tuple[str, int, int, float | None]] = SimpleQueue()
-        stopped, stopping, reports = run._cancelled, worker.stopping, self._reports
-
-        def report(*about: Any) -> None:
-            reports.put(about)
-
-        def cancelled() -> bool:
-            return stopped.is_set() or stopping.is_set()
-
-        self._future: Future[Result] = worker.submit(lambda: compute(report, cancelled))
+        self._reports: list[Report] = []
+        self._outcome: Result | Exception | None = None
+        self._work = self._steps()
 
     def abandon(self) -> None:
         """Cancel, and tell nobody how it ends."""
         self._progress = self._cancel = self._finished = None
         self.run.cancel()
 
-    def relay(self) -> bool:
-        """Pass reports to the caller and the caller's wishes to the engine; True when the engine has ended."""
-        ended = self._future.done()
-        while self._progress is not None:
+    def advance(self, seconds: float) -> bool:
+        """Work for about ``seconds``, at most until there is something to wait for; True at the end."""
+        until = time.monotonic() + seconds
+        while self._outcome is None:
             try:
-                report = self._reports.get_nowait()
-            except Empty:
+                self.waiting = bool(next(self._work))
+            except StopIteration as end:
+                self._outcome = end.value
+            except Exception as error:
+                self._outcome = error
+            self._relay()
+            if self.waiting or time.monotonic() > until:
                 break
-            self._progress(*report)
-        if (self._cancel is not None and self._cancel()) or not self._nodes_are_there():
-            self.run.cancel()
-        return ended
+        return self._outcome is not None
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended without a result."""
+        return self._outcome if isinstance(self._outcome, Exception) else None
 
     def finish(self) -> None:
-        """Write the result and tell the caller."""
-        run = self.run
-        try:
-            result = self._future.result()
-            if not self._nodes_are_there():
-                raise Cancelled(_("The volume or the segmentation was removed; nothing was written."))
-            if run._cancelled.is_set():
-                raise Cancelled
-            run.result = self._write(result)
-        except Exception as error:
-            run.error = error
-        run.done = True
+        """Tell the caller how it ended."""
+        if isinstance(self._outcome, Exception):
+            self.run.error = self._outcome
+        else:
+            self.run.result = self._outcome
+        self.run.done = True
         if self._finished is not None:
-            self._finished(run)
+            self._finished(self.run)
 
-    def _nodes_are_there(self) -> bool:
-        return all(scene.GetNodeByID(identifier) is node for node, scene, identifier in self._nodes)
+    def _relay(self) -> None:
+        """Pass reports to the caller and the caller's wish to the run."""
+        while self._reports:
+            report = self._reports.pop(0)
+            if self._progress is not None:
+                self._progress(*report)
+        if self._cancel is not None and self._cancel():
+            self.run.cancel()
+
+    def _steps(self) -> Generator[bool | None, None, Result]:
+        """The whole way; yields True where there is nothing to do but to wait."""
+        while True:
+            try:
+                painting, handle = yield from self._anew_when_changed(self._hand_over)
+                result = yield from self._wait(handle)
+                break
+            except StartAnew:
+                continue
+        self.waiting = False
+        return (yield from self._anew_when_changed(lambda: self._write(painting, result)))
+
+    def _hand_over(self) -> Steps[tuple[Painting, Handle]]:
+        painting = yield from self._read()
+        handle = yield from self._submit(painting)
+        return painting, handle
+
+    def _wait(self, handle: Handle) -> Generator[bool, None, Result]:
+        why: Cancelled | None = None
+        while True:
+            why = why or self._reason_to_stop()
+            if why is not None:
+                handle.cancel()
+            done = handle.done
+            self._reports += handle.reports()
+            if done:
+                break
+            yield True
+        if why is not None:
+            raise why
+        return handle.result()
+
+    def _anew_when_changed(self, begin: Callable[[], Steps[T]]) -> Steps[T]:
+        """Do all pieces; begin anew when somebody else changes what is worked on between two of them.
+
+        Pieces that themselves change it have begun to write: what was begun is done.
+        """
+        for _time in range(_TIMES_ANEW):
+            steps, before = begin(), self._state()
+            writes = False
+            while writes or self._state() == before:
+                why = self._reason_to_stop()
+                if why is not None and not (writes and type(why) is Cancelled):
+                    steps.close()
+                    raise why
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    made: T = end.value
+                    return made
+                now = self._state()
+                writes, before = writes or now != before, now
+                yield
+            steps.close()
+        steps = begin()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                made = end.value
+                return made
+
+    def _reason_to_stop(self) -> Cancelled | None:
+        if not all(scene.GetNodeByID(identifier) is node for node, scene, identifier in self._nodes):
+            return Removed()
+        return Cancelled() if self.run._cancelled.is_set() else None

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 import slicer
 
 from ..errors import InputError
-from .geometry import grid_of, voxels
+from .geometry import LABELMAP, grid_of, voxels
 from .i18n import tr as _
-from .reader import LABELMAP
 
 Plane = NDArray[np.bool_]
 

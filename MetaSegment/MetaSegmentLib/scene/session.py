@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import math
+import time
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import InputError, MetaSegmentError
+from ..errors import Cancelled, InputError, MetaSegmentError
+from ..executors import (
+    Executor,
+    Handle,
+    InProcessExecutor,
+    Request,
+    background_executor,
+    own_interpreter,
+)
+from ..pieces import Steps, drain
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
 from .editor import Editor
 from .i18n import tr as _
-from .learner import Learner
-from .reader import Painting, read_painting
+from .reader import Painting, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run
 from .views import OVERLAY
-from .worker import Worker
-from .writer import write_result
+from .writer import write_result_steps
+from .yielding import PAUSE_MILLISECONDS, let_threads_run
+
+_BUDGET_SECONDS = 0.02
+"""How long the thread that owns the scene is held at a time."""
+_WAIT_MILLISECONDS = 25
+"""Between two looks at a run that is being computed: what Qt does not announce, and a cancellation, wait that long."""
+
+Schedule = Callable[[Callable[[], None], int], None]
 
 
 class Session:
@@ -31,17 +49,21 @@ class Session:
         editor: writes; holds the undo steps.
 
     Args:
-        schedule: runs a callable a little later on this thread (a timer's single shot), so that a background run
-            polls itself. Without it, somebody calls :meth:`poll` or :meth:`Run.wait`.
+        schedule: runs a callable on this thread after some milliseconds (a timer's single shot), so that a background
+            run polls itself, and reads and writes in short pieces. Without it, somebody calls :meth:`poll` or
+            :meth:`Run.wait`, and reading and writing are done at once.
+        executor: where background runs are computed; the default is a process of its own, where there can be one.
     """
 
-    def __init__(self, schedule: Callable[[Callable[[], None]], None] | None = None) -> None:
+    def __init__(self, schedule: Schedule | None = None, executor: Executor | None = None) -> None:
         self.editor_node: Any | None = None
         self.editor = Editor()
         self._schedule = schedule
-        self._worker = Worker()
-        self._learner = Learner()
+        self._here = InProcessExecutor()
+        self._background = executor or background_executor(own_interpreter())
         self._job: Job | None = None
+        self._polling = self._warm = False
+        self._background.listen(_polls(weakref.ref(self)))
 
     @property
     def running(self) -> bool:
@@ -62,6 +84,8 @@ class Session:
         cancel: CancelCallback | None = None,
         finished: Callable[[Run], None] | None = None,
         same_step: bool = False,
+        probabilities: bool = True,
+        started: float | None = None,
     ) -> Result | Run:
         """Fill the slices that are not painted.
 
@@ -74,15 +98,19 @@ class Session:
                 default is every slice with paint that an earlier run did not fill.
             output: another vtkMRMLSegmentationNode to write to; ``segmentation`` stays as it is.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-            wait: False returns a :class:`Run` at once; the result is written when the session is polled.
+            wait: False returns a :class:`Run` at once; the result is written when the session is polled. Where a timer
+                polls it, the paint is read in pieces, too, and what is wrong with it is found in the run's ``error``.
             progress: called as ``progress(stage, done, total, eta_s)``, on the calling thread.
             cancel: polled, on the calling thread; returning True stops the run.
             finished: called with the :class:`Run` when it has ended.
             same_step: the undo step of the last result goes on, unless the user has changed something since.
+            probabilities: False leaves them out of a background run's result, which is then a half as large.
+            started: when the user began to wait, of :func:`time.monotonic`; the default is now.
 
         Returns:
             The engine's result, whose label n is the n-th segment, or a :class:`Run`. Its report also says under
-            ``written`` how large each segment is now, and how much of it was left to other segments.
+            ``written`` how large each segment is now, and how much of it was left to other segments; its total of
+            seconds is what the user waited, until the result was in the scene.
 
         Raises:
             MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
@@ -95,23 +123,48 @@ class Session:
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         target = segmentation if output is None else output
         _check_node(target, "vtkMRMLSegmentationNode", _("Choose a segmentation of the scene for the result."))
-        painting = read_painting(volume, segmentation, segment_ids, slices)
-        settings, origin = Settings(method=method or DEFAULT_METHOD, device=device), _state(volume)
+        settings = Settings(method=method or DEFAULT_METHOD, device=device)
+        start = time.monotonic() if started is None else started
 
-        def compute(progress: ProgressCallback | None, cancel: CancelCallback | None) -> Result:
-            return self._learner.compute(painting, origin, settings, progress, cancel)
+        def read() -> Steps[Painting]:
+            return read_painting_steps(volume, segmentation, segment_ids, slices)
 
-        def write(result: Result) -> Result:
-            return self._write(painting, result, volume, segmentation, target, same_step)
+        def request(painting: Painting) -> Request:
+            return Request(
+                painting.image,
+                _state(volume),
+                painting.labels,
+                painting.spacing,
+                painting.slices,
+                painting.axis,
+                painting.names,
+                settings,
+                wait or probabilities,
+            )
+
+        def submit(painting: Painting) -> Steps[Handle]:
+            return self._background.submit(request(painting))
+
+        def write(painting: Painting, result: Result) -> Steps[Result]:
+            return self._write(painting, result, volume, segmentation, target, same_step, start)
 
         if wait:
-            return write(compute(progress, cancel))
-        # The volume may be changed or deleted while the engine works.
-        painting = replace(painting, image=painting.image.copy())
+            painting = drain(read())
+            return drain(write(painting, self._here.compute(request(painting), progress, cancel)))
         run = Run(self)
-        self._job = Job(run, self._worker, compute, write, (volume, segmentation, target), progress, cancel, finished)
+
+        def state() -> Hashable:
+            return _state(volume), _paint_state(segmentation), target is segmentation or _paint_state(target)
+
+        nodes = (volume, segmentation, target)
+        job = Job(run, read, submit, write, nodes, state, progress, cancel, finished)
+        if self._schedule is None:
+            job.advance(math.inf)
+            if job.error is not None and not isinstance(job.error, Cancelled):
+                raise job.error
+        self._job = job
         if self._schedule is not None:
-            self._schedule(self._tick)
+            self._schedule(self._tick, 0)
         return run
 
     def poll(self) -> bool:
@@ -121,13 +174,24 @@ class Session:
             Whether a run is still under way. Errors do not come out of here; they are in :attr:`Run.error`.
         """
         job = self._job
-        if job is None:
-            return False
-        if not job.relay():
-            return True
-        self._job = None
-        job.finish()
-        return False
+        if job is None or self._polling:  # a callback, or Qt while it is asked for messages
+            return job is not None
+        self._polling = True
+        try:
+            ended = job.advance(math.inf if self._schedule is None else _BUDGET_SECONDS)
+        finally:
+            self._polling = False
+        if ended:
+            self._job = None
+            job.finish()
+            if self._warm and isinstance(job.error, Cancelled):  # it may have been killed
+                self._background.warm_up()
+        return not ended
+
+    def warm_up(self) -> None:
+        """Get ready for background runs that may come."""
+        self._warm = True
+        self._background.warm_up()
 
     def cancel(self) -> None:
         """Cancel the background run, if there is one."""
@@ -142,7 +206,18 @@ class Session:
     def forget(self) -> None:
         """Let go of the last volume, which is kept so that the next run on it is quick."""
         if self._job is None:
-            self._learner.forget()
+            self._here.forget()
+            self._background.forget()
+
+    def close(self) -> None:
+        """Cancel what is under way, end the process that computes, and let go of the last volume.
+
+        Another run may follow; it starts afresh.
+        """
+        self.cancel()
+        self._warm = False
+        self._background.close()
+        self._here.forget()
 
     def undo(self) -> bool:
         """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
@@ -151,26 +226,61 @@ class Session:
 
     def _tick(self) -> None:
         job = self._job
+        if job is None:
+            return
         try:
+            if job.waiting and self._background.shares_lock:
+                let_threads_run()
             self.poll()
         finally:  # a caller's callback that fails must not leave the run without anybody who looks after it
-            if job is not None and self._job is job and self._schedule is not None:
-                self._schedule(self._tick)
+            if self._job is job and self._schedule is not None:
+                patient = job.waiting and not self._background.shares_lock
+                self._schedule(self._tick, _WAIT_MILLISECONDS if patient else PAUSE_MILLISECONDS)
 
     def _write(
-        self, painting: Painting, result: Result, volume: Any, segmentation: Any, target: Any, same_step: bool
-    ) -> Result:
+        self,
+        painting: Painting,
+        result: Result,
+        volume: Any,
+        segmentation: Any,
+        target: Any,
+        same_step: bool,
+        start: float,
+    ) -> Steps[Result]:
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
             editor = find_editor(target, segmentation)
         rules = EditRules(editor, volume)
-        written = write_result(painting, result, volume, segmentation, target, rules, self.editor, same_step)
-        return replace(result, report={**result.report, "written": written})
+        nodes = (volume, segmentation, target)
+        written = yield from write_result_steps(painting, result, *nodes, rules, self.editor, same_step)
+        seconds = {**result.report["seconds"], "total": round(time.monotonic() - start, 3)}
+        return replace(result, report={**result.report, "seconds": seconds, "written": written})
 
 
 def _state(volume: Any) -> Hashable:
     """Changes whenever the voxels do."""
-    return volume.GetID(), id(volume), volume.GetImageData().GetMTime()
+    image = volume.GetImageData()
+    return volume.GetID(), id(volume), None if image is None else image.GetMTime()
+
+
+def _paint_state(node: Any) -> Hashable:
+    """Changes whenever the voxels of a segment do, or which segments there are."""
+    segments = node.GetSegmentation()
+    source, found = segments.GetSourceRepresentationName(), []
+    for identifier in segments.GetSegmentIDs():
+        segment = segments.GetSegment(identifier)
+        layer = segment.GetRepresentation(source)
+        found.append((identifier, segment.GetLabelValue(), None if layer is None else layer.GetMTime()))
+    return source, tuple(found)
+
+
+def _polls(of: weakref.ref[Session]) -> Callable[[], None]:
+    def poll() -> None:
+        session = of()
+        if session is not None:
+            session.poll()
+
+    return poll
 
 
 def _check_node(node: Any, kind: str, advice: str) -> None:

@@ -10,15 +10,16 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from ..errors import InputError
-from ..task.paint import read_paint
+from ..pieces import Steps, drain
+from ..task.doubt import Doubt
+from ..task.paint import read_segment
 from .editor import Editor
-from .geometry import Grid, grid_of
+from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
-from .parts import Part
-from .reader import LABELMAP, has_labelmap_source, read_part
+from .layers import layers_steps
+from .parts import Part, on_slices
+from .reader import has_labelmap_source, read_part, read_part_steps
 from .record import TAG, SliceRecord, record_of
 
 _MANY_SLICES = 12
@@ -27,16 +28,20 @@ _MANY_SLICES = 12
 
 @dataclass(frozen=True)
 class PaintedSlice:
-    """A slice of a segment that a run learns from; ``empty`` says that the structure is absent there.
+    """A slice of a segment that a run learns from.
 
-    ``axis`` is in numpy order, ``index`` counts from 0 along it.
+    Attributes:
+        axis, index: which slice, in numpy order, from 0.
+        empty: the structure is absent there.
+        doubt: why its paint is not taken for a complete slice, in one sentence; nothing is learned from it then.
     """
 
     segment_id: str
     name: str
     axis: int
     index: int
-    empty: bool
+    empty: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Overview:
     problem: str = ""
 
     @property
+    def doubt(self) -> str:
+        """Why some paint is not taken for complete slices, in one sentence; empty when all is."""
+        return next((row.doubt for row in self.slices if row.doubt), "")
+
+    @property
     def axis(self) -> int | None:
         """The slice axis; None where nothing is painted."""
         return self.slices[0].axis if self.slices else None
@@ -71,6 +81,7 @@ class _Found:
     there: tuple[int, ...] = ()
     done: bool = False
     problem: str = ""
+    doubts: tuple[Doubt, ...] = ()
 
 
 class SliceList:
@@ -80,7 +91,13 @@ class SliceList:
         self._known: dict[str, tuple[Hashable, _Found]] = {}
 
     def look(self, volume: Any, segmentation: Any) -> Overview:
-        """What is painted by now; nothing is changed.
+        """What is painted by now, at once; see :meth:`look_steps`."""
+        return drain(self.look_steps(volume, segmentation))
+
+    def look_steps(self, volume: Any, segmentation: Any) -> Steps[Overview]:
+        """What is painted by now, found in pieces; nothing is changed.
+
+        What was found of a segment is remembered at once, so looking may be given up and begun again.
 
         Args:
             volume: vtkMRMLScalarVolumeNode.
@@ -94,26 +111,33 @@ class SliceList:
         if segments.GetNumberOfSegments() and not has_labelmap_source(segments):
             return Overview()  # made into label maps when they are first painted on or segmented
         display = segmentation.GetDisplayNode()
-        before, self._known = self._known, {}
+        every = segments.GetSegmentIDs()
+        self._known = {i: known for i, known in self._known.items() if i in every}
         rows: list[PaintedSlice] = []
         filled: dict[str, tuple[int, ...]] = {}
         done: list[str] = []
         problem = ""
-        for segment_id in segments.GetSegmentIDs():
-            if display is not None and not display.GetSegmentVisibility(segment_id):
-                continue
+        for segment_id in every:
             segment = segments.GetSegment(segment_id)
+            if segment is None or (display is not None and not display.GetSegmentVisibility(segment_id)):
+                continue
             state = (_state(segment), grid.shape, grid.matrix.tobytes())
-            known, found = before.get(segment_id, (None, _Found()))
+            known, found = self._known.get(segment_id, (None, _Found()))
             if known != state:
-                found = _find(segment, grid)
+                found = yield from _find(segment, grid)
             self._known[segment_id] = (state, found)
             problem = problem or found.problem
             if found.problem or not found.there:
                 continue
             name = segment.GetName()
             rows += [PaintedSlice(segment_id, name, found.axis, i, i not in found.there) for i in found.painted]
-            filled[segment_id] = tuple(i for i in found.there if i not in found.painted)
+            rows += [
+                PaintedSlice(segment_id, name, doubt.axis, i, doubt=doubt.sentence)
+                for doubt in found.doubts
+                for i in doubt.slices
+            ]
+            doubtful = {i for doubt in found.doubts for i in doubt.slices if doubt.axis == found.axis}
+            filled[segment_id] = tuple(i for i in found.there if i not in found.painted and i not in doubtful)
             done += [name] if found.done else []
         return Overview(tuple(rows), filled, tuple(done) if len(done) < len(filled) else (), problem)
 
@@ -169,11 +193,13 @@ class SliceEdits:
         self._editor.open(segmentation)
         self._editor.begin_step()
         if not keep:
-            self._editor.bring_onto(segment_id, grid)
-            self._editor.remove(segment_id, grid, _on_slice(part, axis, index))
-            part = read_part(segment, grid)
+            part = _without_slice(part, axis, index)
+            layers = drain(layers_steps(segmentation.GetSegmentation(), {segment_id: part}, grid))
+            self._editor.put(layers)
         segment.SetTag(TAG, _with_slice(record, part, index, painted).to_text())
         self._editor.end_step()
+        if not keep:
+            self._editor.show(segmentation, segment_id, grid, part)
         segmentation.Modified()
 
 
@@ -184,37 +210,38 @@ def _state(segment: Any) -> Hashable:
     return voxels, None if record is None else record.to_text()
 
 
-def _find(segment: Any, grid: Grid) -> _Found:
-    part = read_part(segment, grid)
+def _find(segment: Any, grid: Grid) -> Steps[_Found]:
+    part = yield from read_part_steps(segment, grid)
     if part.empty:
         return _Found()
     record = record_of(segment)
     try:
-        axis, painted = _painted(part, record)
+        axis, painted, doubts = yield from _painted_steps(part, record)
     except InputError as error:
         return _Found(problem=str(error))
-    thick = all(len(part.slices(a)) == part.box.shape[a] >= _MANY_SLICES for a in range(3))
-    return _Found(axis, tuple(painted), tuple(part.slices(axis)), thick and record is None)
+    there = []
+    for a in range(3):
+        slices = yield from part.slices_steps(a)
+        there.append(slices)
+    thick = all(len(there[a]) == part.box.shape[a] >= _MANY_SLICES for a in range(3))
+    return _Found(axis, tuple(painted), tuple(there[axis]), thick and record is None, doubts=doubts)
 
 
-def _painted(part: Part, record: SliceRecord | None) -> tuple[int, list[int]]:
-    known = record.painted_now(part) if record else None
+def _painted_steps(part: Part, record: SliceRecord | None) -> Steps[tuple[int, list[int], tuple[Doubt, ...]]]:
+    """Slice axis, painted slices, and what paint is not taken for complete slices."""
+    known = (yield from record.painted_now_steps(part)) if record else None
     if record is not None and known is not None:
-        return record.axis, known
-    # With the voxels around it that there are: a box full of paint would look like whole slices of it.
-    around = [(min(c, 1), min(n - c - b, 1)) for c, n, b in zip(part.corner, part.shape, part.box.shape, strict=True)]
-    box = np.pad(part.box, around)
-    paint = read_paint(box.view(np.uint8), box.shape)
-    axis = paint.axes[1]
-    first = part.corner[axis] - around[axis][0]
-    return axis, [i + first for i in paint.slices[1]]
+        return record.axis, known, ()
+    yield
+    axis, slices, doubts = read_segment(part.box, part.corner, part.shape)
+    return axis, list(slices), doubts
 
 
 def _record(segment: Any, part: Part, axis: int) -> SliceRecord:
     """The record of a segment brought up to date with what was painted since, or its first one."""
     if part.empty:
         raise InputError(_("Paint the structure on at least one slice first."))
-    own_axis, painted = _painted(part, record_of(segment))
+    own_axis, painted, _doubts = drain(_painted_steps(part, record_of(segment)))
     if own_axis != axis:
         raise InputError(_("The segment was painted along another axis; go to a slice view of that axis."))
     return SliceRecord.take(part, axis, painted)
@@ -228,12 +255,8 @@ def _with_slice(record: SliceRecord, part: Part, index: int, painted: bool) -> S
     return replace(record, support=dict(sorted(support.items())), filled=filled)
 
 
-def _on_slice(part: Part, axis: int, index: int) -> Part:
-    """What of a part lies on one slice."""
-    first = part.corner[axis]
-    if not first <= index < first + part.box.shape[axis]:
-        return Part.of(np.zeros((0, 0, 0), bool), shape=part.shape)
-    box = np.moveaxis(np.moveaxis(part.box, axis, 0)[index - first : index - first + 1], 0, axis)
-    corner = list(part.corner)
-    corner[axis] = index
-    return Part.of(box, (corner[0], corner[1], corner[2]), part.shape)
+def _without_slice(part: Part, axis: int, index: int) -> Part:
+    """A part without what lies on one slice."""
+    box = part.box.copy()
+    box[on_slices(part.extent, axis, [index])] = False
+    return Part.of(box, part.corner, part.shape)

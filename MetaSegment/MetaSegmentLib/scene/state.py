@@ -20,7 +20,8 @@ class Situation:
         overview: the painted slices.
         running: whether a run is under way.
         row_selected: whether a painted slice is selected in the table.
-        has_result: whether the last result is still there.
+        has_result: whether a result is shown.
+        has_uncertainty: whether its uncertainty is still there.
         has_suggestions: whether it says where to paint next.
     """
 
@@ -30,6 +31,7 @@ class Situation:
     running: bool = False
     row_selected: bool = False
     has_result: bool = False
+    has_uncertainty: bool = False
     has_suggestions: bool = False
 
     @property
@@ -66,7 +68,7 @@ def controls(now: Situation) -> dict[str, Control]:
         "suggestButton": (
             now.has_suggestions,
             _("Go to the slice where painting helps most; again for the next one."),
-            segment_first,
+            _("All suggested slices are painted; segment again.") if now.has_result else segment_first,
         ),
         "undoButton": (
             now.segmentation is not None,
@@ -89,9 +91,9 @@ def controls(now: Situation) -> dict[str, Control]:
         _("Show the segments in the 3D view.") if now.segmentation is not None else _("Choose a segmentation first."),
     )
     found["uncertaintyCheckBox"] = Control(
-        now.has_result,
+        now.has_uncertainty,
         _("Lay over the slice views how sure the result is: bright where painting would help.")
-        if now.has_result
+        if now.has_uncertainty
         else segment_first,
     )
     return found

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import vtk
 from numpy.typing import NDArray
-from vtk.util.numpy_support import numpy_to_vtk
 
 import slicer
 
-from .geometry import transform_between
+from ..pieces import Steps, drain, slabs
+from .geometry import transform_between, voxels
 from .i18n import tr as _
+from .parts import bounds_steps, intersection
+from .presence import while_there
 from .runtime import nodes_of_class
 
 OVERLAY = "MetaSegment.Uncertainty"
@@ -80,16 +82,35 @@ def orientations(volume: Any) -> tuple[str, str, str]:
 
 
 def default_volume(scene: Any) -> Any | None:
-    """The volume that the user looks at, or else the first one; no label map, vectors or overlay."""
+    """The volume that the user looks at, or else the first one; no label map, vectors or overlay, nothing empty."""
     shown = [scene.GetNodeByID(v.GetBackgroundVolumeID() or "") for v in nodes_of_class(scene, _COMPOSITE)]
     for node in (*shown, *nodes_of_class(scene, _VOLUME)):
-        if node is not None and node.GetClassName() == _VOLUME and not node.GetHideFromEditors():
+        if node is None or node.GetClassName() != _VOLUME or node.GetHideFromEditors():
+            continue
+        if node.GetImageData() is not None:
             return node
     return None
 
 
+def default_segmentation(scene: Any, volume: Any | None) -> Any | None:
+    """The first segmentation; where there is none but a ``volume`` to paint on, one is made, as Slicer's own Segment
+    Editor does."""
+    found = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    if found is not None or volume is None:
+        return found
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GetUniqueNameByString(_("Segmentation")))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
 def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
-    """Lay the uncertainty of a result over the volume in all slice views.
+    """Lay the uncertainty of a result over the volume in all slice views, at once; see
+    :func:`show_uncertainty_steps`."""
+    return drain(show_uncertainty_steps(volume, uncertainty))
+
+
+def show_uncertainty_steps(volume: Any, uncertainty: NDArray[Any]) -> Steps[Any]:
+    """Lay the uncertainty of a result over the volume in all slice views, in pieces; the last one shows it.
 
     Args:
         volume: the vtkMRMLScalarVolumeNode that was segmented.
@@ -97,7 +118,11 @@ def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
 
     Returns:
         The vtkMRMLScalarVolumeNode that shows it, in per cent; the same one every time.
+
+    Raises:
+        Cancelled: the volume was removed meanwhile.
     """
+    image = yield from while_there(_percent_image_steps(uncertainty), [volume])
     scene = volume.GetScene()
     node = overlay_of(scene)
     if node is None:
@@ -118,7 +143,7 @@ def show_uncertainty(volume: Any, uncertainty: NDArray[Any]) -> Any:
         display.SetThreshold(_LEAST_SHOWN_PERCENT, 100.0)
         node.SetAndObserveDisplayNodeID(display.GetID())
     node.SetAttribute(OVERLAY, volume.GetID())
-    node.SetAndObserveImageData(_percent_image(uncertainty))
+    node.SetAndObserveImageData(image)
     place = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(place)
     node.SetIJKToRASMatrix(place)
@@ -179,11 +204,18 @@ def _matrix(matrix: Any) -> NDArray[np.float64]:
     return np.asarray(slicer.util.arrayFromVTKMatrix(matrix))
 
 
-def _percent_image(uncertainty: NDArray[Any]) -> Any:
+def _percent_image_steps(uncertainty: NDArray[Any]) -> Steps[Any]:
     image = vtk.vtkImageData()
     image.SetDimensions(*reversed(uncertainty.shape))
-    percent = np.empty(uncertainty.shape, np.uint8)
-    for part, plane in zip(percent, uncertainty, strict=True):  # plane by plane: no large copies
-        part[:] = np.rint(np.clip(plane.astype(np.float32), 0, 1) * 100)
-    image.GetPointData().SetScalars(numpy_to_vtk(percent.ravel(), deep=True))
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    percent = voxels(image)
+    k, j, i = (slice(0, n) for n in uncertainty.shape)
+    # Half precision is slow to compare, and most of a volume is not uncertain at all.
+    bits = uncertainty.view(np.uint16) if uncertainty.dtype == np.float16 else uncertainty
+    there = yield from bounds_steps((k, j, i), bits.__getitem__)
+    for slab in slabs(percent.shape):
+        percent[slab] = 0
+        box = intersection((slab, j, i), there)
+        percent[box] = np.rint(np.clip(uncertainty[box].astype(np.float32), 0, 1) * 100)
+        yield
     return image

@@ -38,6 +38,8 @@ def advice(overview: Overview) -> str:
         return _("{name} counts as painted wherever it is; hide it if it is done already.").format(
             name=overview.done[0]
         )
+    if overview.doubt:
+        return overview.doubt
     if len({row.index for row in overview.slices}) == 1:
         return _("One slice is painted. Two more, near both ends of the structure, make the result much better.")
     return ""
@@ -76,8 +78,12 @@ def progress_text(stage: str, eta_s: float | None) -> str:
     return _("{stage}, {minutes} min left").format(stage=stage, minutes=round(eta_s / 60))
 
 
-def summary(report: Mapping[str, Any]) -> str:
-    """A line for each segment with its volume and estimated Dice, and a line on the run."""
+def summary(report: Mapping[str, Any], seconds: float) -> str:
+    """A line for each segment with its volume and estimated Dice, and a line on the run.
+
+    Args:
+        seconds: how long the user waited.
+    """
     written = report.get("written", {})
     volumes = {str(label): volume for label, volume in written.get("volume_ml", {}).items()}
     lines = [_segment_line(segment, volumes.get(str(label))) for label, segment in report["segments"].items()]
@@ -89,7 +95,6 @@ def summary(report: Mapping[str, Any]) -> str:
             )
         )
     method = METHODS[report["method"]].title if report["method"] in METHODS else report["method"]
-    seconds = sum(report["seconds"].values())
     lines.append(
         _("{method}, {count} painted slices, {seconds:.1f} s on {device}").format(
             method=method, count=len(report["support_slices"]), seconds=seconds, device=report["device"]
@@ -107,20 +112,26 @@ def suggestion_text(suggestions: Sequence[Mapping[str, Any]]) -> str:
 
 def failure(error: Exception) -> str:
     """One sentence with what to do; details belong into the log."""
-    if isinstance(error, Cancelled):
-        return _("Cancelled.")
+    if isinstance(error, Cancelled) and str(error) == str(Cancelled()):
+        return _("Cancelled.")  # without "nothing was changed": a preview may have been written
     if isinstance(error, MetaSegmentError):
         return str(error)
     return _("The segmentation failed; the details are in Slicer's log (View menu, Error Log).")
 
 
-def install_question(missing: Sequence[str], gpu: str) -> str:
-    """Asked once, before anything is installed."""
+def install_question(missing: Sequence[str], megabytes: int, gpu: str) -> str:
+    """Asked once, before anything is installed; ``megabytes`` is about how much will be downloaded."""
     return _(
         "MetaSegment needs Python packages that are not installed yet: {packages}.\n\n"
-        "Install them now? Up to 2 GB are downloaded, which can take some minutes; afterwards no network is needed. "
+        "Install them now? About {size} are downloaded; afterwards no network is needed. "
         "Slicer's own packages stay as they are.\n\n{expectation}"
-    ).format(packages=", ".join(missing), expectation=expectation(gpu))
+    ).format(packages=", ".join(missing), size=_size(megabytes), expectation=expectation(gpu))
+
+
+def _size(megabytes: int) -> str:
+    if megabytes < 1000:
+        return _("{number} MB").format(number=megabytes)
+    return _("{number} GB, which takes some minutes,").format(number=round(megabytes / 1000))
 
 
 def _segment_line(segment: Mapping[str, Any], volume_ml: float | None) -> str:
@@ -128,6 +139,8 @@ def _segment_line(segment: Mapping[str, Any], volume_ml: float | None) -> str:
     if volume_ml is None:
         volume_ml = segment["volume_ml"]
     volume = _("{name}: {volume:.2f} ml").format(name=segment["name"], volume=volume_ml)
+    if not segment["filled_voxels"]:
+        return _("{volume}, nothing found on the slices that are not painted").format(volume=volume)
     if segment["estimated_dice"] is None:
         return volume
     return _("{volume}, estimated Dice {dice:.2f}").format(volume=volume, dice=segment["estimated_dice"])

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..pieces import Steps, drain, slabs
 from ..settings import Result
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
-from .parts import Mask, Part
-from .reader import Painting, has_labelmap_source, make_labelmaps, read_mask
+from .layers import Layer, layers_steps
+from .parts import Part, Values, bounds_steps, cut, on_slices, size_of, union
+from .presence import stamp, while_there
+from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord
 from .rules import EditRules
 
@@ -24,9 +29,8 @@ from .rules import EditRules
 class _Change:
     """What is to happen to one segment, worked out before anything is written."""
 
-    segment_id: str
-    added: Part
-    removed: Part
+    mask: Part
+    different: bool
     record: SliceRecord
     voxels: int
 
@@ -41,10 +45,32 @@ def write_result(
     editor: Editor,
     same_step: bool = False,
 ) -> dict[str, Any]:
-    """Write ``result`` into ``target`` as one undo step.
+    """Write ``result`` into ``target`` as one undo step, at once; see :func:`write_result_steps`."""
+    return drain(write_result_steps(painting, result, volume, source, target, rules, editor, same_step))
+
+
+def write_result_steps(
+    painting: Painting,
+    result: Result,
+    volume: Any,
+    source: Any,
+    target: Any,
+    rules: EditRules,
+    editor: Editor,
+    same_step: bool = False,
+) -> Steps[dict[str, Any]]:
+    """Write ``result`` into ``target`` as one undo step, in pieces.
 
     Painted slices keep every voxel, and so do slices that were edited in ``source`` while the run was under way.
     Elsewhere the segments become what the result says, where ``rules`` allow it. Other segments are not changed.
+
+    All is worked out in pieces while the segmentation stays as it is, and is put in place in a single one. So nobody
+    ever sees half a result, and nothing has to be rolled back. When the segmentation is changed between two pieces,
+    working out begins again. In the last pieces, one for each segment, Slicer shows what was written; the result is
+    complete by then, and stays if they are left out.
+
+    The piece that puts it in place also has Slicer save a state for undo. Slicer copies the layers that changed since
+    the last state in one go, as it does before a stroke: 1 ms for each million voxels of them.
 
     Args:
         source: the segmentation node that ``painting`` was read from.
@@ -57,92 +83,146 @@ def write_result(
 
     Raises:
         InputError: the volume, its place or the segments are not what they were when the painting was read.
+        Cancelled: a node was removed meanwhile.
     """
-    if not painting.grid.same_as(grid_of(volume, source)):
-        raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
-    if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
-        raise InputError(_("A segment was removed during the run; run it again."))
-    grid = grid_of(volume, target)
+    while True:
+        grid = _checked_grid(painting, volume, source, target)
+        _use_labelmaps(target, grid, editor)
+        before = (stamp(source), stamp(target))
+        preparing = _prepare(painting, result, target, source, grid, rules)
+        changes, layers, left_out = yield from while_there(preparing, (volume, source, target))
+        if (stamp(source), stamp(target)) == before:
+            break
+    grid = _checked_grid(painting, volume, source, target)
+    destinations = _destinations(source, target, painting.segment_ids)
     segments = target.GetSegmentation()
     with _one_event(target):
         editor.open(target)
-        if not has_labelmap_source(segments) and segments.GetNumberOfSegments():
-            make_labelmaps(segments, grid)
-        editor.use_labelmaps()
         target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         editor.begin_step(same_step)
-        destinations = _destinations(source, target, painting.segment_ids)
-        changes, left_out = _changes(painting, result, target, source, grid, rules, destinations)
-        for change in changes.values():
-            editor.bring_onto(change.segment_id, grid)
-            editor.remove(change.segment_id, grid, change.removed)
-        for change in changes.values():
-            editor.add(change.segment_id, grid, change.added)
-            segments.GetSegment(change.segment_id).SetTag(TAG, change.record.to_text())
+        for source_id, segment_id in destinations.items():
+            if segments.GetSegment(segment_id) is None:
+                _add_segment(target, segment_id, source.GetSegmentation().GetSegment(source_id))
+        by_id = {destinations[painting.segment_ids[label - 1]]: change for label, change in changes.items()}
+        editor.put(layers)
+        for segment_id, change in by_id.items():
+            segments.GetSegment(segment_id).SetTag(TAG, change.record.to_text())
     editor.end_step()
+    for segment_id in [i for i, change in by_id.items() if change.different]:
+        yield
+        editor.show(target, segment_id, grid, by_id[segment_id].mask)
     millilitres = float(np.prod(painting.spacing)) / 1000
     volumes = {label: change.voxels * millilitres for label, change in changes.items()}
     return {"volume_ml": volumes, "left_to_others_ml": left_out * millilitres}
 
 
-def _changes(
-    painting: Painting,
-    result: Result,
-    target: Any,
-    source: Any,
-    grid: Grid,
-    rules: EditRules,
-    destinations: dict[str, str],
-) -> tuple[dict[int, _Change], int]:
-    """What is to happen, by label, and how many voxels of the result are left to other segments."""
-    axis, support = int(result.report["axis"]), [int(i) for i in result.report["support_slices"]]
-    painted = np.moveaxis(painting.labels, axis, 0)[support]
+def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
+    """The volume's grid as seen from ``target``."""
+    if not painting.grid.same_as(grid_of(volume, source)):
+        raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
+    if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
+        raise InputError(_("A segment was removed during the run; run it again."))
+    return grid_of(volume, target)
+
+
+def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
+    """As Slicer's editor does before the first stroke; not in pieces, as Slicer converts all segments in one go."""
+    segments = target.GetSegmentation()
+    if has_labelmap_source(segments):
+        return
+    with _one_event(target):
+        editor.open(target)
+        if segments.GetNumberOfSegments():
+            make_labelmaps(segments, grid)
+        editor.use_labelmaps()
+
+
+def _prepare(
+    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules
+) -> Steps[tuple[dict[int, _Change], list[Layer], int]]:
+    """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments."""
+    axis = int(result.report["axis"])
     # Of a segment that is not on any of the named slices nothing was learned.
-    learned = {n: i for n, i in enumerate(painting.segment_ids, start=1) if (painted == n).any()}
-    taken = rules.kept_free(target, {destinations[i] for i in learned.values()}, grid)
-    if taken is not None:
-        np.moveaxis(taken, axis, 0)[support] = False
+    learned = {int(label): painting.segment_ids[int(label) - 1] for label in result.report["segments"]}
+    destinations = _destinations(source, target, painting.segment_ids)
+    taken = yield from rules.kept_free_steps(target, {destinations[i] for i in learned.values()}, grid)
+    segments = target.GetSegmentation()
     changes, left_out = {}, 0
     for label, source_id in learned.items():
-        segment_id = destinations[source_id]
-        now = read_mask(target.GetSegmentation().GetSegment(segment_id), grid)
-        final: Mask = np.asarray(result.labels == label)
-        if taken is not None:
-            left_out += int(np.count_nonzero(final & taken))
-            final &= ~taken
-        free = rules.editable(segment_id if target is source else source_id)
-        if free is not None:
-            np.moveaxis(free, axis, 0)[support] = True
-            np.copyto(final, now, where=~free)
-        edited = painting.edited_since(source_id, now, axis) if target is source else []
-        np.moveaxis(final, axis, 0)[edited] = np.moveaxis(now, axis, 0)[edited]
-        record = SliceRecord.take(Part.of(final), axis, support, ignore=edited)
-        voxels = int(np.count_nonzero(final))
-        changes[label] = _Change(segment_id, Part.of(final & ~now), Part.of(now & ~final), record, voxels)
-    return changes, left_out
+        support = [int(i) for i in result.report["segments"][str(label)]["support_slices"]]
+        segment = segments.GetSegment(destinations[source_id])
+        now = Part.nothing(grid.shape) if segment is None else (yield from read_part_steps(segment, grid))
+        free = yield from rules.editable_steps(destinations[source_id] if target is source else source_id)
+        edited: list[int] = []
+        if target is source:
+            edited = yield from painting.snapshots[source_id].changed_steps(now, axis)
+        found = yield from bounds_steps(grid.extent, _where(result.labels, label))
+        extent = union(found, now.extent)
+        final = np.empty(size_of(extent), bool)
+        different = segment is not None and not lies_on(segment, grid)
+        voxels = 0
+        for slab in slabs(final.shape):
+            box = cut(extent, slab)
+            here = np.asarray(result.labels[box] == label)
+            there = now.within(box)
+            if taken is not None:
+                others = taken(box)
+                others[on_slices(box, axis, support)] = False
+                left_out += int(np.count_nonzero(here & others))
+                here &= ~others
+            if free is not None:
+                allowed = free(box)
+                allowed[on_slices(box, axis, support)] = True
+                np.copyto(here, there, where=~allowed)
+            own = on_slices(box, axis, edited)
+            here[own] = there[own]
+            voxels += int(np.count_nonzero(here))
+            different = different or not np.array_equal(here, there)
+            final[slab] = here
+            yield
+        k, j, i = (s.start for s in extent)
+        mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
+        record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
+        changes[label] = _Change(mask, different, record, voxels)
+    masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
+    masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
+    layers = yield from layers_steps(segments, masks, grid)
+    return changes, layers, left_out
+
+
+def _where(labels: NDArray[Any], label: int) -> Values:
+    return lambda box: np.asarray(labels[box] == label)
 
 
 def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
-    """The segments of ``target`` named as those of ``source``, made with their colours and meanings if missing."""
+    """The segments of ``target`` that are named as those of ``source``, or the identifiers of those to be added."""
     if target is source:
         return {i: i for i in segment_ids}
-    if target.GetDisplayNode() is None:
-        target.CreateDefaultDisplayNodes()
     segments = target.GetSegmentation()
     free = list(segments.GetSegmentIDs())
+    used = set(free)
     found: dict[str, str] = {}
     for segment_id in segment_ids:
-        segment = source.GetSegmentation().GetSegment(segment_id)
-        same = next((i for i in free if segments.GetSegment(i).GetName() == segment.GetName()), None)
+        name = source.GetSegmentation().GetSegment(segment_id).GetName()
+        same = next((i for i in free if segments.GetSegment(i).GetName() == name), None)
         if same is not None:
             free.remove(same)  # names need not be unique
             found[segment_id] = same
             continue
-        new_id = "" if segments.GetSegment(segment_id) is not None else segment_id
-        found[segment_id] = str(segments.AddEmptySegment(new_id, segment.GetName(), segment.GetColor()))
-        if segment.HasTerminology():
-            segments.GetSegment(found[segment_id]).SetTerminology(segment.GetTerminology())
+        candidates = chain([segment_id], (f"{segment_id}_{n}" for n in count(1)))
+        found[segment_id] = next(i for i in candidates if i not in used)
+        used.add(found[segment_id])
     return found
+
+
+def _add_segment(target: Any, segment_id: str, like: Any) -> None:
+    """Add an empty segment with the name, colour and meaning of another one."""
+    if target.GetDisplayNode() is None:
+        target.CreateDefaultDisplayNodes()
+    segments = target.GetSegmentation()
+    segments.AddEmptySegment(segment_id, like.GetName(), like.GetColor())
+    if like.HasTerminology():
+        segments.GetSegment(segment_id).SetTerminology(like.GetTerminology())
 
 
 @contextmanager

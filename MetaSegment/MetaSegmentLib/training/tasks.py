@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from ..data.protocol import Placement, painted_slices
-from ..task.paint import Paint
+from ..task.paint import Paint, PaintedSlices
 from ..task.volume import Volume
 from .config import TaskSettings
 from .scanner import Scanner
@@ -75,7 +75,7 @@ class TaskMaker:
             return None
         volume = Volume(image, (float(mm[0]), float(mm[1]), float(mm[2])))
         labels = mask[slices].astype(np.uint8)
-        paint = Paint({1: 0}, {1: tuple(slices)}, {0: tuple(slices)}, {0: labels})
+        paint = Paint({1: 0}, {1: tuple(slices)}, stacks={0: PaintedSlices(tuple(slices), labels)})
         return DrawnTask(source, volume, mask, paint)
 
     def _sliced(

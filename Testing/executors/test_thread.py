@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from MetaSegmentLib.scene.worker import Worker
+from MetaSegmentLib.executors.thread import Worker
 
 
 def test_all_jobs_run_in_one_other_thread() -> None:
@@ -40,7 +40,7 @@ def test_thread_ends_with_its_owner() -> None:
 def test_leaving_the_program_stops_a_running_job(repository: Path) -> None:
     code = (
         "import time\n"
-        "from MetaSegmentLib.scene.worker import Worker\n"
+        "from MetaSegmentLib.executors.thread import Worker\n"
         "worker = Worker()\n"
         "worker.submit(lambda: worker.stopping.wait(60) and print('stopped', flush=True))\n"
         "time.sleep(0.2)\n"

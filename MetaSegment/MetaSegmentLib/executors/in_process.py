@@ -1,0 +1,112 @@
+"""Computing in this process: at once, or in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pieces import Steps, copy_steps
+from ..progress import CancelCallback, ProgressCallback
+from ..settings import Result
+from .learner import Learner
+from .protocol import Handle, Report, Request
+from .thread import Worker
+
+
+class InProcessExecutor:
+    """For scripts, which wait; and in a thread where no process can be started.
+
+    Attributes:
+        learner: remembers the last volume.
+    """
+
+    shares_lock = True
+
+    def __init__(self) -> None:
+        self.learner = Learner()
+        self._worker = Worker()
+        self._image: tuple[Hashable, NDArray[Any]] | None = None
+        self._handle: _Handle | None = None
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """A thread cannot call into another one: nothing."""
+
+    def warm_up(self) -> None:
+        """Loading in a thread would take time from this one: nothing."""
+
+    def compute(
+        self, request: Request, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None
+    ) -> Result:
+        """Segment at once, on the arrays as they are.
+
+        Raises:
+            MetaSegmentError: see :func:`MetaSegmentLib.segment`.
+        """
+        return self.learner.compute(request, progress, cancel)
+
+    def submit(self, request: Request) -> Steps[Handle]:
+        """Hand a request to the thread; see :class:`Executor`."""
+        if self._image is None or self._image[0] != request.origin:
+            self._image = None
+            image = np.empty(request.image.shape, request.image.dtype)
+            yield from copy_steps(request.image, image)
+            self._image = (request.origin, image)
+        self._handle = _Handle(self._worker, self.learner, replace(request, image=self._image[1]))
+        return self._handle
+
+    def forget(self) -> None:
+        """Let go of the last volume; the thread does it when it is at work."""
+        self._image = None
+        if self._handle is not None and not self._handle.done:
+            self._worker.submit(self.learner.forget)
+        else:
+            self.learner.forget()
+        self._handle = None
+
+    def close(self) -> None:
+        """Cancel and forget."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self.forget()
+
+
+class _Handle:
+    """A request in the thread."""
+
+    def __init__(self, worker: Worker, learner: Learner, request: Request) -> None:
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._cancelled = threading.Event()
+        reports, cancelled, stopping = self._reports, self._cancelled, worker.stopping
+
+        def report(*about: Any) -> None:
+            reports.put(about)
+
+        def stopped() -> bool:
+            return cancelled.is_set() or stopping.is_set()
+
+        self._future: Future[Result] = worker.submit(lambda: learner.compute(request, report, stopped))
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def reports(self) -> list[Report]:
+        found = []
+        while True:
+            try:
+                found.append(self._reports.get_nowait())
+            except Empty:
+                return found
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def result(self) -> Result:
+        return self._future.result()

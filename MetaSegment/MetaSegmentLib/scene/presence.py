@@ -1,0 +1,42 @@
+"""Whether the nodes that long work is about are still there, and whether somebody has changed them meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, TypeVar
+
+from ..errors import Cancelled
+from ..pieces import Steps
+from .geometry import LABELMAP
+from .i18n import tr as _
+
+T = TypeVar("T")
+
+
+def while_there(steps: Steps[T], nodes: Iterable[Any]) -> Steps[T]:
+    """Do the pieces of ``steps`` as long as all nodes are in their scenes.
+
+    Raises:
+        Cancelled: one of them is gone.
+    """
+    places = [(node, node.GetScene(), node.GetID()) for node in nodes]
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield
+        if not all(scene is not None and scene.GetNodeByID(identifier) is node for node, scene, identifier in places):
+            steps.close()
+            raise Cancelled(_("The volume or the segmentation was removed; nothing was written."))
+
+
+def stamp(segmentation: Any | None) -> tuple[Hashable, ...]:
+    """Changes with every stroke in a segmentation node, and with everything that is remembered in the segments."""
+    if segmentation is None:
+        return ()
+    segments = segmentation.GetSegmentation()
+    found = [segments.GetSegment(i) for i in segments.GetSegmentIDs()]
+    layers = [segment.GetRepresentation(LABELMAP) for segment in found]
+    return (*(s.GetMTime() for s in found), *(layer.GetMTime() for layer in layers if layer is not None))
