@@ -69,8 +69,8 @@ class Pretender:
             "number": np.int64(3),
         }
         half = np.full(shape, 0.5, np.float16)
-        probabilities = np.stack([half, half]) if request.probabilities else np.empty((0, *shape), np.float16)
-        return Result(request.labels, probabilities, half, {1: 0.5, 2: None}, [], report)
+        probabilities = (lambda: np.stack([half, half])) if request.probabilities else None
+        return Result(request.labels, half, {1: 0.5, 2: None}, [], report, probabilities)
 
 
 def pretender(*arguments: str) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 import MetaSegmentLib
 from executors.pretender import pretender
 from executors.requests import SHAPE, a_request, is_running, run, start, wait_for
-from MetaSegmentLib import Cancelled, MetaSegmentError, WeightsError
+from MetaSegmentLib import Cancelled, MetaSegmentError, SettingsError, WeightsError
 from MetaSegmentLib.executors import InProcessExecutor, ProcessExecutor, StartAnew
 from MetaSegmentLib.executors.process import WorkerTraceback
 from MetaSegmentLib.pieces import drain
@@ -40,7 +40,8 @@ def test_arrays_come_back_as_they_are(executor: ProcessExecutor) -> None:
 
 
 def test_what_nobody_looks_at_is_not_sent(executor: ProcessExecutor) -> None:
-    assert run(executor, a_request(probabilities=False)).probabilities.shape == (0, *SHAPE)
+    with pytest.raises(SettingsError, match="without probabilities"):
+        _ = run(executor, a_request(probabilities=False)).probabilities
 
 
 def test_a_result_outlives_its_worker(executor: ProcessExecutor) -> None:

@@ -96,7 +96,7 @@ class Bench:
         return painting, self.write(painting, output)
 
     def write(self, painting: Painting, output: Any = None) -> Any:
-        support = painting.slices
+        support = painting.slices[1] if isinstance(painting.slices, dict) else painting.slices
         if support is None:
             across = tuple(a for a in range(3) if a != self.axis)
             support = np.flatnonzero(painting.labels.any(axis=across)).tolist()

@@ -157,5 +157,7 @@ def nearest_slice_result(painting: Any, axis: int, support: list[int]) -> Result
     nearest = [min(support, key=lambda s: abs(s - i)) for i in range(len(planes))]
     labels = np.ascontiguousarray(np.moveaxis(planes[nearest], 0, axis))
     nothing = np.zeros(labels.shape, np.float16)
-    report = {"axis": axis, "support_slices": support}
-    return Result(labels, nothing[None], nothing, dict.fromkeys(painting.names, 0.9), [], report)
+    planes = np.moveaxis(painting.labels, axis, 0)[support]
+    learned = [label for label in painting.names if (planes == label).any()]
+    report = {"axis": axis, "segments": {str(label): {"support_slices": support} for label in learned}}
+    return Result(labels, nothing, dict.fromkeys(painting.names, 0.9), [], report)

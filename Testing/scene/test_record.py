@@ -19,7 +19,7 @@ def test_second_run_sees_the_painted_slices_only(bench: Bench) -> None:
     _, ball = bench.fill([bench.ball])
     assert np.flatnonzero(ball.any(axis=(1, 2))).size == SHAPE[0]
     painting = read_painting(bench.volume, bench.segmentation)
-    assert (painting.slices, painting.axis) == (SUPPORT, 0)
+    assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
     np.testing.assert_array_equal(painting.labels, PAINTED)
 
 
@@ -31,7 +31,7 @@ def test_corrected_added_and_emptied_slices_are_the_users(bench: Bench) -> None:
     edited[14:] = False  # leaked there: emptied
     repaint(bench.segmentation, bench.volume, bench.ball, edited)
     painting = read_painting(bench.volume, bench.segmentation)
-    assert painting.slices == [5, 6, 8, 11, 14, 15]
+    assert painting.slices == {1: [5, 6, 8, 11, 14, 15]}
     np.testing.assert_array_equal(painting.labels, only(edited, 0, [5, 6, 8, 11]))
 
 
@@ -40,7 +40,7 @@ def test_named_empty_slices_are_remembered(bench: Bench) -> None:
     assert painting.slices == [1, *SUPPORT]
     bench.write(painting)
     assert not bench.look(bench.ball)[1].any()
-    assert read_painting(bench.volume, bench.segmentation).slices == [1, *SUPPORT]
+    assert read_painting(bench.volume, bench.segmentation).slices == {1: [1, *SUPPORT]}
 
 
 def test_a_segment_painted_anew_forgets(bench: Bench) -> None:
@@ -59,14 +59,16 @@ def test_named_slices_overrule_the_record(bench: Bench) -> None:
     np.testing.assert_array_equal(painting.labels, only(BALL, 0, [5, 11]))
 
 
-def test_slices_of_all_segments_count_together(bench: Bench) -> None:
+def test_slices_of_a_segment_are_its_own(bench: Bench) -> None:
+    """What an earlier run filled on a slice that another segment is painted on stays filled."""
     bench.fill([bench.ball])
     cube = np.zeros(SHAPE, bool)
     cube[[2, 8], 0:3, 0:4] = True
     bench.paint("cube", cube)
     painting = read_painting(bench.volume, bench.segmentation)
-    assert painting.slices == [2, 5, 8, 11]
-    assert (painting.labels[2] == 1).any(), "what the ball has on a painted slice belongs to its label"
+    assert painting.slices == {1: SUPPORT}, "the cube has no record, so that its paint tells"
+    np.testing.assert_array_equal(painting.labels == 1, PAINTED)
+    np.testing.assert_array_equal(painting.labels == 2, cube)
 
 
 def test_segments_of_different_axes_are_refused(bench: Bench) -> None:
@@ -92,7 +94,7 @@ def test_record_survives_saving_and_loading(bench: Bench, tmp_path: Path) -> Non
 
     assert record_of(after) == record_of(before) is not None
     painting = read_painting(bench.volume, loaded)
-    assert painting.slices == SUPPORT
+    assert painting.slices == {1: SUPPORT}
     np.testing.assert_array_equal(painting.labels, PAINTED)
 
 

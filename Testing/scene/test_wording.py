@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from MetaSegmentLib.errors import Cancelled, InputError
-from MetaSegmentLib.methods import METHODS
+from MetaSegmentLib.predictors.registry import METHODS
 from MetaSegmentLib.scene import wording
 from MetaSegmentLib.scene.slices import Overview, PaintedSlice
 

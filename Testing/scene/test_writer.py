@@ -105,7 +105,7 @@ def test_what_a_mask_protects_is_not_removed_either(bench: Bench) -> None:
     small = PAINTED & a_ball(radius=3)
     repaint(bench.segmentation, bench.volume, bench.ball, np.where(QUERY, first, small))
     painting, second = bench.fill([bench.ball])
-    assert painting.slices == SUPPORT
+    assert painting.slices == {1: SUPPORT}
     np.testing.assert_array_equal(bench.look(bench.ball), np.where(QUERY & ~BAR, first, second))
 
 
@@ -247,7 +247,7 @@ def test_slices_edited_during_the_run_are_the_users(bench: Bench) -> None:
     expected = bench.write(painting)
     expected[9] = meanwhile[9]
     np.testing.assert_array_equal(bench.look(bench.ball), expected)
-    assert read_painting(bench.volume, bench.segmentation).slices == [5, 8, 9, 11]
+    assert read_painting(bench.volume, bench.segmentation).slices == {1: [5, 8, 9, 11]}
 
 
 def test_visible_segments_with_paint_are_the_default(bench: Bench) -> None:

@@ -94,6 +94,7 @@ def _read(
     overlaps: dict[tuple[int, int], _Slices] = {}
     found: list[str] = []
     snapshots, painted_now, axes = {}, {}, {}
+    unpainted: list[str] = []
     for segment_id in chosen:
         segment = source.GetSegment(segment_id)
         part = yield from read_part_steps(segment, grid)
@@ -111,8 +112,7 @@ def _read(
             own = own if slices is None else list(slices)
             part = yield from _painted_part_steps(part, record.axis, own)
             if part.empty and slices is None:
-                text = _('Segment "{name}" has no paint any more; paint it on some slices or hide it.')
-                raise InputError(text.format(name=segment.GetName()))
+                unpainted.append(segment.GetName())
             painted_now[len(found)] = own
         yield from _label_steps(labels, part, len(found), overlaps)
     names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
@@ -120,6 +120,9 @@ def _read(
         first, second = list(axes.values())[:2]
         text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
         raise InputError(text.format(first=first, second=second))
+    if unpainted:
+        text = _('Segment "{name}" has no paint any more; paint it on some slices or hide it.')
+        raise InputError(text.format(name=unpainted[0]))
     axis = next(iter(axes), None)
     named = list(slices) if slices is not None else None
     for a, b in sorted(overlaps, key=lambda pair: pair[::-1]):

@@ -195,7 +195,7 @@ def make_frame(
     image = np.concatenate(
         [resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), size) for first in starts]
     )
-    low, high = _rounded(*(float(v) for v in np.percentile(image, (1, 99))))
+    low, high = _rounded(*(float(v) for v in np.percentile(image, (1, 99))), volume.contrast)
     frame = Frame(axis, window, settings.size, start, stop, len(stack), spacing, low, high)
     return frame, frame.normalise(image)
 
@@ -218,9 +218,13 @@ def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> Wi
     return Window(spans[0], spans[1])
 
 
-def _rounded(low: float, high: float) -> tuple[float, float]:
-    """An intensity range rounded outwards to steps of 1/32 to 1/16 of its width, for the same reason as the window."""
-    if not high > low:
+def _rounded(low: float, high: float, contrast: tuple[float, float]) -> tuple[float, float]:
+    """An intensity range rounded outwards to steps of 1/32 to 1/16 of its width, for the same reason as the window.
+
+    Steps are fractions of the volume's ``contrast`` and counted from there, so that its scale does not matter.
+    """
+    first, width = contrast[0], contrast[1] - contrast[0]
+    if not high > low or not width > 0:
         return low, high
-    step = 2.0 ** (math.floor(math.log2(high - low)) - 4)
-    return step * math.floor(low / step), step * math.ceil(high / step)
+    step = width * 2.0 ** (math.floor(math.log2((high - low) / width)) - 4)
+    return first + step * math.floor((low - first) / step), first + step * math.ceil((high - first) / step)
