@@ -241,7 +241,7 @@ class Adapted:
 
     def _warnings(self) -> list[str]:
         warnings = [one.sentence for one in self._paint.warnings]
-        if missing_baselines() and self._method.name != "shape":
+        if missing_baselines() and self._method.uses_baselines:
             warnings.append(
                 "Grow from seeds is left out, since Slicer's own code is not installed; for better results run: "
                 'pip install "slicer-core".'

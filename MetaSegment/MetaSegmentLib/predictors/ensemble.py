@@ -68,7 +68,7 @@ class Ensemble:
         return Ensemble(self.task.without(index), self.context, self._hidden)
 
     def prepare(self, slices: Sequence[int]) -> None:
-        """Work out in parallel what is said of ``slices``, and of each painted slice that is left out."""
+        """Work out in parallel what predictors answer for ``slices``, and for each painted slice that is left out."""
         context = self.context
         wanted = [(self, tuple(slices)), *((self.without(index), (index,)) for index in self.task.left_out)]
         missing = [(one, asked) for one, asked in wanted if asked and not one._has(asked)]

@@ -46,6 +46,7 @@ class MethodInfo:
         joint: whether it predicts all structures together; the others are asked for one after the other.
         refine: whether detail finer than the frame is added to its answer.
         calibrated_as: name of its calibration in the plan; its own name by default.
+        uses_baselines: whether it adds up, or lets a network see, the predictors without weights.
     """
 
     name: str
@@ -58,6 +59,7 @@ class MethodInfo:
     joint: bool = False
     refine: bool = True
     calibrated_as: str = ""
+    uses_baselines: bool = True
 
     def make(self) -> Predictor:
         """The method itself; loads what it needs."""
@@ -196,6 +198,7 @@ _ALL = (
         ("baselines",),
         Maker("predictors.shape", "ShapeInterpolation"),
         network=False,
+        uses_baselines=False,
     ),
     MethodInfo(
         "propagation",
@@ -205,6 +208,7 @@ _ALL = (
         Maker("predictors.propagation", "ContourPropagation"),
         baseline=True,
         network=False,
+        uses_baselines=False,
     ),
     MethodInfo(
         "grow",
@@ -223,6 +227,7 @@ _ALL = (
         Maker("predictors.pixel_trees", "PixelTrees"),
         baseline=True,
         network=False,
+        uses_baselines=False,
     ),
 )
 

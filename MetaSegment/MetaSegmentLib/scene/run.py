@@ -81,6 +81,7 @@ class Job:
 
     Attributes:
         waiting: there is nothing to do but to wait for the executor.
+        submitted: what was read is with the executor.
 
     Args:
         run: what the caller holds.
@@ -105,7 +106,7 @@ class Job:
         finished: Callable[[Run], None] | None,
     ) -> None:
         self.run = run
-        self.waiting = False
+        self.waiting = self.submitted = False
         self._read = read
         self._submit = submit
         self._write = write
@@ -167,6 +168,7 @@ class Job:
         while True:
             try:
                 painting, handle = yield from self._anew_when_changed(self._hand_over)
+                self.submitted = True
                 result = yield from self._wait(handle)
                 break
             except StartAnew:

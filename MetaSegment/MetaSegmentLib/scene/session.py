@@ -160,8 +160,8 @@ class Session:
         job = Job(run, read, submit, write, nodes, state, progress, cancel, finished)
         if self._schedule is None:
             job.advance(math.inf)
-            if job.error is not None and not isinstance(job.error, Cancelled):
-                raise job.error
+            if job.error is not None and not job.submitted and not isinstance(job.error, Cancelled):
+                raise job.error  # the paint cannot be used
         self._job = job
         if self._schedule is not None:
             self._schedule(self._tick, 0)

@@ -195,7 +195,8 @@ def make_frame(
     image = np.concatenate(
         [resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), size) for first in starts]
     )
-    low, high = _rounded(*(float(v) for v in np.percentile(image, (1, 99))), volume.contrast)
+    low, high = np.percentile(image, (1, 99))
+    low, high = _rounded(float(low), float(high), volume.contrast)
     frame = Frame(axis, window, settings.size, start, stop, len(stack), spacing, low, high)
     return frame, frame.normalise(image)
 
