@@ -70,7 +70,7 @@ def expected(patches, index, paint=None) -> np.ndarray:
 @pytest.mark.parametrize("with_paint", [False, True])
 def test_probabilities_are_the_softmax_of_the_logits_and_of_what_is_known(patches, with_paint):
     paint = painted()
-    known = Known.of(read_paint(paint, SHAPE, axis=0), 0) if with_paint else Known()
+    known = Known.of(read_paint(paint, SHAPE, axis=0)) if with_paint else Known()
     assembler = Assembler(SHAPE, 0, tuple(OWN), patches, known)
     probabilities = assembler.probabilities()
     for index in range(2, 10):

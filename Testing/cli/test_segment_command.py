@@ -81,7 +81,7 @@ def test_the_report_says_what_the_contract_promises_and_no_paths(workplace: Work
     assert report["support_slices"] == list(SLICES)
     assert report["seed"] == 7
     (segment,) = report["segments"].values()
-    assert set(segment) == {"name", "voxels", "filled_voxels", "volume_ml", "estimated_dice"}
+    assert set(segment) == {"name", "voxels", "filled_voxels", "volume_ml", "estimated_dice", "support_slices"}
     voxels = int(np.count_nonzero(read_image(workplace.path("out.seg.nrrd"))[0]))
     assert segment["name"] == "liver"
     assert segment["voxels"] == voxels
