@@ -106,3 +106,24 @@ def test_the_console_still_gets_what_pip_prints(desk: Any, capsys: Any) -> None:
     desk.put_ball()
     desk.segment()
     assert "Collecting monai" in capsys.readouterr().out
+
+
+def test_a_first_result_is_there_before_anything_is_asked(desk: Any) -> None:
+    shop = Shop()
+    use(desk, shop)
+    desk.put_ball()
+    desk.parameters.method = "propagation"
+    seen: list[bool] = []
+
+    def ask(question: str) -> bool:
+        seen.append(bool(desk.look()[6].any()) and desk.ui.summaryLabel.text.startswith("Preview"))
+        return len(seen) > 1
+
+    shop.ask = ask
+    use(desk, shop)
+    desk.segment()
+    assert seen == [True] and desk.results[-1].report["method"] == "shape", "no, and it stays a preview"
+    desk.segment()
+    assert seen == [True, True] and desk.results[-1].report["method"] == "propagation"
+    assert desk.logic.undo()
+    assert desk.results[-2].report["method"] == "shape"

@@ -99,6 +99,12 @@ class Installer:
         self._complete = self._busy = False
         self.window: LogWindow | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there; asks nothing."""
+        self._complete = self._complete or not (self._busy or self._missing())
+        return self._complete
+
     def ready(self) -> bool:
         """Whether everything is there; asks and installs when not.
 
@@ -108,12 +114,9 @@ class Installer:
         Raises:
             InstallationFailed: with what to do when it could not be installed; the window with the log says so already.
         """
-        if self._complete or self._busy:
+        if self.complete or self._busy:
             return self._complete
         missing = self._missing()
-        if not missing:
-            self._complete = True
-            return True
         found = gpu()
         megabytes = dependencies.download_megabytes(missing, cuda=found == "NVIDIA")
         if not self._ask(install_question(missing, megabytes, found)):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
 from ..scene import views, wording
-from ..scene.flow import Flow, Order
+from ..scene.flow import PREVIEW_METHOD, Flow, Order
 from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
 from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
@@ -201,7 +201,9 @@ class Panel:
         if self.parameters is None or not self.ui.applyButton.enabled or self._flow.running:
             return
         try:
-            if self._installer.ready():
+            # The preview needs nothing that could be missing, and is there before anything is asked.
+            first = self.parameters.method == PREVIEW_METHOD
+            if not first or self._installer.ready():
                 self._start(self.parameters)
         except InstallationFailed as error:
             self._note(error)  # its window says so already
@@ -257,9 +259,9 @@ class Panel:
             parameters.segmentation,
             parameters.method,
             parameters.device,
-            parameters.showPreview,
+            parameters.showPreview or not self._installer.complete,
         )
-        self._flow.start(self._order, self._on_progress, self._on_shown, self._on_ended)
+        self._flow.start(self._order, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
         self.ui.progressBar.setRange(0, 0)
         self.update()
         self.ui.statusLabel.text = _("Reading the painted slices…")
@@ -307,7 +309,9 @@ class Panel:
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:
-        if error is not None:
+        if isinstance(error, InstallationFailed):
+            self._note(error)  # its window says so already
+        elif error is not None:
             self._fail(error)
 
         def looked() -> None:

@@ -13,7 +13,8 @@ from ..settings import Result
 from .run import Run
 from .session import Session
 
-PREVIEW_METHOD = "protonet"
+PREVIEW_METHOD = "shape"
+"""Instant, and needs nothing that Slicer does not have."""
 
 Shown = Callable[[Result, bool], None]
 Ended = Callable[[Exception | None], None]
@@ -63,13 +64,21 @@ class Flow:
         """Whether a run is under way."""
         return self._session.running
 
-    def start(self, order: Order, progress: ProgressCallback, shown: Shown, ended: Ended) -> None:
+    def start(
+        self,
+        order: Order,
+        progress: ProgressCallback,
+        shown: Shown,
+        ended: Ended,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Begin.
 
         Args:
             progress: called as ``progress(stage, done, total, eta_s)``.
             shown: called with each result that was written, and whether it is the last one.
             ended: called at the end, with the error if there was one.
+            ready: called after a preview; False leaves it at that.
 
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
@@ -105,7 +114,10 @@ class Flow:
                 ended(None)
                 return
             try:
-                begin(after_preview=True)
+                if ready():
+                    begin(after_preview=True)
+                else:
+                    ended(None)
             except MetaSegmentError as error:
                 ended(error)
 

@@ -8,11 +8,12 @@ from typing import Any
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
 from ..settings import DEFAULT_METHOD
-from .flow import PREVIEW_METHOD
 from .i18n import tr as _
 from .slices import Overview
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+_INSTANT_METHOD = "protonet"
 
 
 def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -> str:
@@ -55,10 +56,10 @@ def expectation(gpu: str) -> str:
 def method_choices(chosen: str) -> list[tuple[str, str]]:
     """(title, name) of the methods in the panel's short list: instant, most accurate, and the chosen one."""
     choices = [
-        (_("{title} (instant)").format(title=METHODS[PREVIEW_METHOD].title), PREVIEW_METHOD),
+        (_("{title} (instant)").format(title=METHODS[_INSTANT_METHOD].title), _INSTANT_METHOD),
         (METHODS[DEFAULT_METHOD].title, DEFAULT_METHOD),
     ]
-    if chosen in METHODS and chosen not in (PREVIEW_METHOD, DEFAULT_METHOD):
+    if chosen in METHODS and chosen not in (_INSTANT_METHOD, DEFAULT_METHOD):
         choices.append((METHODS[chosen].title, chosen))
     return choices
 
