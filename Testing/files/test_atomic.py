@@ -60,3 +60,29 @@ def test_system_errors_become_sentences_without_paths(tmp_path: Path, number: in
     sentence = str(output_error(OSError(number, os.strerror(number), str(tmp_path)), tmp_path))
     assert words in sentence
     assert str(tmp_path) not in sentence
+
+
+def test_outputs_of_several_folders_come_all_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second rename fails: the first output is what it was before, and nothing new is there."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "old.txt").write_text("earlier", encoding="utf-8")
+    replace, done = os.replace, []
+
+    def failing(source: Path, target: Path) -> None:
+        if len(done) == 2:
+            done.append(target)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        done.append(target)
+        replace(source, target)
+
+    with pytest.raises(OutputError, match="disk is full"), Staging() as staging:
+        staging.path(folders[0] / "old.txt").write_text("new", encoding="utf-8")
+        staging.path(folders[0] / "fresh.txt").write_text("new", encoding="utf-8")
+        staging.path(folders[1] / "last.txt").write_text("new", encoding="utf-8")
+        monkeypatch.setattr(os, "replace", failing)
+        staging.commit()
+    assert len(done) > 2
+    assert (folders[0] / "old.txt").read_text(encoding="utf-8") == "earlier"
+    assert sorted(file.name for folder in folders for file in folder.iterdir()) == ["old.txt"]

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -54,20 +55,43 @@ class Staging:
         return self._waiting[folder] / final.name
 
     def commit(self) -> None:
-        """Move every file written so far to its place, replacing older ones.
+        """Move every file written so far to its place, replacing older ones; all of them, or none.
 
         Raises:
-            OutputError: one could not be moved.
+            OutputError: one could not be moved; those that were moved before are taken back.
         """
-        for folder, waiting in self._waiting.items():
-            try:
-                for file in sorted(waiting.iterdir()):
-                    _flush_to_disk(file)
-                # In the order of writing, so that whoever finds the last output finds the others too.
-                for file in sorted(waiting.iterdir(), key=lambda f: f.stat().st_mtime_ns):
-                    os.replace(file, folder / file.name)
-            except OSError as error:
-                raise output_error(error, folder) from error
+        # In the order of writing, so that whoever finds the last output finds the others too.
+        moves = [
+            (file, folder / file.name)
+            for folder, waiting in self._waiting.items()
+            for file in sorted(filter(Path.is_file, waiting.iterdir()), key=lambda f: f.stat().st_mtime_ns)
+        ]
+        moved: list[tuple[Path, Path | None]] = []
+        folder = moves[0][1].parent if moves else Path()
+        try:
+            for file, place in moves:
+                folder = place.parent
+                _flush_to_disk(file)
+            for file, place in moves:
+                folder = place.parent
+                earlier = _kept_aside(place, file.parent) if place.exists() else None
+                os.replace(file, place)
+                moved.append((place, earlier))
+        except OSError as error:
+            for place, earlier in reversed(moved):
+                with suppress(OSError):
+                    place.unlink() if earlier is None else os.replace(earlier, place)
+            raise output_error(error, folder) from error
+
+
+def _kept_aside(place: Path, folder: Path) -> Path:
+    """A second name for a file that is about to be replaced; it never loses its first one."""
+    aside = Path(tempfile.mkdtemp(prefix="earlier-", dir=folder)) / place.name
+    try:
+        os.link(place, aside)
+    except OSError:  # not every file system has hard links
+        shutil.copy2(place, aside)
+    return aside
 
 
 def output_error(error: Exception, folder: Path) -> OutputError:

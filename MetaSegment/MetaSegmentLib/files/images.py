@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, OutputError
 from .atomic import output_error
 from .grids import Grid
+from .quiet import quiet_stderr
 
 # Formats whose readers and writers in ITK pass over missing data in silence.
 SILENT_FORMATS = (".nii", ".nii.gz", ".gipl", ".gipl.gz", ".hdr", ".img", ".img.gz", ".vtk")
@@ -69,7 +69,7 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
     direction[:3, :3] = np.reshape(grid.direction, (3, 3))
     image.SetDirection(direction.ravel().tolist())
     try:
-        with _hushed():
+        with quiet_stderr:
             sitk.WriteImage(image, str(path), useCompression=True)
             _require_whole(path)
             kept = _keeps_geometry(path, image)
@@ -81,7 +81,7 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
 
 def _read_file(path: Path, role: str) -> Any:
     try:
-        with _hushed():
+        with quiet_stderr:
             _require_whole(path)
             return sitk.ReadImage(str(path))
     except (RuntimeError, OSError, EOFError) as error:
@@ -89,7 +89,7 @@ def _read_file(path: Path, role: str) -> Any:
 
 
 def _read_series(folder: Path, role: str) -> Any:
-    with _hushed():
+    with quiet_stderr:
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
         raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
@@ -97,7 +97,7 @@ def _read_series(folder: Path, role: str) -> Any:
         raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
     reader = sitk.ImageSeriesReader()
     try:
-        with _hushed():
+        with quiet_stderr:
             reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
             reader.MetaDataDictionaryArrayUpdateOn()
             image = reader.Execute()
@@ -164,21 +164,3 @@ def _keeps_geometry(path: Path, image: Any) -> bool:
 
 def _close(first: Sequence[float], second: Sequence[float]) -> bool:
     return len(first) == len(second) and np.allclose(first, second, rtol=1e-4, atol=1e-4)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep what C libraries print about a bad file off stderr: the message that follows says it in one line."""
-    try:
-        kept = os.dup(2)
-    except OSError:
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
