@@ -84,7 +84,7 @@ def adapt(
     context = product_context(settings.seed, device, Progress(progress, cancel))
     volume = check_volume(image, spacing)
     paint = read_paint(painted, volume.array.shape, slices, axis, names)
-    return Adapted(volume, paint, settings, context, dict(names or {}))
+    return Adapted(volume, paint, settings, context, dict(names or {}), axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,13 @@ class Adapted:
     """
 
     def __init__(
-        self, volume: Volume, paint: Paint, settings: Settings, context: Context, names: Mapping[int, str]
+        self,
+        volume: Volume,
+        paint: Paint,
+        settings: Settings,
+        context: Context,
+        names: Mapping[int, str],
+        axis: int | None = None,
     ) -> None:
         start = time.monotonic()
         self._volume = volume
@@ -112,6 +118,8 @@ class Adapted:
         self._settings = settings
         self._context = context
         self._names = names
+        self._given_axis = axis
+        _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
         self._plan: Plan = weights.load_plan(self._method.weights[0])
         groups = [paint.values] if self._method.joint else [(value,) for value in paint.values]
@@ -135,13 +143,13 @@ class Adapted:
         """
         settings = self._settings if method is None else replace(self._settings, method=method)
         self._context.device.check(needed=find_method(settings.method).network)
-        axis = self._axis
-        paint = read_paint(painted, self._volume.array.shape, slices, axis, self._names)
+        shape, axis, names = self._volume.array.shape, self._given_axis, self._names
+        paint = read_paint(painted, shape, slices, axis, names)
         if slices is None and (named := self._paint.named_empty):
             own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}
-            paint = read_paint(painted, self._volume.array.shape, own, axis, self._names)
+            paint = replace(read_paint(painted, shape, own, axis, names), warnings=paint.warnings)
         context = self._context.listening(self._context.progress.again(progress, cancel))
-        return Adapted(self._volume, paint, settings, context, self._names)
+        return Adapted(self._volume, paint, settings, context, names, axis)
 
     def predict(
         self,
