@@ -27,8 +27,8 @@ except ImportError:  # slicer-core: MRML without the application, so without mod
         parameterNodeWrapper,
     )
 
+from MetaSegmentLib.app.flow import Flow
 from MetaSegmentLib.scene import Run, Session
-from MetaSegmentLib.scene.flow import Flow
 from MetaSegmentLib.scene.i18n import tr as _
 from MetaSegmentLib.scene.i18n import translate
 from MetaSegmentLib.scene.samples import SAMPLES, Sample, paint_sample

@@ -83,7 +83,7 @@ def test_undo_is_one_step(desk: Any) -> None:
 
 
 def test_a_preview_and_its_result_are_one_step(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MetaSegmentLib.scene import flow
+    from MetaSegmentLib.app import flow
 
     monkeypatch.setattr(flow, "PREVIEW_METHOD", "shape")
     desk.put_ball()
@@ -107,7 +107,7 @@ def test_a_preview_and_its_result_are_one_step(desk: Any, monkeypatch: pytest.Mo
 
 
 def test_paint_between_preview_and_result_is_a_step_of_its_own(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MetaSegmentLib.scene import flow
+    from MetaSegmentLib.app import flow
 
     monkeypatch.setattr(flow, "PREVIEW_METHOD", "shape")
     desk.put_ball()

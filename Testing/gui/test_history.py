@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gui.desk import BALL
+from MetaSegmentLib.app import results
+from MetaSegmentLib.app.results import ResultHistory, ShownResult
 from MetaSegmentLib.errors import Cancelled, MetaSegmentError
-from MetaSegmentLib.scene import results
-from MetaSegmentLib.scene.results import ResultHistory, ShownResult
 from MetaSegmentLib.scene.views import overlay_of
 from scene.nodes import add_segmentation, repaint
 
@@ -137,7 +137,7 @@ def test_when_all_suggestions_are_followed_the_button_says_so(desk: Any) -> None
 
 def test_the_time_shown_is_what_the_user_waited(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the press to the sight of it, whatever the engine counted."""
-    from MetaSegmentLib.scene import flow
+    from MetaSegmentLib.app import flow
 
     clock = iter([100.0, 107.25])
     monkeypatch.setattr(flow, "time", SimpleNamespace(monotonic=lambda: next(clock)))

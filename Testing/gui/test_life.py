@@ -93,7 +93,7 @@ def test_a_worker_that_does_not_move_does_not_hold_up_a_cancel(desk: Any, stoppe
 def test_cancelling_after_the_preview_keeps_the_preview(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import qt
 
-    from MetaSegmentLib.scene import flow
+    from MetaSegmentLib.app import flow
 
     monkeypatch.setattr(flow, "PREVIEW_METHOD", "shape")
     desk.put_ball()

@@ -10,10 +10,10 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from .. import dependencies
+from ..app.wording import install_question
 from ..errors import DependencyError
 from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
-from ..scene.wording import install_question
 
 
 class InstallationFailed(DependencyError):

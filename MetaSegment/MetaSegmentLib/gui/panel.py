@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..app import wording
+from ..app.flow import PREVIEW_METHOD, Flow, Order
+from ..app.state import Situation, controls
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
-from ..scene import views, wording
-from ..scene.flow import PREVIEW_METHOD, Flow, Order
+from ..scene import views
 from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
 from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
-from ..scene.state import Situation, controls
 from ..settings import Result
 from . import choices
 from .installer import InstallationFailed, Installer

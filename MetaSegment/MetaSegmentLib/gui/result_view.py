@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ..scene import views, wording
+from ..app import wording
+from ..app.results import ResultHistory, ShownResult
+from ..scene import views
 from ..scene.i18n import tr as _
-from ..scene.results import ResultHistory, ShownResult
 from ..settings import Result, SuggestedSlice
 from .pieces import InPieces
 

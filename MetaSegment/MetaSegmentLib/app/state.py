@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..scene.i18n import tr as _
+from ..scene.slices import Overview
 from . import wording
-from .i18n import tr as _
-from .slices import Overview
 
 
 @dataclass(frozen=True)

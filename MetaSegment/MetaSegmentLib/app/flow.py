@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import MetaSegmentError
 from ..progress import ProgressCallback
+from ..scene.run import Run
+from ..scene.session import Session
 from ..settings import Result
-from .run import Run
-from .session import Session
 
 PREVIEW_METHOD = "shape"
 """Instant, and needs nothing that Slicer does not have."""

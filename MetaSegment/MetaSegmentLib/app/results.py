@@ -13,8 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..scene.record import records_of
 from ..settings import SuggestedSlice
-from .record import records_of
 
 _STATES = 32
 """More than Slicer's editor can undo."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
+from ..scene.i18n import tr as _
+from ..scene.slices import Overview
 from ..settings import DEFAULT_METHOD
-from .i18n import tr as _
-from .slices import Overview
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

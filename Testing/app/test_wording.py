@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from MetaSegmentLib.app import wording
 from MetaSegmentLib.errors import Cancelled, InputError
 from MetaSegmentLib.predictors.registry import METHODS
-from MetaSegmentLib.scene import wording
 from MetaSegmentLib.scene.slices import Overview, PaintedSlice
 
 REPORT = {

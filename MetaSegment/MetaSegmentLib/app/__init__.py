@@ -1,0 +1,1 @@
+"""What a panel shows and does, without a toolkit."""
