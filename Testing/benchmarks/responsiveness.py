@@ -126,8 +126,9 @@ def measure(volume: Any, segmentation: Any, masks: dict[str, Any], masked: bool)
     for label, mask in enumerate(masks.values(), start=1):
         labels[mask] = label
     uncertainty = (labels * np.float16(0.1)).astype(np.float16)
-    report = {"axis": 0, "support_slices": SLICES if painting.slices is None else painting.slices}
-    result = Result(labels, uncertainty[None], uncertainty, {}, [], report)
+    slices = painting.slices if isinstance(painting.slices, dict) else {}
+    segments = {str(label): {"support_slices": slices.get(label, SLICES)} for label in painting.names}
+    result = Result(labels, uncertainty, {}, [], {"axis": 0, "segments": segments})
     node = None
     if masked:
         node = slicer.vtkMRMLSegmentEditorNode()
