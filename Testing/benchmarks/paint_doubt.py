@@ -31,9 +31,9 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 import numpy as np  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
+from MetaSegmentLib.data.datasets import Case, find_cases, load, spread  # noqa: E402
+from MetaSegmentLib.data.protocol import PAINTED_COUNTS, PLACEMENTS, painted_slices  # noqa: E402
 from MetaSegmentLib.errors import InputError  # noqa: E402
-from MetaSegmentLib.evaluation.cases import Case, find_cases, load, spread  # noqa: E402
-from MetaSegmentLib.evaluation.protocol import PAINTED_COUNTS, PLACEMENTS, painted_slices  # noqa: E402
 from MetaSegmentLib.task.paint import read_paint  # noqa: E402
 
 _LARGE_ENOUGH = 60

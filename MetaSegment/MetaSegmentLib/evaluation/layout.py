@@ -79,14 +79,14 @@ def overview(rows: Sequence[Row], methods: Sequence[str] | None = None) -> str:
         by_place = {(row["method"], row["k"]): row for row in here}
         counts = {row["k"]: row["cases"] for row in here}
         ks = sorted(counts)
-        told = ", ".join(f"K = {k}: {counts[k]} cases" for k in ks)
+        counted = ", ".join(f"K = {k}: {counts[k]} cases" for k in ks)
         heads = [f"{heading}, K = {k}" if k == ks[0] else f"{k}" for heading, _ in OVERVIEW.values() for k in ks]
         lines = [["method", *heads], ["---", *("---:" for _ in heads)]]
         for name in methods or list(dict.fromkeys(row["method"] for row in here)):
             found = [by_place.get((name, k), {}) for k in ks]
             cells = [_plain(row, key, form) for key, (_, form) in OVERVIEW.items() for row in found]
             lines.append([TITLES.get(name, str(name)), *cells])
-        parts.append(f"`{placement}`, {widest}; {told}\n\n{lay_out(lines)}")
+        parts.append(f"`{placement}`, {widest}; {counted}\n\n{lay_out(lines)}")
     return "\n".join(parts)
 
 

@@ -40,8 +40,8 @@ def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Pa
         recall = curves["true_positive_rate"]
         roc.plot(curves["false_positive_rate"], recall, label=f"{name} ({curves['roc_area']:.3f})", **style)
         precision_recall.plot(recall, curves["precision"], label=f"{name} ({curves['pr_area']:.3f})", **style)
-        said, found, _ = zip(*curves["reliability"], strict=True)
-        reliability.plot(said, found, marker=".", label=f"{name} ({curves['calibration_error']:.3f})", **style)
+        predicted, found, _ = zip(*curves["reliability"], strict=True)
+        reliability.plot(predicted, found, marker=".", label=f"{name} ({curves['calibration_error']:.3f})", **style)
         if pairs := estimates(records, name):
             trust.plot(*zip(*pairs, strict=True), ".", color=style["color"], alpha=0.6, label=name)
     for panel in (reliability, trust):

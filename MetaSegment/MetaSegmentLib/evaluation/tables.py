@@ -123,7 +123,7 @@ def _row(method: str, records: Sequence[Record]) -> Row:
         "calibration_error": curves and curves["calibration_error"],
         "calibration_error_unsure": curves and curves["calibration_error_unsure"],
         "brier": _aggregate(statistics.fmean, results, "brier") if own else None,
-        "estimate_error": statistics.fmean(abs(said - true) for said, true in pairs) if pairs else None,
+        "estimate_error": statistics.fmean(abs(estimated - true) for estimated, true in pairs) if pairs else None,
         "estimate_correlation": _correlation(pairs),
     }
 

@@ -34,7 +34,7 @@ class _Slice:
 
 
 class Encoded(Sequence[NDArray[np.float16]]):
-    """(channels, H, W) network inputs of slices, each made when it is asked for, since a tall volume has hundreds.
+    """(channels, H, W) network inputs of slices, each made on demand, since a tall volume has hundreds.
 
     Attributes:
         slices: their indices.
@@ -75,8 +75,8 @@ def encode(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
 
 def encode_left_out(ensemble: Ensemble, plan: Plan, slices: Sequence[int] | None = None) -> Encoded:
     """Inputs for painted slices (by default all that can be left out), each from the other painted ones."""
-    asked = [i for i in ensemble.task.left_out if slices is None or i in slices]
-    return Encoded(plan, [part for index in asked for part in _parts(ensemble.without(index), (index,), plan)])
+    wanted = [i for i in ensemble.task.left_out if slices is None or i in slices]
+    return Encoded(plan, [part for index in wanted for part in _parts(ensemble.without(index), (index,), plan)])
 
 
 def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:
