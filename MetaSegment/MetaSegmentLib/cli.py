@@ -183,8 +183,8 @@ def _summarise(report: dict[str, Any]) -> None:
         if not segment["filled_voxels"]:
             print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
             continue
-        trust = f"{dice:.2f}" if dice is not None else f"not available{why}"
-        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {trust}")
+        estimate = f"{dice:.2f}" if dice is not None else f"not available{why}"
+        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
     if report["suggested_slices"]:
         best = report["suggested_slices"][0]
         print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")

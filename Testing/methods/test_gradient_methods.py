@@ -86,7 +86,7 @@ def test_a_head_by_itself_answers_as_the_whole_network(network, batch):
 
 def gradient(stage, network, batch):
     objective = OBJECTIVES[stage].loss
-    own = objective.own(network)
+    own = objective.extra_parameters(network)
     network.zero_grad()
     objective.backward(network, own, batch, 1.0)
     return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
@@ -100,7 +100,7 @@ def test_first_order_leaves_out_second_derivatives_only(network, batch):
 
 def test_every_stage_teaches_the_network_and_shares_add_up(network, batch):
     for stage, objective in OBJECTIVES.items():
-        own = objective.loss.own(network)
+        own = objective.loss.extra_parameters(network)
         found = []
         for shares in ((1.0,), (0.25, 0.75)):
             network.zero_grad()

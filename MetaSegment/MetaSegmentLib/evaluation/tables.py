@@ -29,7 +29,7 @@ def summarise(records: Sequence[Record], methods: Sequence[str]) -> list[Row]:
     """Rows by placement, then data set (all together last, when there are several), then K, then method as listed.
 
     Each row has ``placement``, ``data_set``, ``k``, ``method``, ``cases`` and the keys of ``_row``; None where there
-    is nothing to tell.
+    is nothing to report.
     """
     return [
         {"placement": placement, "data_set": data_set, "k": k, **_row(name, group)}

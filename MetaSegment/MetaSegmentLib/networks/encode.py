@@ -26,7 +26,7 @@ _FARTHEST = 3.0
 
 @dataclass(frozen=True, eq=False)
 class _Slice:
-    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones say nothing."""
+    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones count as 0."""
 
     task: Task
     index: int
@@ -133,7 +133,7 @@ def scalar(task: Task, structure: Structure, index: int, source: str, step: int 
 
 
 def nearest_painted(painted: Sequence[int], target: int) -> tuple[int, int]:
-    """The painted slices that say most: one on each side, or the two nearest when all lie on one side."""
+    """The nearest painted slices: one on each side, or the two nearest when all lie on one side."""
     below = [i for i in painted if i <= target]
     above = [i for i in painted if i > target]
     if below and above:

@@ -55,7 +55,7 @@ class Ensemble:
         volume); in the precision of half floats.
 
         Only wide predictors have something for the slices next to those that are asked for; the answer 0 of the
-        others says nothing.
+        others stands for none.
         """
         covered = self._covered(name, slices)
         answers = self.context.memo.get(self._key(name, covered), lambda: self._compute(name, covered))

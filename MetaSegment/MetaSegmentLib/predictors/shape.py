@@ -1,4 +1,4 @@
-"""What the painted contours alone say of a slice: their shapes, interpolated.
+"""Interpolation of the painted contours, without the image.
 
 Signed distances of *all* painted slices are interpolated pixel by pixel with a monotone cubic (PCHIP; Fritsch and
 Carlson, SIAM J. Numer. Anal. 1980), the many-slice form of shape-based interpolation (Raya and Udupa, IEEE TMI 1990).

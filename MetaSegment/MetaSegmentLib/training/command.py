@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 0 when done, 130 when stopped.
+    """Run one stage; 0 when done, 130 when stopped.
 
     Raises:
         MetaSegmentError: missing folders, no data, damaged weights, unknown settings.

@@ -18,7 +18,7 @@ from ..replacing import replacing
 
 SHIPPED = Path(__file__).with_name("default.toml")
 NAME = "config.toml"
-"""The file in the folder of a run, or of episodes, that tells how it was made."""
+"""The file in the folder of a run, or of episodes: how it was made."""
 
 Table = dict[str, Any]
 Settings = TypeVar("Settings")

@@ -60,7 +60,7 @@ def number_seed(seed: int, number: int) -> int:
 def some_slices(
     episode: TrainingEpisode, settings: TrainingSettings, random: torch.Generator, augmented: bool
 ) -> Batch:
-    """At most so many painted and query slices of an episode as the settings say."""
+    """At most so many painted and query slices of an episode as the settings allow."""
     support = torch.randperm(len(episode.support), generator=random)[: settings.support]
     query = torch.randperm(len(episode.query), generator=random)[: settings.queries]
     inputs = torch.cat([torch.from_numpy(episode.support)[support], torch.from_numpy(episode.query)[query]]).float()

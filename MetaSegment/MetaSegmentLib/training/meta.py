@@ -73,7 +73,7 @@ class Trainer:
         self._plan = replace(self.network.plan, commit=__version__)
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])
-        own = self._objective.loss.own(self.network)
+        own = self._objective.loss.extra_parameters(self.network)
         own = {name: (start or {}).get(name, value) for name, value in own.items()}
         self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
         # channels_last is 30 % faster on a CPU

@@ -55,7 +55,7 @@ class Batch:
 
 
 class Loss(Protocol):
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         """Trainable tensors beyond the network, to begin with, by the name they are stored under."""
 
     def backward(self, network: SliceNetwork, own: Parameters, batch: Batch, share: float) -> float:
@@ -88,7 +88,7 @@ class Objective:
 class _Differentiable:
     """A loss that automatic differentiation can handle."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {}
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
@@ -130,7 +130,7 @@ class AdaptedLoss(_Differentiable):
 
     first_order: bool = False
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return _stored(first_rates(adaptable(dict(network.named_parameters()))))
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
@@ -140,7 +140,7 @@ class AdaptedLoss(_Differentiable):
 class AdaptedHeadLoss(_Differentiable):
     """Queries predicted after an inner loop on the head alone (ANIL, Raghu et al., ICLR 2020); second order."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return _stored(first_rates(HEAD, ANIL_FIRST_RATE))
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
@@ -159,7 +159,7 @@ class ReptileLoss:
     """After k gradient steps on parts of the episode, painted and query slices alike, the weights move towards where
     the steps led (Reptile, Nichol et al., 2018): θ += ε (φ − θ), as a gradient for whatever optimiser there is."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {}
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
@@ -187,7 +187,7 @@ class HeadLoss(_Differentiable):
 
     head: Head
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {name: value.clone().requires_grad_() for name, value in self.head.first_extra().items()}
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
