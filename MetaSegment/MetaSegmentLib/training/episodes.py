@@ -40,16 +40,16 @@ def make_episode(
     settings = settings or EpisodeSettings()
     task = make_task(drawn.volume, drawn.paint, (1,), plan.frame)
     ensemble = Ensemble(task, Context())
-    queries = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
+    asked = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
     painted = tuple(int(i) for i in np.sort(random.permutation(task.slices)[: settings.keep_painted]))
     left_out = encode_left_out(ensemble, plan, painted)
-    if len(left_out) < 2 or len(queries) < 2:
+    if len(left_out) < 2 or len(asked) < 2:
         return None
     return TrainingEpisode(
         left_out.array().astype(np.float16),
         truth_of(task, left_out.slices) > 0.5,
-        encode(ensemble, queries, plan).array().astype(np.float16),
-        task.frame.cut_mask(drawn.mask[list(queries)]),
+        encode(ensemble, asked, plan).array().astype(np.float16),
+        task.frame.cut_mask(drawn.mask[list(asked)]),
     )
 
 
@@ -58,7 +58,7 @@ def write_episodes(
     folder: Path,
     numbers: range,
     settings: EpisodeSettings,
-    on_episode: Callable[[int], None] = lambda number: None,
+    told: Callable[[int], None] = lambda number: None,
 ) -> None:
     """Write episodes ``numbers`` of the settings' seed; those that are there are left alone."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def write_episodes(
                 episode = make_episode(task, random, settings)
             with replacing(path) as waiting:
                 save_file(vars(episode), waiting, metadata={"source": task.source})
-        on_episode(number)
+        told(number)
 
 
 def read_episode(path: Path) -> TrainingEpisode:
