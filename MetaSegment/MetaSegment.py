@@ -54,7 +54,7 @@ class MetaSegment(ScriptedLoadableModule):
         parent.contributors = ["MetaSegment contributors"]
         parent.helpText = _(
             "Paint a structure on a few slices of a volume, and have it segmented on all the others. "
-            'How to use it is told in the <a href="{url}">documentation</a>.'
+            'The <a href="{url}">documentation</a> shows how to use it.'
         ).format(url="https://github.com/MetaSegment/SlicerMetaSegment#use")
         parent.acknowledgementText = _(
             "The network's weights were trained on public data; the documentation names those who made it."

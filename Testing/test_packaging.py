@@ -179,3 +179,63 @@ def test_every_check_inside_slicer_is_registered(repository: Path) -> None:
     listed = (repository / "Testing" / "CMakeLists.txt").read_text(encoding="utf-8")
     scripts = {file.stem for file in (repository / "Testing" / "slicer").glob("*.py")}
     assert scripts == set(re.findall(r"\bcheck_\w+", listed))
+
+
+def pages(repository: Path) -> list[Path]:
+    return [
+        repository / "README.md",
+        *sorted((repository / "docs").glob("*.md")),
+        *repository.glob("MetaSegment/**/README.md"),
+    ]
+
+
+def headings(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings, to link to."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_links_of_the_documentation_lead_somewhere(repository: Path) -> None:
+    lost = []
+    for page in pages(repository):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            file, _, heading = link.partition("#")
+            target = page.parent / file if file else page
+            if not link.startswith("https://") and not (
+                target.exists() and (not heading or heading in headings(target))
+            ):
+                lost.append(f"{page.name}: {link}")
+    assert lost == []
+
+
+def test_the_documentation_describes_every_method(repository: Path) -> None:
+    from MetaSegmentLib.predictors.registry import METHODS
+
+    text = (repository / "docs" / "methods.md").read_text(encoding="utf-8")
+    offered, baselines = text.split("## Baselines")
+    for name, method in METHODS.items():
+        assert f"**`{name}`" in (baselines if method.baseline else offered), name
+
+
+def test_commands_of_the_documentation_exist(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``metasegment COMMAND --option`` and scripts of the repository."""
+    from MetaSegmentLib.cli import main
+
+    for page in pages(repository):
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(
+            r"(?:metasegment|-m MetaSegmentLib) ((?:segment|train|evaluate|methods|info|demo)\b[^`\n]*)", text
+        ):
+            command, *words = line.split()
+            with pytest.raises(SystemExit):
+                main([command, "--help"])
+            known = capsys.readouterr().out
+            assert [word for word in words if word.startswith("--") and word not in known] == [], (page.name, line)
+        for script in re.findall(r"(?:python3?|python-script) ((?:Testing/)?[\w/]+\.py)", text):
+            assert (repository / script).is_file(), (page.name, script)
+
+
+def test_the_citation_is_that_of_this_version(repository: Path) -> None:
+    lines = (repository / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {MetaSegmentLib.__version__}" in lines and "license: Apache-2.0" in lines
+    assert f"version {MetaSegmentLib.__version__}*" in (repository / "README.md").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # ITK's own pool of threads may crash the interpreter at exit; this has to stand before SimpleITK is imported.
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
-    _say_what_can_be_said()
+    _replace_unprintable()
     arguments = _parser().parse_args(argv)
     try:
         with _terminable(), warnings.catch_warnings():
@@ -45,18 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(arguments.run(arguments))
     except (KeyboardInterrupt, Cancelled):
         kept = "what is done is kept" if arguments.goes_on else "nothing was written"
-        return _say(f"Interrupted before it was done; {kept}, run it again.", INTERRUPTED, arguments.verbose)
+        return _report_error(f"Interrupted before it was done; {kept}, run it again.", INTERRUPTED, arguments.verbose)
     except MetaSegmentError as error:
-        return _say(str(error), FAILED, arguments.verbose)
+        return _report_error(str(error), FAILED, arguments.verbose)
     except MemoryError:
-        return _say("Memory ran out; use a machine with more, or crop the image.", FAILED, arguments.verbose)
+        return _report_error("Memory ran out; use a machine with more, or crop the image.", FAILED, arguments.verbose)
     except Exception as error:
         hint = "run it again with --verbose to see where."
-        return _say(f"Something unexpected went wrong ({type(error).__name__}); {hint}", FAILED, arguments.verbose)
+        return _report_error(
+            f"Something unexpected went wrong ({type(error).__name__}); {hint}", FAILED, arguments.verbose
+        )
 
 
-def _say_what_can_be_said() -> None:
-    """A terminal that knows ASCII only gets question marks for other characters, not an error."""
+def _replace_unprintable() -> None:
+    """Streams print a question mark for a character that the terminal lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -181,8 +183,8 @@ def _summarise(report: dict[str, Any]) -> None:
         if not segment["filled_voxels"]:
             print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
             continue
-        trust = f"{dice:.2f}" if dice is not None else f"not available{why}"
-        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {trust}")
+        estimate = f"{dice:.2f}" if dice is not None else f"not available{why}"
+        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
     if report["suggested_slices"]:
         best = report["suggested_slices"][0]
         print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")
@@ -262,7 +264,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _say(sentence: str, status: int, verbose: bool) -> int:
+def _report_error(sentence: str, status: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
     print(f"metasegment: {sentence}", file=sys.stderr)

@@ -72,7 +72,7 @@ def run_demo(
     from .demo_figure import draw
 
     settings = settings or Settings()
-    column_title(settings.method)  # an unknown method is better told of before anything is made
+    column_title(settings.method)  # an unknown method is an error before anything is made
     if k < 1:
         raise InputError("At least one slice must be painted; choose a number from 1 to 8 as --k.")
     try:
@@ -173,10 +173,10 @@ def _compare(scan: Scan, name: str, k: int, settings: Settings, progress: Progre
         title = column_title(method)
 
         def run(method: str = method, title: str = title) -> Mask:
-            told = _prefixed(progress, f"{name}, {title}: ")
+            prefixed = _prefixed(progress, f"{name}, {title}: ")
             given = replace(settings, method=method)
             result = segment(
-                scan.image, labels, scan.grid.array_spacing, names={1: name}, settings=given, progress=told
+                scan.image, labels, scan.grid.array_spacing, names={1: name}, settings=given, progress=prefixed
             )
             outcome.results[title] = result
             return result.labels > 0
@@ -190,8 +190,8 @@ def _compare(scan: Scan, name: str, k: int, settings: Settings, progress: Progre
 def _prefixed(progress: ProgressCallback | None, prefix: str) -> ProgressCallback | None:
     if progress is None:
         return None
-    tell = progress
-    return lambda stage, done, total, eta_s: tell(prefix + stage, done, total, eta_s)
+    report = progress
+    return lambda stage, done, total, eta_s: report(prefix + stage, done, total, eta_s)
 
 
 def _write_result(path: Path, scan: Scan, outcomes: dict[str, Outcome], column: str) -> None:

@@ -278,10 +278,10 @@ def _logits(part: _Part, trusted: bool) -> dict[int, Stack]:
     task = part.task
     if not trusted:
         return _logits_everywhere(part)
-    found = _ask(part, task.near)
+    found = _predict(part, task.near)
     for rest, inwards in zip(task.far, (1, -1), strict=True):
         if rest and rest[0] + inwards in found and found[rest[0] + inwards].max() > _ENDED:
-            found |= _ask(part, rest)
+            found |= _predict(part, rest)
     return found
 
 
@@ -291,8 +291,8 @@ def _logits_everywhere(part: _Part) -> dict[int, Stack]:
     found: dict[int, Stack] = {}
     if isinstance(part.fitted, ChecksItself) and (left_out := part.fitted.left_out()) is not None:
         found = dict(zip(part.task.left_out, left_out, strict=True))
-    return found | _ask(part, tuple(i for i in range(frame.start, frame.stop) if i not in found))
+    return found | _predict(part, tuple(i for i in range(frame.start, frame.stop) if i not in found))
 
 
-def _ask(part: _Part, slices: Sequence[int]) -> dict[int, Stack]:
+def _predict(part: _Part, slices: Sequence[int]) -> dict[int, Stack]:
     return dict(zip(slices, np.asarray(part.fitted.logits(slices)), strict=True)) if slices else {}

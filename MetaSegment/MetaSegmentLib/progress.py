@@ -35,7 +35,7 @@ class Progress:
         return Progress(callback or self._callback, cancel or self._cancel)
 
     def listen(self, callback: ProgressCallback | None, cancel: CancelCallback | None) -> None:
-        """From now on tell these callbacks; None leaves what was there."""
+        """Call these from now on; None leaves what was there."""
         self._callback, self._cancel = callback or self._callback, cancel or self._cancel
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What a command is told in words, and what it shows while it works."""
+"""Lists of words on the command line, and the progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The panel in six states; METASEGMENT_SCREENSHOTS=1 makes the pictures of the README anew."""
+"""The panel in six states, in the stand-in for Slicer's Qt half; METASEGMENT_SCREENSHOTS=FOLDER keeps the pictures.
+
+They show a synthetic ball, to look at the layout; the documentation shows a real Slicer with real data.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,19 @@ MODULE_HEIGHT = 560
 
 
 @pytest.fixture
-def shoot(desk: Any, repository: Path, tmp_path: Path) -> Any:
-    """Takes a picture of the panel; into Resources/Screenshots where METASEGMENT_SCREENSHOTS is set."""
-    published = repository / "Resources" / "Screenshots" if os.environ.get("METASEGMENT_SCREENSHOTS") else tmp_path
+def shoot(desk: Any, tmp_path: Path) -> Any:
+    """Takes a picture of the panel; into the folder of METASEGMENT_SCREENSHOTS where that is set."""
+    folder = Path(os.environ.get("METASEGMENT_SCREENSHOTS") or tmp_path)
     parent = desk.widget.parent
     parent.setStyleSheet("* { font-family: 'DejaVu Sans'; font-size: 12px; }")
 
-    def shoot(name: str, publish: bool = True) -> Any:
+    def shoot(name: str) -> Any:
         parent.resize(WIDTH, HEIGHT)
         parent.show()
         for _ in range(5):
             slicer.app.processEvents()
         picture = parent.grab()
-        assert picture.save(str((published if publish else tmp_path) / f"panel-{name}.png"))
+        assert picture.save(str(folder / f"panel-{name}.png"))
         check_nothing_is_cut_off(desk)
         return picture
 
@@ -58,9 +61,9 @@ def test_nothing_chosen(desk: Any, shoot: Any) -> None:
 
 
 def name_things(desk: Any) -> None:
-    desk.volume.SetName("T1 brain")
+    desk.volume.SetName("Stand-in volume")
     desk.segmentation.SetName("Segmentation")
-    desk.segmentation.GetSegmentation().GetSegment(desk.ball).SetName("Left hippocampus")
+    desk.segmentation.GetSegmentation().GetSegment(desk.ball).SetName("Ball")
     desk.ui.inputSelector.setMRMLScene(desk.scene)
     desk.ui.segmentationSelector.setMRMLScene(desk.scene)
     desk.settle()
@@ -116,12 +119,12 @@ def test_painting_segment_and_result_are_in_sight_on_a_small_screen(desk: Any, s
     name_things(desk)
     other = np.zeros_like(BALL)
     other[[4, 8, 12], 1:3, 1:3] = True
-    paint(desk.segmentation, desk.volume, "Right hippocampus", other)
+    paint(desk.segmentation, desk.volume, "Box", other)
     desk.settle()
     desk.segment()
     assert len(desk.ui.summaryLabel.text.splitlines()) == 3
     desk.ui.segmentEditor.setActiveEffectByName("Paint")
-    shoot("effect", publish=False)
+    shoot("effect")
     panel = desk.widget.parent
 
     def bottom(widget: Any) -> int:

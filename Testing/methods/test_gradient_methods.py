@@ -17,7 +17,7 @@ from MetaSegmentLib.predictors.registry import METHODS
 from MetaSegmentLib.task.paint import read_paint
 from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.task.volume import check_volume
-from MetaSegmentLib.training.objectives import OBJECTIVES, Drawn, ReptileLoss
+from MetaSegmentLib.training.objectives import OBJECTIVES, Batch, ReptileLoss
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,12 @@ def a_case():
 
 
 @pytest.fixture
-def drawn():
+def batch():
     random = torch.Generator().manual_seed(0)
     inputs = torch.randn(5, len(SLICE_V1.inputs), 32, 32, generator=random)
     inputs[:, SLICE_V1.place("outside")] = 0
     truth = (inputs[:, 1] + inputs[:, 3] > 0).float()
-    return Drawn(inputs[:3], truth[:3], inputs[3:], truth[3:])
+    return Batch(inputs[:3], truth[:3], inputs[3:], truth[3:])
 
 
 @pytest.fixture
@@ -77,51 +77,51 @@ def test_from_scratch_reads_no_weights_and_starts_by_its_seed(a_case, monkeypatc
     assert not weights.load_plan("baselines").architecture
 
 
-def test_a_head_by_itself_answers_as_the_whole_network(network, drawn):
+def test_a_head_by_itself_answers_as_the_whole_network(network, batch):
     head = HeadOnly(SLICE_V1)
     head.load_state_dict(network.state_dict())
-    seen = torch.cat([drawn.query, network.embed(drawn.query)], dim=1)
-    torch.testing.assert_close(head(seen), network(drawn.query))
+    seen = torch.cat([batch.query, network.embed(batch.query)], dim=1)
+    torch.testing.assert_close(head(seen), network(batch.query))
 
 
-def gradient(stage, network, drawn):
+def gradient(stage, network, batch):
     objective = OBJECTIVES[stage].loss
-    own = objective.own(network)
+    own = objective.extra_parameters(network)
     network.zero_grad()
-    objective.backward(network, own, drawn, 1.0)
+    objective.backward(network, own, batch, 1.0)
     return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
 
 
-def test_first_order_leaves_out_second_derivatives_only(network, drawn):
+def test_first_order_leaves_out_second_derivatives_only(network, batch):
     """With vanishing step sizes both are the gradient of the query loss."""
-    first, second = (gradient(stage, network, drawn) for stage in ("fomaml", "maml"))
+    first, second = (gradient(stage, network, batch) for stage in ("fomaml", "maml"))
     assert 1e-6 < (first - second).norm() / second.norm() < 0.3
 
 
-def test_every_stage_teaches_the_network_and_shares_add_up(network, drawn):
+def test_every_stage_teaches_the_network_and_shares_add_up(network, batch):
     for stage, objective in OBJECTIVES.items():
-        own = objective.loss.own(network)
+        own = objective.loss.extra_parameters(network)
         found = []
         for shares in ((1.0,), (0.25, 0.75)):
             network.zero_grad()
             for share in shares:
-                objective.loss.backward(network, own, drawn, share)
+                objective.loss.backward(network, own, batch, share)
             found.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
         assert found[0].any(), stage
         torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-5)
 
 
-def test_reptile_moves_the_weights_towards_where_the_inner_steps_led(network, drawn):
+def test_reptile_moves_the_weights_towards_where_the_inner_steps_led(network, batch):
     """A plain descent with ε · α on its gradient is θ += ε (φ − θ)."""
     before = {name: value.detach().clone() for name, value in network.named_parameters()}
     rates = {name: torch.tensor(REPTILE_RATE) for name in adaptable(before)}
     end = before
-    parts = [(drawn.support, drawn.support_truth)] * 2
-    parts += zip(drawn.query.tensor_split(2), drawn.query_truth.tensor_split(2), strict=True)
+    parts = [(batch.support, batch.support_truth)] * 2
+    parts += zip(batch.query.tensor_split(2), batch.query_truth.tensor_split(2), strict=True)
     for inputs, truth in parts:
         free = {name: value.detach().requires_grad_() for name, value in end.items()}
         end = inner_loop(network, free, rates, inputs, truth, 1)
-    ReptileLoss().backward(network, {}, drawn, 1.0)
+    ReptileLoss().backward(network, {}, batch, 1.0)
     torch.optim.SGD(network.parameters(), lr=0.5 * REPTILE_RATE).step()
     for name, value in network.named_parameters():
         torch.testing.assert_close(value, before[name] + 0.5 * (end[name] - before[name]))

@@ -48,7 +48,7 @@ class Refinement:
         left_out: (S, H, W) logits of ``slices``, each predicted from the other painted slices.
         masks: (S, rows, columns) what is painted on ``slices``.
         seed: of the samples and the trees.
-        progress: told of the work, and polled for a cancel.
+        progress: reports the work, and is polled for a cancel.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a run did, as values ready for JSON; nothing in it tells whose image it was."""
+"""What a run did, as values ready for JSON; without anything that identifies the patient."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _version(package: str) -> str | None:
 
 
 def peak_memory_mb() -> float | None:
-    """Most memory this process has held so far, in MB; None where the system does not say."""
+    """Most memory this process has held so far, in MB; None where the system does not provide it."""
     try:
         import resource
         import sys

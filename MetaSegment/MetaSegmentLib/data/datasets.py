@@ -96,7 +96,7 @@ def find_cases(
     if only_held_out and not (pairs := held_out(pairs)):
         raise InputError(f"'{folder.name}' has too few volumes for any to be kept out of training; leave it out.")
     for number, (image, label_file) in (progress or Progress()).steps("looking through the labels", pairs):
-        with _told_apart(folder.resolve().name, number):
+        with _naming_volume(folder.resolve().name, number):
             labels, spacing = _read_labels(label_file)
         volume = LabelledVolume(folder.resolve().name, number, image, label_file, zlib.crc32(labels.tobytes()))
         own_axis = axis if axis is not None else _natural_axis(spacing)
@@ -112,7 +112,7 @@ def load(volume: LabelledVolume) -> tuple[NDArray[Any], Spacing, NDArray[np.inte
     Raises:
         InputError: a file cannot be read, or the two are not of the same size.
     """
-    with _told_apart(volume.data_set, volume.number):
+    with _naming_volume(volume.data_set, volume.number):
         labels, spacing = _read_labels(volume.labels)
         if volume.image is None:
             return render(labels, np.random.default_rng(volume.fingerprint)), spacing, labels
@@ -167,8 +167,8 @@ def _read_labels(path: Path) -> tuple[NDArray[np.integer[Any]], Spacing]:
 
 
 @contextmanager
-def _told_apart(data_set: str, number: int) -> Iterator[None]:
-    """Say in an error's message which of many volumes it is about."""
+def _naming_volume(data_set: str, number: int) -> Iterator[None]:
+    """Errors inside name the volume that they are about."""
     try:
         yield
     except InputError as error:

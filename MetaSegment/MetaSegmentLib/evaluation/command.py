@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate as asked; 0 when the tables are written.
+    """Evaluate; 0 when the tables are written.
 
     Raises:
         MetaSegmentError: see its message.
@@ -109,8 +109,8 @@ def _methods(names: Iterable[str] | None, suggestions: bool) -> tuple[str, ...]:
 
     if names is None:
         names = (DEFAULT_METHOD,) if suggestions else METHODS
-    asked = [one for name in names for one in ((DEFAULT_METHOD, *ABLATIONS) if name == "ablation" else (name,))]
-    return tuple(find_method(name).name for name in dict.fromkeys(asked))
+    wanted = [one for name in names for one in ((DEFAULT_METHOD, *ABLATIONS) if name == "ablation" else (name,))]
+    return tuple(find_method(name).name for name in dict.fromkeys(wanted))
 
 
 def _placements(text: str) -> tuple[Placement, ...]:

@@ -33,7 +33,7 @@ ACCURACY: Columns = {
     "peak_memory_mb": ("peak MB", ".0f"),
     "failed": ("failed", "d"),
 }
-TRUST: Columns = {
+CALIBRATION: Columns = {
     "roc_area": ("ROC area", ".3f"),
     "pr_area": ("PR area", ".3f"),
     "calibration_error": ("calibration error", ".3f"),
@@ -55,7 +55,7 @@ absolute error.
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
-    """An overview of every placement, then accuracy and trust of each data set and K; empty columns are left out."""
+    """An overview of every placement, then accuracy and calibration by data set and K; empty columns are left out."""
     parts = [f"## Overview\n\n{overview(rows)}"]
     for placement, data_set, k in _distinct(rows, _HEAD):
         here = [row for row in rows if _at(row, _HEAD) == (placement, data_set, k)]
@@ -64,8 +64,8 @@ def to_markdown(rows: Sequence[Row]) -> str:
         any_failed = any(row["failed"] for row in here)
         accuracy = {key: column for key, column in ACCURACY.items() if key != "failed" or any_failed}
         parts.append(_table(here, accuracy, _with_interval))
-        if trusted := [row for row in here if row["roc_area"] is not None]:
-            parts.append(_table(trusted, TRUST, _plain))
+        if calibrated := [row for row in here if row["roc_area"] is not None]:
+            parts.append(_table(calibrated, CALIBRATION, _plain))
     return "\n".join([*parts, FOOTNOTE])
 
 
@@ -79,14 +79,14 @@ def overview(rows: Sequence[Row], methods: Sequence[str] | None = None) -> str:
         by_place = {(row["method"], row["k"]): row for row in here}
         counts = {row["k"]: row["cases"] for row in here}
         ks = sorted(counts)
-        told = ", ".join(f"K = {k}: {counts[k]} cases" for k in ks)
+        counted = ", ".join(f"K = {k}: {counts[k]} cases" for k in ks)
         heads = [f"{heading}, K = {k}" if k == ks[0] else f"{k}" for heading, _ in OVERVIEW.values() for k in ks]
         lines = [["method", *heads], ["---", *("---:" for _ in heads)]]
         for name in methods or list(dict.fromkeys(row["method"] for row in here)):
             found = [by_place.get((name, k), {}) for k in ks]
             cells = [_plain(row, key, form) for key, (_, form) in OVERVIEW.items() for row in found]
             lines.append([TITLES.get(name, str(name)), *cells])
-        parts.append(f"`{placement}`, {widest}; {told}\n\n{lay_out(lines)}")
+        parts.append(f"`{placement}`, {widest}; {counted}\n\n{lay_out(lines)}")
     return "\n".join(parts)
 
 

@@ -16,7 +16,7 @@ class Measured:
     """``with Measured() as measured: work()``; then ``measured.seconds`` and ``measured.peak_memory_mb``.
 
     The memory is the most that the whole process held meanwhile: on Linux from the start of the block, elsewhere since
-    the process started, None where the system does not tell.
+    the process started, None where the system does not provide it.
     """
 
     seconds: float = 0.0

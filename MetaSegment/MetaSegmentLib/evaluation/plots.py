@@ -26,7 +26,7 @@ def can_plot() -> bool:
 
 def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Path) -> None:
     """One PNG of four panels; the tools compared with, which give no probabilities, are points."""
-    figure, (roc, precision_recall, reliability, trust) = _panels(title)
+    figure, (roc, precision_recall, reliability, estimate) = _panels(title)
     for number, name in enumerate(PEERS):
         if curves := _curves(records, name):
             style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "color": "black", "linestyle": ""}
@@ -40,13 +40,13 @@ def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Pa
         recall = curves["true_positive_rate"]
         roc.plot(curves["false_positive_rate"], recall, label=f"{name} ({curves['roc_area']:.3f})", **style)
         precision_recall.plot(recall, curves["precision"], label=f"{name} ({curves['pr_area']:.3f})", **style)
-        said, found, _ = zip(*curves["reliability"], strict=True)
-        reliability.plot(said, found, marker=".", label=f"{name} ({curves['calibration_error']:.3f})", **style)
+        predicted, found, _ = zip(*curves["reliability"], strict=True)
+        reliability.plot(predicted, found, marker=".", label=f"{name} ({curves['calibration_error']:.3f})", **style)
         if pairs := estimates(records, name):
-            trust.plot(*zip(*pairs, strict=True), ".", color=style["color"], alpha=0.6, label=name)
-    for panel in (reliability, trust):
+            estimate.plot(*zip(*pairs, strict=True), ".", color=style["color"], alpha=0.6, label=name)
+    for panel in (reliability, estimate):
         panel.plot((0, 1), (0, 1), color="grey", linewidth=0.8, zorder=0)
-    for panel in (roc, precision_recall, reliability, trust):
+    for panel in (roc, precision_recall, reliability, estimate):
         panel.grid(alpha=0.3)
         if panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize="x-small")

@@ -143,7 +143,7 @@ def _file_name(case: Case, k: int, placement: Placement) -> Path:
 
 
 def _earlier(task: Task, seed: int) -> Record:
-    """What an earlier run of the same case has left, or a record that says only which case it is."""
+    """What an earlier run of the same case has left, or a record with the case only."""
     case = task.case
     head = {
         "data_set": case.volume.data_set,

@@ -74,8 +74,8 @@ class Comparison:
         except Exception as error:  # one method's failure is a result, and must not end the comparison
             log.debug("%s failed", name, exc_info=True)
             # The message of any other error may name files.
-            told = f": {error}" if isinstance(error, MetaSegmentError) else ""
-            return {"error": f"{type(error).__name__}{told}"}
+            reason = f": {error}" if isinstance(error, MetaSegmentError) else ""
+            return {"error": f"{type(error).__name__}{reason}"}
         scores["seconds"] = round(measured.seconds, 4)
         scores["peak_memory_mb"] = measured.peak_memory_mb and round(measured.peak_memory_mb, 1)
         return scores

@@ -29,7 +29,7 @@ def summarise(records: Sequence[Record], methods: Sequence[str]) -> list[Row]:
     """Rows by placement, then data set (all together last, when there are several), then K, then method as listed.
 
     Each row has ``placement``, ``data_set``, ``k``, ``method``, ``cases`` and the keys of ``_row``; None where there
-    is nothing to tell.
+    is nothing to report.
     """
     return [
         {"placement": placement, "data_set": data_set, "k": k, **_row(name, group)}
@@ -123,7 +123,7 @@ def _row(method: str, records: Sequence[Record]) -> Row:
         "calibration_error": curves and curves["calibration_error"],
         "calibration_error_unsure": curves and curves["calibration_error_unsure"],
         "brier": _aggregate(statistics.fmean, results, "brier") if own else None,
-        "estimate_error": statistics.fmean(abs(said - true) for said, true in pairs) if pairs else None,
+        "estimate_error": statistics.fmean(abs(estimated - true) for estimated, true in pairs) if pairs else None,
         "estimate_correlation": _correlation(pairs),
     }
 

@@ -1,4 +1,4 @@
-"""What two processes tell each other over a pipe: one JSON object a line, in ASCII.
+"""Messages between two processes over a pipe: one JSON object a line, in ASCII.
 
 Lines, since a pipe may carry what a launcher or a library has printed: that is passed over. ASCII without zero bytes,
 since some bindings of Qt take bytes for a C string.

@@ -66,7 +66,7 @@ class ProcessExecutor:
 
     @property
     def pid(self) -> int | None:
-        """The process that computes, once it has said so."""
+        """The process that computes, once it has reported itself."""
         return None if self._worker is None else self._worker.look().pid
 
     def listen(self, call: Callable[[], None]) -> None:
@@ -95,9 +95,9 @@ class ProcessExecutor:
         yield from copy_steps(request.labels, labels.array)
         if worker is not self._worker or not worker.look().alive:
             raise StartAnew
-        asked = worker.submit(request, image, labels, self._abort)
-        self._last = weakref.ref(asked)
-        return asked
+        handle = worker.submit(request, image, labels, self._abort)
+        self._last = weakref.ref(handle)
+        return handle
 
     def forget(self) -> None:
         """See :class:`Executor`."""

@@ -21,7 +21,7 @@ class Request:
 
     Attributes:
         image: (K, J, I) voxels; read while the request is submitted, not afterwards.
-        origin: tells one state of a volume from another, so that its voxels travel once.
+        origin: identifies a state of a volume, so that its voxels travel once.
         labels: (K, J, I) uint8 or uint16; the caller changes them no more.
         spacing: mm in array order.
         slices: the slices that are complete, for all segments or by label; None for every slice with paint.
@@ -78,7 +78,7 @@ class Executor(Protocol):
     def shares_lock(self) -> bool: ...
 
     def listen(self, call: Callable[[], None]) -> None:
-        """``call`` on this thread when a request has got on, where the executor can tell by itself."""
+        """``call`` on this thread when a request has got on, where the executor notices by itself."""
 
     def warm_up(self) -> None:
         """Get ready in the background for a request that may come."""

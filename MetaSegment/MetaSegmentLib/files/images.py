@@ -122,7 +122,7 @@ def _numbers(text: str) -> NDArray[np.float64]:
 
 
 def _require_whole(path: Path) -> None:
-    """Raise EOFError when the file has less data than its header promises, for formats where ITK does not notice."""
+    """Raise EOFError when the file has less data than its header declares, for formats where ITK does not notice."""
     if not path.name.lower().endswith(SILENT_FORMATS):
         return
     reader = sitk.ImageFileReader()
@@ -130,12 +130,12 @@ def _require_whole(path: Path) -> None:
     reader.ReadImageInformation()
     bits = int(reader.GetMetaData("bitpix")) if reader.HasMetaDataKey("bitpix") else 0
     pixel_bytes = bits // 8 or sitk.Image([1] * 3, reader.GetPixelID()).GetSizeOfPixelComponent()
-    promised = int(np.prod(reader.GetSize(), dtype=np.int64)) * reader.GetNumberOfComponents() * pixel_bytes
+    declared = int(np.prod(reader.GetSize(), dtype=np.int64)) * reader.GetNumberOfComponents() * pixel_bytes
     header = GIPL_HEADER_BYTES if ".gipl" in path.suffixes else 0
     if reader.HasMetaDataKey("vox_offset"):
         header = int(float(reader.GetMetaData("vox_offset")))
     data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" and path.with_suffix(".img").exists() else path
-    if data.suffix.lower() != ".hdr" and _length(data) < header + promised:
+    if data.suffix.lower() != ".hdr" and _length(data) < header + declared:
         raise EOFError("data is missing")
 
 

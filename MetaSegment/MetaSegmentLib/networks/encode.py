@@ -26,7 +26,7 @@ _FARTHEST = 3.0
 
 @dataclass(frozen=True, eq=False)
 class _Slice:
-    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones say nothing."""
+    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones count as 0."""
 
     task: Task
     index: int
@@ -34,7 +34,7 @@ class _Slice:
 
 
 class Encoded(Sequence[NDArray[np.float16]]):
-    """(channels, H, W) network inputs of slices, each made when it is asked for, since a tall volume has hundreds.
+    """(channels, H, W) network inputs of slices, each made on demand, since a tall volume has hundreds.
 
     Attributes:
         slices: their indices.
@@ -75,8 +75,8 @@ def encode(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
 
 def encode_left_out(ensemble: Ensemble, plan: Plan, slices: Sequence[int] | None = None) -> Encoded:
     """Inputs for painted slices (by default all that can be left out), each from the other painted ones."""
-    asked = [i for i in ensemble.task.left_out if slices is None or i in slices]
-    return Encoded(plan, [part for index in asked for part in _parts(ensemble.without(index), (index,), plan)])
+    wanted = [i for i in ensemble.task.left_out if slices is None or i in slices]
+    return Encoded(plan, [part for index in wanted for part in _parts(ensemble.without(index), (index,), plan)])
 
 
 def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:
@@ -133,7 +133,7 @@ def scalar(task: Task, structure: Structure, index: int, source: str, step: int 
 
 
 def nearest_painted(painted: Sequence[int], target: int) -> tuple[int, int]:
-    """The painted slices that say most: one on each side, or the two nearest when all lie on one side."""
+    """The nearest painted slices: one on each side, or the two nearest when all lie on one side."""
     below = [i for i in painted if i <= target]
     above = [i for i in painted if i > target]
     if below and above:

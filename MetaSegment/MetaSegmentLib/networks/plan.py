@@ -139,4 +139,4 @@ SLICE_V1 = Plan(
     arguments={"widths": [16, 24, 32, 48, 64, 16], "embedding": 16},
     inputs=SLICE_V1_INPUTS,
 )
-"""A 2.5D U-Net that sees a slice, its neighbours, the two painted slices that say most, and four predictors."""
+"""A 2.5D U-Net that sees a slice, its neighbours, the two nearest painted slices, and four predictors."""

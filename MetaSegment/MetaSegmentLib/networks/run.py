@@ -26,7 +26,7 @@ def run_network(
 
     Args:
         parameters: used instead of the network's own.
-        stage: what the progress is told.
+        stage: name of the work for the progress.
     """
 
     def forward(device: torch.device, batch: int) -> Stack:

@@ -21,7 +21,7 @@ class Context:
         seed: for everything random.
         memo: what need not be computed twice.
         device: where networks run; falls back to the CPU when a GPU's memory does not suffice.
-        progress: told of the work, and polled for a cancel.
+        progress: reports the work, and is polled for a cancel.
         workers: threads that work at the same time.
     """
 

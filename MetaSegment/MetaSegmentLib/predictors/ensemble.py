@@ -55,7 +55,7 @@ class Ensemble:
         volume); in the precision of half floats.
 
         Only wide predictors have something for the slices next to those that are asked for; the answer 0 of the
-        others says nothing.
+        others stands for none.
         """
         covered = self._covered(name, slices)
         answers = self.context.memo.get(self._key(name, covered), lambda: self._compute(name, covered))
@@ -71,20 +71,20 @@ class Ensemble:
         """Work out in parallel what predictors answer for ``slices``, and for each painted slice that is left out."""
         context = self.context
         wanted = [(self, tuple(slices)), *((self.without(index), (index,)) for index in self.task.left_out)]
-        missing = [(one, asked) for one, asked in wanted if asked and not one._has(asked)]
+        missing = [(one, some) for one, some in wanted if some and not one._has(some)]
         if not missing:
             return
         pieces: dict[Hashable, Piece] = {}
-        for one, asked in missing:
+        for one, some in missing:
             for name in one.names:
-                pieces |= one._pieces(name, asked)
+                pieces |= one._pieces(name, some)
         waiting = [piece for key, piece in pieces.items() if key not in context.memo]
         run_all("reading the slices", waiting, context.progress, context.workers)
-        learn = [partial(one._learn, asked) for one, asked in missing]
+        learn = [partial(one._learn, some) for one, some in missing]
         run_all("learning from the paint", learn, context.progress, context.workers)
 
     def _covered(self, name: str, slices: Sequence[int]) -> tuple[int, ...]:
-        """The slices to compute when ``slices`` are asked for."""
+        """The slices to compute for an answer on ``slices``."""
         if not getattr(BASELINES[name], "wide", False):
             return tuple(slices)
         last = self.task.frame.depth - 1

@@ -14,7 +14,7 @@ from ..task.frame import Stack, resize
 from ..task.task import Structure, Task
 from .context import Context
 from .protocol import Piece
-from .shape import distance_logits, vanished
+from .shape import distance_logits, emptied
 
 _COARSENING = 2
 """Slices are registered on a lattice this much coarser than the frame."""
@@ -77,11 +77,11 @@ class FittedPropagation:
         below, above = _neighbours(structure.slices, target)
         if below == above and below is not None:
             distance = structure.distances[below]
-            return self._nearest_vanished(below) if distance is None else distance
+            return self._nearest_emptied(below) if distance is None else distance
         sides = [(i, structure.distances[i]) for i in (below, above) if i is not None]
         filled = [(i, d) for i, d in sides if d is not None]
         if not filled:
-            return self._nearest_vanished(target)
+            return self._nearest_emptied(target)
         if len(filled) == 2:
             (a, shape_a), (b, shape_b) = filled
             weight = np.float32((target - a) / (b - a))
@@ -96,9 +96,9 @@ class FittedPropagation:
             reach = structure.gap
         return carried - np.float32(abs(target - index) / reach) * (shape.max() + 1)
 
-    def _nearest_vanished(self, target: int) -> Stack:
-        """A slice known to be empty: the nearest shape, vanished."""
-        return vanished(self._structure.shape_on(min(self._structure.filled, key=lambda i: abs(i - target))))
+    def _nearest_emptied(self, target: int) -> Stack:
+        """A slice known to be empty: the nearest shape, emptied."""
+        return emptied(self._structure.shape_on(min(self._structure.filled, key=lambda i: abs(i - target))))
 
     def _carry(self, shape: Stack, source: int, target: int) -> Stack:
         field = self._chain(source, target) * np.float32(_COARSENING)

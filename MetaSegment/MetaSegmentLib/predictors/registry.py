@@ -43,7 +43,7 @@ class MethodInfo:
         maker: makes it.
         baseline: to compare with; not offered to users.
         network: whether it needs torch.
-        joint: whether it predicts all structures together; the others are asked for one after the other.
+        joint: whether it predicts all structures together; the others predict one after the other.
         refine: whether detail finer than the frame is added to its answer.
         calibrated_as: name of its calibration in the plan; its own name by default.
         uses_baselines: whether it adds up, or lets a network see, the predictors without weights.

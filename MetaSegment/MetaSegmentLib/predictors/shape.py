@@ -1,4 +1,4 @@
-"""What the painted contours alone say of a slice: their shapes, interpolated.
+"""Interpolation of the painted contours, without the image.
 
 Signed distances of *all* painted slices are interpolated pixel by pixel with a monotone cubic (PCHIP; Fritsch and
 Carlson, SIAM J. Numer. Anal. 1980), the many-slice form of shape-based interpolation (Raya and Udupa, IEEE TMI 1990).
@@ -17,14 +17,14 @@ from ..task.frame import Stack
 from ..task.task import Structure, Task
 from .context import Context
 
-_VANISHED = 1.0
+_EMPTIED = 1.0
 """How far below zero, in pixels, the highest signed distance lies where a structure has just vanished."""
 _LOGIT_PER_PIXEL = 0.5
 
 
-def vanished(distance: Stack) -> Stack:
+def emptied(distance: Stack) -> Stack:
     """The signed distance of the same outline shrunk until nothing of it is left."""
-    return distance - max(float(distance.max()), 0.0) - np.float32(_VANISHED)
+    return distance - max(float(distance.max()), 0.0) - np.float32(_EMPTIED)
 
 
 def distance_logits(distances: Stack) -> Stack:
@@ -67,10 +67,10 @@ def interpolation_knots(structure: Structure, depth: int) -> tuple[list[int], St
                 max((i for i in filled if i < index), default=None),
                 min((i for i in filled if i > index), default=None),
             ]
-            known[index] = np.minimum.reduce([vanished(known[i]) for i in nearest if i is not None])
+            known[index] = np.minimum.reduce([emptied(known[i]) for i in nearest if i is not None])
     for end, step in ((structure.slices[0], -1), (structure.slices[-1], 1)):
         if end in filled:
             goes_on = structure.goes_on(end, depth, below=step < 0)
-            known[end + step * structure.gap] = known[end] if goes_on else vanished(known[end])
+            known[end + step * structure.gap] = known[end] if goes_on else emptied(known[end])
     positions = sorted(known)
     return positions, np.stack([known[i] for i in positions])

@@ -18,7 +18,7 @@ class Doubt:
         value: label of the segment.
         axis: array axis across which ``slices`` lie; for a ``plane`` not the slice axis.
         slices: ascending indices of the slices that were left out.
-        sentence: says what was found where, and how to settle it.
+        sentence: what was found where, and how to settle it.
     """
 
     kind: Kind

@@ -59,8 +59,8 @@ class SliceAxis:
     """The axis across which a segment is painted.
 
     Attributes:
-        axis: None where the paint does not tell.
-        sure: the paint tells it beyond doubt; else it is the likeliest one.
+        axis: None where it does not follow from the paint.
+        sure: it follows from the paint beyond doubt; else it is the likeliest one.
     """
 
     axis: int | None
@@ -69,7 +69,7 @@ class SliceAxis:
 
 @dataclass(frozen=True, eq=False)
 class Sheets:
-    """What the neighbourhood of each painted voxel says of the slices that were painted."""
+    """The slices that were painted, from the neighbourhood of each painted voxel."""
 
     paint: SegmentPaint
 
@@ -77,7 +77,7 @@ class Sheets:
     def axis(self) -> SliceAxis:
         """The axis across which the painted slices lie.
 
-        Sheets are told by slices without a painted neighbour, else by voxels that have neighbours within one plane
+        Sheets are found by slices without a painted neighbour, else by voxels that have neighbours within one plane
         only. Neighbouring slices that were painted are a slab: thin, with blunt ends. Paint that tapers off on all
         sides is a whole structure, for which any axis will do.
         """
@@ -206,7 +206,7 @@ class Sheets:
         return float(np.mean(shares)) if shares else 0.0
 
     def _axis_of_dots(self, apart: Sequence[int]) -> int | None:
-        """The likeliest axis of paint that is too thin to tell: a line lies in one slice, dots lie along a vessel."""
+        """The likeliest axis of paint too thin to be sure: a line lies in one slice, dots lie along a vessel."""
         sign = -1 if len(self._pieces()) == 1 else 1
         (next_best, _), (best, axis) = sorted((sign * self.paint.extent[axis], axis) for axis in apart)[-2:]
         return axis if best > next_best else None

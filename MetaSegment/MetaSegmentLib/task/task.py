@@ -1,4 +1,4 @@
-"""What is asked: structures painted on slices of their own, on one frame, to be found on all other slices.
+"""Structures painted on slices of their own, on one frame, to find on all other slices.
 
 A pixel is *known* for a structure on its own painted slices, which are complete for it, and wherever something else
 is painted, since voxels of one structure are not those of another.

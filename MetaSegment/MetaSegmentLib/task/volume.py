@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 
 _SAMPLED = 64
-"""Voxels along an axis that are enough to tell the contrast of a volume."""
+"""Voxels along an axis that are enough to find the contrast of a volume."""
 _LARGEST = 1e30
 """Beyond, sums and squares leave the range of float32."""
 

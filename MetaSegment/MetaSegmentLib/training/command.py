@@ -31,8 +31,8 @@ _SECTIONS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``metasegment train``; those of the config file come from its classes."""
     parser.description = (
-        "Meta-train a network. 'episodes' runs the experts on tasks drawn from volumes and writes what a network would "
-        "see; 'base' and then the others train on that. A run that was stopped goes on where it was. With "
+        "Meta-train a network. 'episodes' runs the predictors on tasks drawn from volumes and writes the inputs of a "
+        "network; 'base' and then the others train on that. A run that was stopped goes on where it was. With "
         "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training."
     )
     add = parser.add_argument
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the arguments say; 0 when done, 130 when stopped.
+    """Run one stage; 0 when done, 130 when stopped.
 
     Raises:
         MetaSegmentError: missing folders, no data, damaged weights, unknown settings.
@@ -152,15 +152,15 @@ def _train(args: argparse.Namespace, config: Config) -> int:
         layout = {"initial": trainer.step, "desc": args.stage, "unit": "step", "disable": args.quiet or not ranks.first}
         with tqdm(total=settings.steps, **layout) as bar:
 
-            def told(step: int, loss: float) -> None:
+            def on_step(step: int, loss: float) -> None:
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
                 bar.update(step - bar.n)
 
             try:
-                trainer.train(told)
+                trainer.train(on_step)
             except KeyboardInterrupt:
-                said = f"Stopped after step {trainer.step}; the same command goes on from there."
-                return _stopped(said if ranks.first else "", bar)
+                sentence = f"Stopped after step {trainer.step}; the same command goes on from there."
+                return _stopped(sentence if ranks.first else "", bar)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What ``metasegment train`` is told: a TOML file over the shipped one, and the command line over both.
+"""Configuration of ``metasegment train``: a TOML file over the shipped one, and the command line over both.
 
 ``default.toml`` beside this file holds the values behind the shipped weights. A user's file may name as few of its
 keys as it likes; its list of sources replaces the shipped one. Everything here reads without torch.
@@ -18,7 +18,7 @@ from ..replacing import replacing
 
 SHIPPED = Path(__file__).with_name("default.toml")
 NAME = "config.toml"
-"""The file in the folder of a run, or of episodes, that tells how it was made."""
+"""The file in the folder of a run, or of episodes: how it was made."""
 
 Table = dict[str, Any]
 Settings = TypeVar("Settings")

@@ -42,12 +42,12 @@ class Ranks:
         device = parameters[0].device
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=device)
-        said = torch.tensor([loss, float(stop)], device=device)
-        message = torch.cat([*(g.float().flatten() for g in gradients), present, said])
+        status = torch.tensor([loss, float(stop)], device=device)
+        message = torch.cat([*(g.float().flatten() for g in gradients), present, status])
         dist.all_reduce(message)
         sums = message.split([*(g.numel() for g in gradients), len(present), 2])
-        for parameter, total, asked in zip(parameters, sums, sums[-2].tolist(), strict=False):
-            parameter.grad = (total / self.count).view_as(parameter).to(parameter.dtype) if asked else None
+        for parameter, total, present_here in zip(parameters, sums, sums[-2].tolist(), strict=False):
+            parameter.grad = (total / self.count).view_as(parameter).to(parameter.dtype) if present_here else None
         mean, wish = sums[-1].tolist()
         return mean / self.count, wish > 0
 

@@ -15,7 +15,7 @@ from .augment import augment
 from .config import TrainingSettings
 from .distributed import Ranks
 from .episodes import TrainingEpisode, read_episode
-from .objectives import Drawn
+from .objectives import Batch
 
 _LOOK_AGAIN = 100
 """New files are looked for each time that so many episodes have been drawn."""
@@ -31,7 +31,7 @@ class Draws(Dataset):
         self._files: list[Path] = []
         self._drawn = 0
 
-    def __getitem__(self, number: int) -> Drawn:
+    def __getitem__(self, number: int) -> Batch:
         random = torch.Generator().manual_seed(number_seed(self._settings.seed, number))
         if self._drawn % _LOOK_AGAIN == 0:
             self._files = list_episodes(self._folder)
@@ -59,8 +59,8 @@ def number_seed(seed: int, number: int) -> int:
 
 def some_slices(
     episode: TrainingEpisode, settings: TrainingSettings, random: torch.Generator, augmented: bool
-) -> Drawn:
-    """At most so many painted and query slices of an episode as the settings say."""
+) -> Batch:
+    """At most so many painted and query slices of an episode as the settings allow."""
     support = torch.randperm(len(episode.support), generator=random)[: settings.support]
     query = torch.randperm(len(episode.query), generator=random)[: settings.queries]
     inputs = torch.cat([torch.from_numpy(episode.support)[support], torch.from_numpy(episode.query)[query]]).float()
@@ -70,12 +70,12 @@ def some_slices(
     if augmented:
         inputs, truth = augment(inputs, truth, PLAN, random)
     n = len(support)
-    return Drawn(inputs[:n], truth[:n], inputs[n:], truth[n:])
+    return Batch(inputs[:n], truth[:n], inputs[n:], truth[n:])
 
 
 def stream(
     folder: Path, settings: TrainingSettings, ranks: Ranks, step: int, device: torch.device
-) -> Iterator[tuple[int, Drawn]]:
+) -> Iterator[tuple[int, Batch]]:
     """Numbers and episodes for this process from an update on, on its device, read ahead by other processes."""
     update = settings.tasks * ranks.count
     mine = range(step * update + ranks.rank, settings.steps * update, ranks.count)
@@ -87,17 +87,17 @@ def stream(
         num_workers=workers,
         worker_init_fn=_start_worker if workers else None,
     )
-    for number, drawn in zip(mine, loader, strict=True):
-        yield number, on_device(drawn, device)
+    for number, batch in zip(mine, loader, strict=True):
+        yield number, on_device(batch, device)
 
 
-def on_device(drawn: Drawn, device: torch.device) -> Drawn:
+def on_device(batch: Batch, device: torch.device) -> Batch:
     """The same on a device, in the layout that convolutions are quickest in."""
     support, query = (
         inputs.to(device, memory_format=torch.channels_last, non_blocking=True)
-        for inputs in (drawn.support, drawn.query)
+        for inputs in (batch.support, batch.query)
     )
-    return Drawn(support, drawn.support_truth.to(device), query, drawn.query_truth.to(device))
+    return Batch(support, batch.support_truth.to(device), query, batch.query_truth.to(device))
 
 
 def _start_worker(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What a run says of itself: ``log.jsonl``, and the same figures for TensorBoard where that is installed."""
+"""Log of a training run: ``log.jsonl``, and the same figures for TensorBoard where that is installed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from .config import TrainingSettings
 from .distributed import Ranks
 from .drawing import number_seed, stream
 from .journal import Journal
-from .objectives import OBJECTIVES, Drawn
+from .objectives import OBJECTIVES, Batch
 from .validation import validate
 
 _LOG_EVERY = 50
@@ -73,7 +73,7 @@ class Trainer:
         self._plan = replace(self.network.plan, commit=__version__)
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])
-        own = self._objective.loss.own(self.network)
+        own = self._objective.loss.extra_parameters(self.network)
         own = {name: (start or {}).get(name, value) for name, value in own.items()}
         self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
         # channels_last is 30 % faster on a CPU
@@ -85,24 +85,24 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(groups, lr=settings.rate, weight_decay=1e-4)
         self._average = {name: value.detach().clone() for name, value in self._trained().items()}
         self._loss, self._best = 0.0, -math.inf
-        self._draws: Iterator[tuple[int, Drawn]] | None = None
+        self._draws: Iterator[tuple[int, Batch]] | None = None
         self._stop = False
         run.mkdir(parents=True, exist_ok=True)
         self._restore()
         self._ranks.agree([*self._trained().values(), *self._average.values()])
 
-    def train(self, told: Callable[[int, float], None] = lambda step, loss: None) -> dict[str, Tensor]:
-        """Train to the end; ``told(step, loss)`` after every update. Returns the averaged weights.
+    def train(self, on_step: Callable[[int, float], None] = lambda step, loss: None) -> dict[str, Tensor]:
+        """Train to the end; ``on_step(step, loss)`` after every update. Returns the averaged weights.
 
         Raises:
             KeyboardInterrupt: by Ctrl-C or a polite kill, once the checkpoint is written.
         """
         if not self._ranks.first:
             with self._stoppable():
-                self._train(told, None)
+                self._train(on_step, None)
         else:
             with Journal(self._run, self.step) as journal, self._stoppable():
-                self._train(told, journal)
+                self._train(on_step, journal)
         if self._stop:
             raise KeyboardInterrupt
         return dict(self._average)
@@ -118,10 +118,10 @@ class Trainer:
         self._optimiser.zero_grad()
         total = 0.0
         for _ in range(settings.tasks):
-            number, drawn = next(self._draws)
+            number, batch = next(self._draws)
             torch.manual_seed(number_seed(settings.seed, number))
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-                total += self._objective.loss.backward(self.network, self._own, drawn, 1 / settings.tasks)
+                total += self._objective.loss.backward(self.network, self._own, batch, 1 / settings.tasks)
         parameters = list(self._trained().values())
         total, self._stop = self._ranks.average(parameters, total / settings.tasks, self._stop)
         torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
@@ -143,11 +143,11 @@ class Trainer:
         Checkpoint(self._trained(), self._average, state, about).write(self._run)
         weights.store(self.settings.stage, self._average, self._plan, self._run)
 
-    def _train(self, told: Callable[[int, float], None], journal: Journal | None) -> None:
+    def _train(self, on_step: Callable[[int, float], None], journal: Journal | None) -> None:
         saved = time.monotonic()
         while self.step < self.settings.steps and not self._stop:
             self.advance()
-            told(self.step, self._loss)
+            on_step(self.step, self._loss)
             if journal is None:
                 continue
             last = self.step == self.settings.steps

@@ -38,7 +38,7 @@ from ..networks.losses import segmentation_loss
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Batch:
     """What one update sees of an episode, after augmentation.
 
     Attributes:
@@ -55,16 +55,16 @@ class Drawn:
 
 
 class Loss(Protocol):
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         """Trainable tensors beyond the network, to begin with, by the name they are stored under."""
 
-    def backward(self, network: SliceNetwork, own: Parameters, drawn: Drawn, share: float) -> float:
+    def backward(self, network: SliceNetwork, own: Parameters, batch: Batch, share: float) -> float:
         """Add ``share`` times the gradient of one episode's loss to ``.grad`` of the network and of ``own``.
 
         Returns the loss.
         """
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         """(N, H, W) logits of the query slices, as the stage's method would find them."""
 
 
@@ -88,17 +88,17 @@ class Objective:
 class _Differentiable:
     """A loss that automatic differentiation can handle."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {}
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         raise NotImplementedError
 
-    def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        return segmentation_loss(self.predict(network, own, drawn), drawn.query_truth)
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return segmentation_loss(self.predict(network, own, batch), batch.query_truth)
 
-    def backward(self, network: SliceNetwork, own: Parameters, drawn: Drawn, share: float) -> float:
-        loss = self.of(network, own, drawn)
+    def backward(self, network: SliceNetwork, own: Parameters, batch: Batch, share: float) -> float:
+        loss = self.of(network, own, batch)
         torch.autograd.backward(loss * share)
         return float(loss.detach())
 
@@ -106,22 +106,22 @@ class _Differentiable:
 class DirectLoss(_Differentiable):
     """Queries predicted directly, through the head and through prototypes (Snell et al., NeurIPS 2017)."""
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        return network(drawn.query)
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return network(batch.query)
 
-    def of(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        inputs = torch.cat([drawn.support, drawn.query])
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        inputs = torch.cat([batch.support, batch.query])
         features = network.embed(inputs)
         logits = network.decide(inputs, features)
-        n = len(drawn.support)
-        truth = drawn.support_truth
-        direct = segmentation_loss(logits[n:], drawn.query_truth) + 0.3 * segmentation_loss(logits[:n], truth)
+        n = len(batch.support)
+        truth = batch.support_truth
+        direct = segmentation_loss(logits[n:], batch.query_truth) + 0.3 * segmentation_loss(logits[:n], truth)
         if truth.sum() < 1:
             return direct
         sharpness = network.sharpness.exp()
         likelihood = prototype_logits(features[:n], truth, features[n:], PrototypeSettings(), sharpness)
-        compared = likelihood + network.mixed_predictors(drawn.query, network.prior)
-        return direct + 0.5 * segmentation_loss(compared, drawn.query_truth)
+        compared = likelihood + network.mixed_predictors(batch.query, network.prior)
+        return direct + 0.5 * segmentation_loss(compared, batch.query_truth)
 
 
 @dataclass(frozen=True)
@@ -130,28 +130,28 @@ class AdaptedLoss(_Differentiable):
 
     first_order: bool = False
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return _stored(first_rates(adaptable(dict(network.named_parameters()))))
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        return _adapted(network, learned_rates(own), drawn, self.first_order)
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return _adapted(network, learned_rates(own), batch, self.first_order)
 
 
 class AdaptedHeadLoss(_Differentiable):
     """Queries predicted after an inner loop on the head alone (ANIL, Raghu et al., ICLR 2020); second order."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return _stored(first_rates(HEAD, ANIL_FIRST_RATE))
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         parameters: Parameters = {name: value for name, value in network.named_parameters() if name in HEAD}
-        head = HeadOnly(network.plan).to(drawn.query.device)
-        inner = _inner_painted(network, drawn)
+        head = HeadOnly(network.plan).to(batch.query.device)
+        inner = _inner_painted(network, batch)
         if inner is not None:
             inputs, truth = inner
             seen = torch.cat([inputs, network.embed(inputs)], dim=1)
             parameters = inner_loop(head, parameters, learned_rates(own), seen, truth, ANIL_STEPS, first_order=False)
-        query = torch.cat([drawn.query, network.embed(drawn.query)], dim=1)
+        query = torch.cat([batch.query, network.embed(batch.query)], dim=1)
         return functional_call(head, parameters, (query,))
 
 
@@ -159,18 +159,18 @@ class ReptileLoss:
     """After k gradient steps on parts of the episode, painted and query slices alike, the weights move towards where
     the steps led (Reptile, Nichol et al., 2018): θ += ε (φ − θ), as a gradient for whatever optimiser there is."""
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {}
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        return _adapted(network, _reptile_rates(network), drawn, first_order=True)
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return _adapted(network, _reptile_rates(network), batch, first_order=True)
 
-    def backward(self, network: SliceNetwork, own: Parameters, drawn: Drawn, share: float) -> float:
+    def backward(self, network: SliceNetwork, own: Parameters, batch: Batch, share: float) -> float:
         start: Parameters = dict(network.named_parameters())
         moved = {name: value.detach().clone() for name, value in start.items()}
         rates = _reptile_rates(network)
-        painted = _inner_painted(network, drawn)
-        halves = zip(drawn.query.tensor_split(2), drawn.query_truth.tensor_split(2), strict=True)
+        painted = _inner_painted(network, batch)
+        halves = zip(batch.query.tensor_split(2), batch.query_truth.tensor_split(2), strict=True)
         for inputs, truth in (*([painted] * STEPS if painted else ()), *halves):
             free = {name: value.detach().requires_grad_(name in rates) for name, value in moved.items()}
             moved = inner_loop(network, free, rates, inputs, truth, 1)
@@ -178,7 +178,7 @@ class ReptileLoss:
             value, change = start[name], share * reptile_gradient(start[name], moved[name], REPTILE_RATE).detach()
             value.grad = change if value.grad is None else value.grad + change
         with torch.no_grad():
-            return float(segmentation_loss(functional_call(network, start, (drawn.query,)), drawn.query_truth))
+            return float(segmentation_loss(functional_call(network, start, (batch.query,)), batch.query_truth))
 
 
 @dataclass(frozen=True)
@@ -187,24 +187,24 @@ class HeadLoss(_Differentiable):
 
     head: Head
 
-    def own(self, network: SliceNetwork) -> Parameters:
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
         return {name: value.clone().requires_grad_() for name, value in self.head.first_extra().items()}
 
-    def predict(self, network: SliceNetwork, own: Parameters, drawn: Drawn) -> Tensor:
-        inputs = torch.cat([drawn.support, drawn.query])
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        inputs = torch.cat([batch.support, batch.query])
         whole = Features(inputs, network.embed(inputs), inputs.new_zeros(len(inputs)))
-        n = len(drawn.support)
-        fitted = self.head.fit(network, own, whole.only(range(n)), drawn.support_truth, 0)
+        n = len(batch.support)
+        fitted = self.head.fit(network, own, whole.only(range(n)), batch.support_truth, 0)
         return self.head.answer(network, own, fitted, whole.only(range(n, len(inputs))))
 
 
-def _adapted(network: SliceNetwork, rates: Parameters, drawn: Drawn, first_order: bool) -> Tensor:
+def _adapted(network: SliceNetwork, rates: Parameters, batch: Batch, first_order: bool) -> Tensor:
     """Logits of the queries after the inner loop on the painted slices."""
     parameters: Parameters = dict(network.named_parameters())
-    painted = _inner_painted(network, drawn)
+    painted = _inner_painted(network, batch)
     if painted is not None:
         parameters = inner_loop(network, parameters, rates, *painted, STEPS, first_order)
-    return functional_call(network, parameters, (drawn.query,))
+    return functional_call(network, parameters, (batch.query,))
 
 
 def _reptile_rates(network: SliceNetwork) -> Parameters:
@@ -212,10 +212,10 @@ def _reptile_rates(network: SliceNetwork) -> Parameters:
     return {name: rate.to(network.mix.device) for name, rate in rates.items()}
 
 
-def _inner_painted(network: SliceNetwork, drawn: Drawn) -> tuple[Tensor, Tensor] | None:
+def _inner_painted(network: SliceNetwork, batch: Batch) -> tuple[Tensor, Tensor] | None:
     """Inputs and truth of the painted slices that lie between others; None when there are none."""
-    inside = network.lies_inside(drawn.support)
-    return (drawn.support[inside], drawn.support_truth[inside]) if inside.any() else None
+    inside = network.lies_inside(batch.support)
+    return (batch.support[inside], batch.support_truth[inside]) if inside.any() else None
 
 
 def _stored(rates: Parameters) -> Parameters:

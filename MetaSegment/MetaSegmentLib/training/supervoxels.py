@@ -106,7 +106,7 @@ def _chosen(
     """A whole supervoxel and, half of the time, one to four neighbours that are most like it.
 
     Those that stand out from what is around them are drawn more often, those below ``air`` never, nor those that go on
-    beyond the part: ``cut`` says by axis whether the image does so at the part's first and last face.
+    beyond the part: ``cut`` holds by axis whether the image does so at the part's first and last face.
     """
     flat = labels.ravel()
     counts = np.maximum(np.bincount(flat), 1)

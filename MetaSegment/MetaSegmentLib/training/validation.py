@@ -34,7 +34,7 @@ def validate(
     device = next(tried.parameters()).device
     tensors = {name: value.to(device) for name, value in tensors.items()}
     tried.load_state_dict({name: tensors[name] for name in tried.state_dict()})
-    own = {name: tensors[name].clone().requires_grad_() for name in objective.loss.own(tried)}
+    own = {name: tensors[name].clone().requires_grad_() for name in objective.loss.extra_parameters(tried)}
     losses, scores = [], []
     for number, path in enumerate(list_episodes(folder)[:MOST_EPISODES]):
         random = torch.Generator().manual_seed(number_seed(settings.seed, number))

@@ -57,7 +57,7 @@ class Transfer:
         learned = start
         for one in self._rounds:
             learned = learn_from_paint(ensemble, plan, learned, _adam(one, context), one.head_only)
-        unseen = None if self._weights is None else start  # random weights say nothing of painted slices
+        unseen = None if self._weights is None else start  # random weights predict nothing of painted slices
         return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen)
 
 

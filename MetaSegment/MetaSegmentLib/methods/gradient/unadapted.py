@@ -19,7 +19,7 @@ from .inner_loop import split_weights
 
 
 class Unadapted:
-    """Predicts queries from what the predictors say of them, with the weights as they were trained.
+    """Predicts queries with the weights as they were trained.
 
     Args:
         weights: their name.

@@ -49,7 +49,7 @@ class Head(Protocol):
     """What follows the embedding. ``extra`` are its meta-learned tensors beyond the network."""
 
     positional: bool
-    """Whether it asks where slices lie."""
+    """Whether it needs the positions of slices."""
 
     def first_extra(self) -> Parameters:
         """The tensors to begin meta-training with, by the name they are stored under."""

@@ -2,7 +2,7 @@
 
 Vinyals et al., NeurIPS 2016: p(y | x) = Σ_i a(x, x_i) [y_i = y] with attention a(x, x_i) ∝ exp(s · cos(f(x), f(x_i)))
 over the support. Here x_i are painted pixels, both classes count alike however many of their pixels were drawn, the
-sharpness s is meta-learned, and a spatial prior π, a learned mixture of what the predictors say, stands beside the
+sharpness s is meta-learned, and a spatial prior π, a learned mixture of the predictors, stands beside the
 attention as it does beside prototypes: logit = log mean_fg exp(s · cos) − log mean_bg exp(s · cos) + logit π.
 """
 

@@ -23,7 +23,7 @@ _CLASSES = ("background", "foreground")
 
 
 class ProtoNetHead:
-    """Prototypes of both classes beside what the predictors say."""
+    """Prototypes of both classes beside a mixture of the predictors."""
 
     def __init__(self, settings: PrototypeSettings) -> None:
         self._settings = settings

@@ -10,7 +10,7 @@ With positions (after the location-sensitive prototypes of Yu et al., ISBI 2021)
 p(k | x) ∝ Σ_j w_j exp(−d_j) / Σ_j w_j. A local prototype weighs w_j = exp(−|p − p_j|² / 2σ² − (z − z_j)² / 2τ²), by
 the distance of its cell in the slice and by that of its slice; the global one weighs a constant.
 
-In use, p(k | x) ∝ π_k(x) · mean_j exp(−d): the spatial prior π is a learned mixture of what the predictors say.
+In use, p(k | x) ∝ π_k(x) · mean_j exp(−d): the spatial prior π is a learned mixture of the predictors.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Bertinetto et al., ICLR 2019: W = (ZᵀZ + λI)⁻¹ZᵀY, Z the features of painted pixels, Y their labels ±1; the answer for
 a query is a · (z W) + b. Features, λ, a and b are meta-learned through the solve. A row of Z holds the embedding of a
-pixel, what the predictors say of it, and 1; a learned mixture of the predictors is added to the answer, as it is beside
+pixel, the logits of the predictors, and 1; a learned mixture of the predictors is added to the answer, as it is beside
 prototypes. All painted slices are seen, by at most 512 pixels of each class and slice.
 """
 
