@@ -19,12 +19,15 @@ from ..data.splits import held_out
 from ..data.synthesis import lesion, random_shapes, render
 from ..errors import SettingsError
 from ..files.images import read_image
+from ..predictors.memo import Memo
 from .config import Config, Share
 from .supervoxels import supervoxel_structure
 
 Random = np.random.Generator
 KINDS = ("labelled", "rendered", "lesions", "supervoxels", "shapes")
 
+VOLUMES = Memo(limit_mb=512)
+"""Volumes of this process that were drawn from lately, by their file."""
 _LARGEST_RENDERED = 128
 """Label maps with more voxels along an axis are made coarser before they are rendered."""
 
@@ -135,10 +138,12 @@ def _files(folder: Path, validation: bool) -> list[Path]:
     return files
 
 
-@lru_cache(maxsize=48)
 def _read(path: Path) -> tuple[NDArray[Any], tuple[float, ...]]:
-    array, grid = read_image(path)
-    return array, tuple(reversed(grid.spacing))
+    def read() -> tuple[NDArray[Any], tuple[float, ...]]:
+        array, grid = read_image(path)
+        return array, tuple(reversed(grid.spacing))
+
+    return VOLUMES.get(path, read)
 
 
 def _structure(labels: NDArray[Any], random: Random) -> NDArray[np.bool_] | None:
