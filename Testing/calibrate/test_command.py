@@ -71,6 +71,11 @@ def test_data_for_scoring_and_too_few_persons_are_refused(a_data_set, tmp_path, 
     assert "for scoring only" in capsys.readouterr().err
 
 
+def test_a_method_without_a_calibration_of_its_own_is_refused(a_data_set, tmp_path, capsys):
+    assert main([*command(a_data_set, tmp_path), "--methods", "shape,fusion-without-grow"]) == 1
+    assert "has no calibration of its own" in capsys.readouterr().err
+
+
 def test_samples_are_what_the_adapted_method_predicts(a_data_set, tmp_path):
     (task,) = make_tasks(choose(find_cases(a_data_set), (5,), 1), ["inside"], tmp_path)
     task.file.parent.mkdir(exist_ok=True)

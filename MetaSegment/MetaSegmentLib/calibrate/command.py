@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from ..data.protocol import PAINTED_COUNTS
 from ..errors import InputError, OutputError
-from ..networks import weights
-from ..networks.plan import Calibration
 from ..predictors.registry import METHODS, MethodInfo, find_method
 from ..progress import Progress
 from ..replacing import replacing
@@ -21,8 +19,12 @@ from ..terminal import progress_bar, words
 
 if TYPE_CHECKING:
     from ..evaluation.records import Task
+    from ..networks.plan import Calibration
     from .fit import Figures
     from .samples import StoredSamples
+
+    Fits = dict[str, tuple[Calibration, Figures, Figures]]
+    """What was fitted for each method, and the figures before and after."""
 
 DESCRIPTION = """\
 Fit temperature, expected Dice and fusion weights of methods: each is adapted to 3, 5 and 8 painted slices of volumes
@@ -30,8 +32,6 @@ that training kept out, and what it predicts on the other slices is compared wit
 plan go to the output folder; their tensors stay as they are. Prints how right the numbers were before and are after.
 An interrupted run goes on where it stopped.
 """
-
-Fits = dict[str, tuple[Calibration, "Figures", "Figures"]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,27 +78,33 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         write_plans(fits, args.output)
         if args.write:
-            write_plans(fits, weights.FOLDER)
+            write_plans(fits)
     sys.stdout.write(to_text(fits))
     return 0
 
 
-def write_plans(fits: Fits, folder: Path) -> None:
+def write_plans(fits: Fits, output: Path | None = None) -> None:
     """Write weights whose plans hold the calibrations of ``fits``, and the figures, into a folder.
+
+    Args:
+        output: by default the plans of the installed weights are changed.
 
     Raises:
         OutputError: it cannot be written to.
     """
+    from ..networks import weights
+
+    folder = output or weights.FOLDER
     names = sorted({find_method(method).weights[0] for method in fits})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             plan = weights.load_plan(name)
             new = {_key(info): fits[info.name][0] for info in map(find_method, fits) if info.weights[0] == name}
-            if folder != weights.FOLDER:
+            if output:
                 weights.copy(name, folder)
             weights.store_plan(name, replace(plan, calibration={**plan.calibration, **new}), folder)
-        if folder != weights.FOLDER:
+        if output:
             about = {
                 method: {"calibration": asdict(calibration), "before": asdict(before), "after": asdict(after)}
                 for method, (calibration, before, after) in fits.items()
@@ -127,6 +133,8 @@ def to_text(fits: Fits) -> str:
 
 
 def _fit(info: MethodInfo, samples: StoredSamples) -> tuple[Calibration, Figures, Figures]:
+    from ..networks import weights
+    from ..networks.plan import Calibration
     from .fit import figures, fit
 
     before = weights.load_plan(info.weights[0]).calibration.get(_key(info), Calibration())
@@ -141,7 +149,10 @@ def _key(info: MethodInfo) -> str:
 def _methods(names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
         return tuple(name for name, info in METHODS.items() if not info.baseline)
-    return tuple(find_method(name).name for name in dict.fromkeys(names))
+    chosen = [find_method(name) for name in dict.fromkeys(names)]
+    if borrowing := [info.name for info in chosen if info.calibrated_as]:
+        raise InputError(f"'{borrowing[0]}' has no calibration of its own; leave it out.")
+    return tuple(info.name for info in chosen)
 
 
 def _cases(args: argparse.Namespace, progress: Progress) -> list[Task]:
