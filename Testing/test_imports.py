@@ -56,7 +56,7 @@ FLOORS = (
     ("engine",),
     ("executors",),
     ("files", "scene", "data", "jobs"),
-    ("training", "evaluation", "cohort", "app"),
+    ("training", "evaluation", "calibrate", "cohort", "app"),
     ("gui", "web", "demo", "demo_figure"),
     ("cli", "__main__"),
 )

@@ -21,7 +21,7 @@ from .terminal import progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_GO_ON = ("evaluate", "train")
+_GO_ON = ("evaluate", "train", "calibrate")
 """Commands that keep what is done when they are stopped, and go on from there."""
 
 
@@ -89,12 +89,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--k", type=int, default=5, metavar="N", help="slices to paint; default: %(default)s")
     _add_method_arguments(demo)
 
+    from .calibrate import command as calibration
     from .evaluation import command as evaluation
     from .training import command as training
 
     score = command("evaluate", "Score methods and Slicer's own tools on labelled volumes.", evaluation.run)
     evaluation.add_arguments(score)
     training.add_arguments(command("train", "Meta-train the weights.", training.run))
+    fitting = command("calibrate", "Fit probabilities, expected Dice and fusion weights.", calibration.run)
+    calibration.add_arguments(fitting)
     return parser
 
 

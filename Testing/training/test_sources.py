@@ -11,6 +11,8 @@ from scipy.ndimage import label
 from MetaSegmentLib.errors import SettingsError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import write_image
+from MetaSegmentLib.predictors.memo import Memo
+from MetaSegmentLib.training import sources
 from MetaSegmentLib.training.sources import KINDS, Source, find_sources
 from MetaSegmentLib.training.supervoxels import supervoxel_structure
 from MetaSegmentLib.training.tasks import TaskMaker
@@ -80,3 +82,16 @@ def test_sources_that_may_not_be_trained_on_are_passed_over(data):
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="supervoxels"):
         Source(tmp_path, 1.0, "superpixels")
+
+
+def test_volumes_in_memory_are_bounded_by_their_size(data, monkeypatch):
+    source = Source(data / "open_ms", 1.0)
+    small = Memo(limit_mb=1)  # image and labels take .8 MB together
+    monkeypatch.setattr(sources, "VOLUMES", small)
+    random = np.random.default_rng(0)
+    assert source.draw(random) is not None
+    image, labels = (data / "open_ms" / part / "case.nii.gz" for part in ("images", "labels"))
+    assert image in small and labels in small
+    small.get("another volume", lambda: np.zeros(2**20, np.uint8))
+    assert image not in small and labels not in small and "another volume" in small
+    assert source.draw(random) is not None

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..files.images import read_image
 from ..progress import Progress
 from .protocol import enough
-from .splits import held_out
+from .splits import held_out, persons
 from .synthesis import render
 
 Spacing = tuple[float, float, float]
@@ -79,7 +79,7 @@ def find_cases(
 
     Args:
         folder: holds ``images/`` and ``labels/`` with files of equal names, and perhaps ``dataset.json`` with
-            ``labels`` (value to name) and ``slice_axis``.
+            ``labels`` (value to name), ``slice_axis`` and ``persons`` (see :mod:`.splits`).
         axis: slice axis; None takes the data set's own, else the clearly coarsest one of each volume, else 0.
         only_held_out: pass over the volumes that training may use.
         rendered: make images for a folder that has ``labels/`` only.
@@ -87,14 +87,16 @@ def find_cases(
     Raises:
         InputError: the folder is not one of labelled volumes.
     """
-    about = _description(folder)
+    about = describe(folder)
     names = {int(value): str(name) for value, name in about.get("labels", {}).items()}
     if axis is None:
         axis = about.get("slice_axis")
     cases = []
     pairs = list(enumerate(_pairs(folder, rendered), start=1))
-    if only_held_out and not (pairs := held_out(pairs)):
-        raise InputError(f"'{folder.name}' has too few volumes for any to be kept out of training; leave it out.")
+    if only_held_out:
+        who = persons((label_file.name for _, (_, label_file) in pairs), about)
+        if not (pairs := held_out(pairs, who)):
+            raise InputError(f"'{folder.name}' has too few volumes for any to be kept out of training; leave it out.")
     for number, (image, label_file) in (progress or Progress()).steps("looking through the labels", pairs):
         with _naming_volume(folder.resolve().name, number):
             labels, spacing = _read_labels(label_file)
@@ -180,7 +182,8 @@ def _codes(values: Iterable[Any]) -> NDArray[np.intp]:
     return np.array([codes.setdefault(value, len(codes)) for value in values])
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, Any]:
+    """What the ``dataset.json`` of a data set says; nothing where there is none."""
     file = folder / "dataset.json"
     if not file.is_file():
         return {}

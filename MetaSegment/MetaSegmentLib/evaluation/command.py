@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="slice axis in numpy order; auto: the data set's own, else the coarsest, else 0",
     )
     add("--limit", type=_positive, metavar="N", help="at most N cases of each folder, well spread")
-    add("--held-out", action="store_true", help="only volumes that training keeps out: every sixth of a folder")
+    add("--held-out", action="store_true", help="only volumes that training keeps out: those of every sixth person")
     add("--render", action="store_true", help="make images with random intensities for folders with labels only")
     add("--suggestions", action="store_true", help="measure instead what painting the suggested slice gains")
     add("--jobs", type=_positive, default=1, metavar="N", help="cases run at the same time (1)")

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,8 +13,10 @@ from numpy.typing import NDArray
 
 from ..data.datasets import Case, Spacing, load
 from ..data.protocol import Mask, Placement, painted_slices
-from ..errors import MetaSegmentError, OutputError
+from ..errors import OutputError
 from ..files.atomic import Staging
+from ..jobs.executors import executor
+from ..jobs.runner import run
 from ..progress import Progress
 from ..version import __version__
 
@@ -83,15 +80,20 @@ def work_through(tasks: Sequence[Task], plan: Plan, jobs: int = 1, progress: Pro
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError("The output folder cannot be written to; choose another one.") from error
-    records = {task: record for task in tasks if plan.complete(record := _earlier(task, plan.seed))}
-    open_tasks = [task for task in tasks if task not in records]
-    finished = _in_turn(open_tasks, plan) if jobs == 1 else _side_by_side(open_tasks, plan, jobs)
-    for task, record in (progress or Progress()).steps("evaluating", finished, len(open_tasks)):
-        with Staging() as staging:
-            staging.path(task.file).write_text(json.dumps(record), encoding="utf-8")
-            staging.commit()
-        records[task] = record
+
+    def complete(task: Task) -> Record | None:
+        record = _earlier(task, plan.seed)
+        return record if plan.complete(record) else None
+
+    order = partial(run_task, plan=plan)
+    records = dict(run(order, tasks, executor(jobs), complete, _keep, progress, "evaluating"))
     return [records[task] for task in tasks]
+
+
+def _keep(task: Task, record: Record) -> None:
+    with Staging() as staging:
+        staging.path(task.file).write_text(json.dumps(record), encoding="utf-8")
+        staging.commit()
 
 
 def run_task(task: Task, plan: Plan) -> Record:
@@ -104,34 +106,6 @@ def run_task(task: Task, plan: Plan) -> Record:
     record.update(painted=slices, shape=list(truth.shape), spacing=list(spacing))
     plan.fill(record, Painted(image, spacing, truth, slices, case.axis))
     return record
-
-
-def _in_turn(tasks: Sequence[Task], plan: Plan) -> Iterator[tuple[Task, Record]]:
-    for task in tasks:
-        yield task, run_task(task, plan)
-
-
-def _side_by_side(tasks: Sequence[Task], plan: Plan, jobs: int) -> Iterator[tuple[Task, Record]]:
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Started afresh, not forked: ITK and torch do not survive a fork of their threads.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
-    try:
-        running = {pool.submit(run_task, task, plan): task for task in tasks}
-        for future in as_completed(running):
-            yield running[future], future.result()
-    except BrokenProcessPool as error:
-        raise MetaSegmentError(
-            "A worker was ended from outside, perhaps for want of memory; run the same command again with fewer --jobs."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare_worker(threads: int) -> None:
-    # Ctrl-C is the parent's to handle. The variables are read when ITK and torch are first imported.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-        os.environ[name] = str(threads)
 
 
 _load = lru_cache(maxsize=1)(load)

@@ -29,6 +29,8 @@ _NEAR = 20.0
 _EVERY = 3
 
 Weights = dict[str, float]
+Evidence = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(pixels, parts) logits of parts on painted slices that each was predicted without, and (pixels,) truth."""
 
 
 class Fusion:
@@ -80,6 +82,8 @@ class FittedFusion:
     """A weighted sum for one task.
 
     Attributes:
+        calibrated: weights of the parts as the plan has them.
+        evidence: what they are fitted on again; None with too few painted slices.
         weights: of each part on this case.
     """
 
@@ -88,22 +92,27 @@ class FittedFusion:
     ) -> None:
         self._ensemble = ensemble
         self._methods = methods
-        self.weights = weights
+        self.calibrated = self.weights = weights
+        self.evidence: Evidence | None = None
         self._left_out: Stack | None = None
         slices = ensemble.task.left_out
         if slices and all(logits is not None for logits in left_out.values()):
             alone = [ensemble.without(index) for index in slices]
             logits = {name: _of_each(alone, slices, name) for name in ensemble.names if name in weights}
             logits |= {name: one for name, one in left_out.items() if one is not None}
-            self.weights = refit(weights, logits, ensemble.task)
+            self.evidence = gather(list(weights), logits, ensemble.task)
+            self.weights = refit(weights, self.evidence)
             self._left_out = combine(logits, self.weights)
 
     def logits(self, slices: Sequence[int]) -> Stack:
+        return combine(self.parts(slices), self.weights)
+
+    def parts(self, slices: Sequence[int]) -> dict[str, Stack]:
+        """(T, C, H, W) logits of each part that is added up."""
         self._ensemble.prepare(slices)
         names = [name for name in self.weights if name in self._ensemble.names]
         logits = {name: self._ensemble.logits(name, slices) for name in names}
-        logits |= {name: method.logits(slices) for name, method in self._methods.items()}
-        return combine(logits, self.weights)
+        return logits | {name: method.logits(slices) for name, method in self._methods.items()}
 
     def left_out(self) -> Stack | None:
         return self._left_out
@@ -114,25 +123,32 @@ def combine(logits: Mapping[str, Stack], weights: Weights) -> Stack:
     return np.sum([np.float32(w) * logits[name] for name, w in weights.items()], axis=0, dtype=np.float32)
 
 
-def refit(weights: Weights, logits: Mapping[str, Stack], task: Task) -> Weights:
-    """Weights for this case, from leave-one-out ``logits`` (S, C, H, W) of ``task.left_out``.
+def gather(names: Sequence[str], logits: Mapping[str, Stack], task: Task) -> Evidence | None:
+    """Pixels near the outline on inner painted slices, from leave-one-out ``logits`` (S, C, H, W) of ``task.left_out``.
 
-    Minimises mean cross-entropy + ridge · |w − w₀|² over w ≥ 0; w₀ are the given weights, returned as they are when
-    fewer than REFIT_FROM slices are painted of a structure.
+    None when fewer than REFIT_FROM slices are painted of a structure.
     """
-    names = list(weights)
     columns, truth = [], []
     for place, structure in enumerate(task.structures):
         inner = [n for n, index in enumerate(task.left_out) if index in structure.inner]
         if len(structure.filled) < REFIT_FROM or len(inner) < 2:
-            return weights
+            return None
         for n in inner:
             near = _near_outline(structure, task.left_out[n], task.frame.shape)
             columns.append(np.stack([logits[name][n, place][near] for name in names], axis=1))
             truth.append(task.masks(task.left_out[n])[place][near])
-    start = np.array([weights[name] for name in names])
-    x = np.concatenate(columns)[::_EVERY].astype(float)
-    y = np.concatenate(truth)[::_EVERY].astype(float)
+    return np.concatenate(columns)[::_EVERY].astype(float), np.concatenate(truth)[::_EVERY].astype(float)
+
+
+def refit(weights: Weights, evidence: Evidence | None) -> Weights:
+    """Weights for this case; the given ones where there is no evidence.
+
+    Minimises mean cross-entropy + ridge · |w − w₀|² over w ≥ 0; w₀ are the given weights.
+    """
+    if evidence is None:
+        return weights
+    x, y = evidence
+    start = np.array(list(weights.values()))
 
     def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         score = x @ w
@@ -140,8 +156,8 @@ def refit(weights: Weights, logits: Mapping[str, Stack], task: Task) -> Weights:
         slope = x.T @ (expit(score) - y) / len(y) + 2 * _RIDGE * (w - start)
         return float(value), slope
 
-    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x
-    return {name: float(w) for name, w in zip(names, fitted, strict=True)}
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(weights)).x
+    return {name: float(w) for name, w in zip(weights, fitted, strict=True)}
 
 
 def _of_each(alone: Sequence[Ensemble], slices: Sequence[int], name: str) -> Stack:

@@ -79,6 +79,15 @@ def store_plan(name: str, plan: Plan, folder: Path = FOLDER) -> None:
     _write(name, struct.pack("<Q", len(text)) + text + content[start:], folder)
 
 
+def copy(name: str, folder: Path, source: Path = FOLDER) -> None:
+    """Put weights, checked and as they are, into another folder.
+
+    Raises:
+        WeightsError: as :func:`load`.
+    """
+    _write(name, _read(name, source), folder)
+
+
 def _write(name: str, content: bytes, folder: Path) -> None:
     known = _checksums(folder) if (folder / _CHECKSUMS).exists() else {}
     known[name] = hashlib.sha256(content).hexdigest()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -88,6 +86,9 @@ def _write_episodes(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
     from ..errors import InputError
+    from ..jobs.executors import LocalProcesses
+    from ..jobs.runner import run as run_tasks
+    from .episodes import EpisodeOrder
     from .sources import find_sources
 
     if args.data is None or not args.data.is_dir():
@@ -98,38 +99,15 @@ def _write_episodes(args: argparse.Namespace, config: Config) -> int:
     jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, count))
     tables = {"sources": config.sources, "tasks": config.tasks, "episodes": config.episodes}
     write_config(args.episodes, tables)
-    parts = [(args.data, args.held_out, args.episodes, config, range(n, count, jobs)) for n in range(jobs)]
-    context = multiprocessing.get_context("spawn")
+    order = EpisodeOrder(args.data, args.held_out, args.episodes, config)
     layout = {"desc": "episodes", "unit": "episode", "disable": args.quiet}
-    with context.Pool(jobs, _leave_ctrl_c) as pool, tqdm(total=count, **layout) as bar:
-        done = pool.starmap_async(_worker, parts)
+    with tqdm(total=count, **layout) as bar:
         try:
-            while not done.ready():
-                done.wait(1.0)
-                bar.update(len(list(args.episodes.glob("*.safetensors"))) - bar.n)
+            for _ in run_tasks(order.write, range(count), LocalProcesses(jobs, threads=1), order.find):
+                bar.update()
         except KeyboardInterrupt:
             return _stopped(f"Stopped after {bar.n} episodes; the same command makes the others.", bar)
-        done.get()
-        bar.update(count - bar.n)
     return 0
-
-
-def _leave_ctrl_c() -> None:
-    """It is for the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _worker(data: Path, held_out: bool, folder: Path, config: Config, numbers: range) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    from .episodes import write_episodes
-    from .sources import find_sources
-    from .tasks import TaskMaker
-
-    torch.set_num_threads(1)
-    maker = TaskMaker(find_sources(data, config.sources), held_out, config.tasks)
-    write_episodes(maker, folder, numbers, config.episodes)
 
 
 def _train(args: argparse.Namespace, config: Config) -> int:

@@ -5,7 +5,6 @@ One safetensors file an episode, so that any number of processes can write and r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from ..predictors.context import Context
 from ..predictors.ensemble import Ensemble
 from ..replacing import replacing
 from ..task.task import make_task
-from .config import EpisodeSettings
+from .config import Config, EpisodeSettings
+from .sources import find_sources
 from .tasks import DrawnTask, TaskMaker
 
 
@@ -53,26 +53,41 @@ def make_episode(
     )
 
 
-def write_episodes(
-    maker: TaskMaker,
-    folder: Path,
-    numbers: range,
-    settings: EpisodeSettings,
-    told: Callable[[int], None] = lambda number: None,
-) -> None:
-    """Write episodes ``numbers`` of the settings' seed; those that are there are left alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        path = folder / f"{number:06d}.safetensors"
-        if not path.exists():
-            random = np.random.default_rng((settings.seed, number))
-            episode = None
-            while episode is None:
-                task = maker.make(random)
-                episode = make_episode(task, random, settings)
-            with replacing(path) as waiting:
-                save_file(vars(episode), waiting, metadata={"source": task.source})
-        told(number)
+@dataclass(frozen=True)
+class EpisodeOrder:
+    """Episodes of a folder of data, by their numbers; plain data, so that other processes can write them.
+
+    Attributes:
+        data: data sets, or one.
+        held_out: draw from the volumes kept for validation instead of the others.
+        folder: where the episodes are written.
+    """
+
+    data: Path
+    held_out: bool
+    folder: Path
+    config: Config
+
+    def find(self, number: int) -> Path | None:
+        """The file of an episode that an earlier run has written."""
+        path = self._path(number)
+        return path if path.exists() else None
+
+    def write(self, number: int) -> Path:
+        """Write one episode of the settings' seed; the same whichever process does it."""
+        settings = self.config.episodes
+        maker = TaskMaker(find_sources(self.data, self.config.sources), self.held_out, self.config.tasks)
+        random = np.random.default_rng((settings.seed, number))
+        episode = None
+        while episode is None:
+            task = maker.make(random)
+            episode = make_episode(task, random, settings)
+        with replacing(self._path(number)) as waiting:
+            save_file(vars(episode), waiting, metadata={"source": task.source})
+        return self._path(number)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.safetensors"
 
 
 def read_episode(path: Path) -> TrainingEpisode:

@@ -5,7 +5,6 @@ A source draws an image and one structure of it; painting it is the business of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,16 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.splits import held_out
+from ..data.datasets import describe
+from ..data.splits import held_out, persons
 from ..data.synthesis import lesion, random_shapes, render
 from ..errors import SettingsError
 from ..files.images import read_image
+from ..predictors.memo import Memo
 from .config import Config, Share
 from .supervoxels import supervoxel_structure
 
 Random = np.random.Generator
 KINDS = ("labelled", "rendered", "lesions", "supervoxels", "shapes")
 
+VOLUMES = Memo(limit_mb=512)
+"""Volumes of this process that were drawn from lately, by their file."""
 _LARGEST_RENDERED = 128
 """Label maps with more voxels along an axis are made coarser before they are rendered."""
 
@@ -123,22 +126,23 @@ def find_sources(data: Path, mixture: Sequence[Share] | None = None) -> list[Sou
 
 
 def _may_train(folder: Path) -> bool:
-    card = folder / "dataset.json"
-    return not card.is_file() or json.loads(card.read_text(encoding="utf-8")).get("use", "train") == "train"
+    return bool(describe(folder).get("use", "train") == "train")
 
 
 @lru_cache
 def _files(folder: Path, validation: bool) -> list[Path]:
     files = sorted(folder.iterdir())
-    if kept := held_out(files):
+    if kept := held_out(files, persons((file.name for file in files), describe(folder.parent))):
         return kept if validation else [file for file in files if file not in kept]
     return files
 
 
-@lru_cache(maxsize=48)
 def _read(path: Path) -> tuple[NDArray[Any], tuple[float, ...]]:
-    array, grid = read_image(path)
-    return array, tuple(reversed(grid.spacing))
+    def read() -> tuple[NDArray[Any], tuple[float, ...]]:
+        array, grid = read_image(path)
+        return array, tuple(reversed(grid.spacing))
+
+    return VOLUMES.get(path, read)
 
 
 def _structure(labels: NDArray[Any], random: Random) -> NDArray[np.bool_] | None:

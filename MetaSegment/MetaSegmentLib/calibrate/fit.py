@@ -1,0 +1,192 @@
+"""Fits temperature, expected Dice and fusion weights; every case weighs the same, however large it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logit
+
+from ..answer.calibration import expected_dice, implied_dice
+from ..errors import InputError
+from ..methods.fusion import refit
+from ..networks.plan import Calibration
+from .samples import Sample
+
+FEWEST_CASES = 10
+_PIXELS = 4000
+"""Of a case, evenly spaced, for the fit of temperature and weights."""
+_RIDGE = 1e-4
+_DICE_RIDGE = 1e-6
+"""Smaller, since 1/n² hardly varies: enough where all cases have as many painted slices, too little to matter else."""
+_HOTTEST = 8.0
+_BINS = 10
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How right a calibration is.
+
+    Attributes:
+        cases: how many.
+        likelihood: negative log-likelihood of the truth, nats a pixel, mean over the cases.
+        dice: mean Dice that was met.
+        dice_error: mean absolute difference of expected and met Dice.
+        calibration_error: expected calibration error of the expected Dice: mean difference of its mean and that of the
+            Dice met, in bins of equally many cases (Naeini et al., AAAI 2015).
+    """
+
+    cases: int
+    likelihood: float
+    dice: float
+    dice_error: float
+    calibration_error: float
+
+
+def fit(samples: Sequence[Sample], before: Calibration) -> Calibration:
+    """What fits the samples of a method best; begins with ``before``.
+
+    Raises:
+        InputError: too few samples.
+    """
+    if len(samples) < FEWEST_CASES:
+        raise InputError(f"There are fewer than {FEWEST_CASES} cases to calibrate on; name more data or raise --limit.")
+    after = before
+    if before.fusion_weights:
+        after = replace(after, fusion_weights=fit_weights(samples, before.fusion_weights))
+    after = replace(after, temperature=fit_temperature(samples, after))
+    implied, painted, met = _dice_of(samples, after)
+    slope, scarcity, bias = fit_dice(implied, painted, met, after)
+    return replace(after, dice_slope=slope, dice_scarcity=scarcity, dice_bias=bias)
+
+
+def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[str, float]:
+    """Weights w ≥ 0 of the parts: logistic regression of the truth on their logits, without an intercept.
+
+    Stacking with non-negative weights (Wolpert 1992; Breiman 1996), on predictions of slices that were not painted.
+    """
+    names = samples[0].parts
+    cases = []
+    for sample in samples:
+        if sample.parts != names:
+            raise InputError("Not all cases have the same predictors; calibrate where slicer-core is installed.")
+        few = _some(len(sample.truth))
+        cases.append((sample.logits[:, few].T.astype(float), sample.truth[few].astype(float)))
+    x = np.concatenate([logits for logits, _ in cases])
+    y = np.concatenate([truth for _, truth in cases])
+    share = np.concatenate([np.full(len(truth), 1 / (len(truth) * len(cases))) for _, truth in cases])
+
+    def loss(w: Values) -> tuple[float, Values]:
+        score = x @ w
+        value = share @ (np.logaddexp(0, score) - y * score) + _RIDGE * w @ w
+        return float(value), x.T @ (share * (expit(score) - y)) + 2 * _RIDGE * w
+
+    start = np.array([before.get(name, 0.0) for name in names])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x
+    return {name: round(float(w), 4) for name, w in zip(names, found, strict=True)}
+
+
+def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> float:
+    """T that makes the truth most likely under σ(logit / T) (Guo et al., ICML 2017)."""
+    cases = []
+    for sample in samples:
+        few = _some(len(sample.truth))
+        cases.append((combined(sample, calibration, few), sample.truth[few]))
+
+    def loss(log_temperature: float) -> float:
+        return float(np.mean([_likelihood(z / np.exp(log_temperature), truth) for z, truth in cases]))
+
+    limit = float(np.log(_HOTTEST))
+    return round(float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)), 4)
+
+
+def fit_dice(implied: Values, painted: Values, met: Values, before: Calibration) -> tuple[float, float, float]:
+    """(slope ≥ 0, scarcity ≥ 0, bias) of ``expected_dice``.
+
+    Fractional logistic regression (Papke & Wooldridge 1996): cross-entropy of the Dice met and the Dice expected, so
+    that cases of Dice 0 or 1 fit in; a slight ridge keeps near ``before`` what the cases do not settle.
+    """
+    x = np.stack([logit(np.clip(implied, 1e-4, 1 - 1e-4)), -1 / painted**2, -np.ones(len(met))], axis=1)
+    start = np.array([before.dice_slope, before.dice_scarcity, before.dice_bias])
+
+    def loss(theta: Values) -> tuple[float, Values]:
+        score = x @ theta
+        value = np.mean(np.logaddexp(0, score) - met * score) + _DICE_RIDGE * np.sum((theta - start) ** 2)
+        return float(value), x.T @ (expit(score) - met) / len(met) + 2 * _DICE_RIDGE * (theta - start)
+
+    bounds = [(0, None), (0, None), (None, None)]
+    slope, scarcity, bias = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return round(float(slope), 4), round(float(scarcity), 4), round(float(bias), 4)
+
+
+def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
+    """How right ``calibration`` is on samples."""
+    likelihoods, expected, met = [], [], []
+    for sample in samples:
+        z = combined(sample, calibration)
+        likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
+        implied, dice = _implied_and_met(z, sample, calibration.temperature)
+        guess = expected_dice(implied, sample.painted, calibration)
+        if guess is not None:
+            expected.append(guess)
+            met.append(dice)
+    guesses, real = np.array(expected), np.array(met)
+    return Figures(
+        len(samples),
+        float(np.mean(likelihoods)),
+        float(real.mean()) if len(real) else float("nan"),
+        float(np.abs(guesses - real).mean()) if len(real) else float("nan"),
+        calibration_error(guesses, real),
+    )
+
+
+def calibration_error(expected: Values, met: Values) -> float:
+    """Mean |mean expected − mean met| over bins of equally many cases, in the order of what was expected."""
+    if not len(met):
+        return float("nan")
+    bins = np.array_split(np.argsort(expected, kind="stable"), min(_BINS, -(-len(met) // _BINS)))
+    return float(sum(len(one) * abs(expected[one].mean() - met[one].mean()) for one in bins) / len(met))
+
+
+def combined(sample: Sample, calibration: Calibration, few: slice = slice(None)) -> Values:
+    """(pixels,) logits of the method, with weights fitted on the case as the method does it."""
+    logits = sample.logits[:, few].astype(float)
+    if not calibration.fusion_weights:
+        return np.asarray(logits[0])
+    weights = {name: calibration.fusion_weights.get(name, 0.0) for name in sample.parts}
+    return np.asarray(np.array(list(refit(weights, sample.evidence).values())) @ logits)
+
+
+def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> tuple[Values, Values, Values]:
+    """(implied, painted, met) of the samples for which there is an estimate."""
+    rows = []
+    for sample in samples:
+        implied, met = _implied_and_met(combined(sample, calibration), sample, calibration.temperature)
+        if implied is not None and sample.painted > 1:
+            rows.append((implied, sample.painted, met))
+    if not rows:
+        raise InputError("On none of the cases was anything found; name other data.")
+    implied_all, painted, met_all = np.array(rows, float).T
+    return implied_all, painted, met_all
+
+
+def _implied_and_met(z: Values, sample: Sample, temperature: float) -> tuple[float | None, float]:
+    mask = z > 0
+    twice, both = implied_dice(expit(z / temperature), mask)
+    size = int(mask.sum()) + int(sample.truth.sum()) + sample.missed
+    met = 2 * int((mask & sample.truth).sum()) / size if size else 1.0
+    return (twice / both if twice > 0 and both >= 1 else None), met
+
+
+def _likelihood(z: Values, truth: NDArray[np.bool_]) -> float:
+    """Negative log-likelihood of the truth, nats a pixel."""
+    return float(np.mean(np.logaddexp(0, np.where(truth, -z, z))))
+
+
+def _some(pixels: int) -> slice:
+    return slice(None, None, max(1, pixels // _PIXELS))

@@ -1,0 +1,1 @@
+"""Many tasks of one kind, resumable: evaluation, episodes, calibration."""

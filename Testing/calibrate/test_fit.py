@@ -1,0 +1,104 @@
+"""Fits find the numbers that synthetic predictions were made with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from MetaSegmentLib.calibrate.fit import calibration_error, combined, figures, fit, fit_dice, fit_temperature
+from MetaSegmentLib.calibrate.fit import fit_weights as weights_of
+from MetaSegmentLib.calibrate.samples import Sample
+from MetaSegmentLib.errors import InputError
+from MetaSegmentLib.networks.plan import Calibration
+
+PIXELS = 3000
+
+
+def predictions(make, count=24, parts=("one",), painted=(3, 5, 8)):
+    """Cases whose truth is drawn with the logits z, and whose parts say ``make(z, random)``."""
+    samples = []
+    for number in range(count):
+        random = np.random.default_rng(number)
+        z = random.normal(-1, 2 + number / count, PIXELS)
+        truth = random.random(PIXELS) < expit(z)
+        samples.append(Sample(painted[number % len(painted)], parts, np.float16(make(z, random)), truth))
+    return samples
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_a_known_temperature_is_found(temperature):
+    samples = predictions(lambda z, random: [temperature * z])
+    assert fit_temperature(samples, Calibration()) == pytest.approx(temperature, rel=0.06)
+
+
+def test_weights_are_those_of_the_truth_and_never_negative():
+    def parts(z, random):
+        half = z / 2 + random.normal(0, 0.5, z.shape)
+        return [half, z - half, random.normal(0, 2, z.shape), -z + random.normal(0, 1, z.shape)]
+
+    names = ("half", "other half", "noise", "contrary")
+    found = weights_of(predictions(parts, parts=names), {"half": 0.3})
+    assert tuple(found) == names and min(found.values()) >= 0
+    assert found["half"] == pytest.approx(1, abs=0.1) and found["other half"] == pytest.approx(1, abs=0.1)
+    assert found["noise"] < 0.05 and found["contrary"] < 0.05
+
+
+def test_every_case_weighs_the_same():
+    """A case of very many pixels with another temperature does not outvote the others."""
+    samples = predictions(lambda z, random: [2 * z], count=11)
+    large = predictions(lambda z, random: [0.5 * z], count=1)[0]
+    many = Sample(3, ("one",), np.tile(large.logits, 20), np.tile(large.truth, 20))
+    assert fit_temperature([*samples, many], Calibration()) == pytest.approx(
+        fit_temperature([*samples, large], Calibration()), rel=0.02
+    )
+
+
+def test_the_numbers_of_the_expected_dice_are_found():
+    random = np.random.default_rng(0)
+    implied, painted = random.uniform(0.3, 0.98, 600), random.choice([3, 5, 8], 600)
+    met = expit(1.4 * logit(implied) - 3.0 / painted**2 - 0.6)
+    slope, scarcity, bias = fit_dice(implied, painted, met, Calibration())
+    assert (slope, scarcity, bias) == pytest.approx((1.4, 3.0, 0.6), abs=0.1)
+    slope, scarcity, _ = fit_dice(implied, painted, 1 - met, Calibration())
+    assert slope >= 0 and scarcity >= 0
+
+
+def test_a_fit_makes_right_what_was_wrong():
+    samples = predictions(lambda z, random: [3 * z])
+    wrong = Calibration(dice_bias=2.5)
+    right = fit(samples, wrong)
+    before, after = figures(samples, wrong), figures(samples, right)
+    assert after.likelihood < before.likelihood - 0.1
+    assert before.calibration_error > 0.1 and after.calibration_error < 0.01
+    assert after.dice_error < 0.03 and after.dice == before.dice and after.cases == 24
+
+
+def test_a_sum_is_calibrated_as_it_runs_with_weights_of_the_case():
+    samples = predictions(lambda z, random: [z, random.normal(0, 1, z.shape)], parts=("good", "noise"))
+    calibration = fit(samples, Calibration(fusion_weights={"good": 0.1, "noise": 0.9}))
+    assert calibration.fusion_weights["good"] * calibration.temperature**-1 == pytest.approx(1, abs=0.1)
+    one = samples[0]
+    x, y = one.logits.T.astype(float), (one.logits[1] > 0).astype(float)  # here the noise is right
+    own = Sample(5, one.parts, one.logits, one.truth, evidence=(x, y))
+    plain, refitted = combined(one, calibration), combined(own, calibration)
+    assert np.corrcoef(refitted, one.logits[1])[0, 1] > np.corrcoef(plain, one.logits[1])[0, 1] + 0.1
+
+
+def test_missed_slices_lower_the_dice_met():
+    (sample,) = predictions(lambda z, random: [z], count=1)
+    beyond = Sample(sample.painted, sample.parts, sample.logits, sample.truth, missed=1000)
+    assert figures([beyond], Calibration()).dice < figures([sample], Calibration()).dice - 0.1
+
+
+def test_the_calibration_error_is_the_mean_offset():
+    met = np.linspace(0.2, 0.8, 100)
+    assert calibration_error(met, met) == 0
+    assert calibration_error(met + 0.1, met) == pytest.approx(0.1)
+    noise = np.tile([0.05, -0.05], 50)
+    assert calibration_error(met, met + noise) == pytest.approx(0, abs=1e-9)
+
+
+def test_too_few_cases_are_refused():
+    with pytest.raises(InputError, match="fewer than 10"):
+        fit(predictions(lambda z, random: [z], count=9), Calibration())
