@@ -66,12 +66,17 @@ def signatures(kind: str, group: str) -> frozenset[str] | None:
 
 
 @cache
+def all_signals() -> frozenset[str]:
+    """Normalised signatures of the signals of all classes."""
+    return frozenset(signal for entry in table("qt").values() for signal in entry.get("signals", ()))
+
+
+@cache
 def vtk_names(kind: str) -> frozenset[str] | None:
     """All attributes that a class of VTK's kind has in Python; None if that is not known."""
-    if not table("vtk").get(kind):
-        return None
-    entries = [table("vtk").get(name) for name in (kind, *table("vtk")[kind]["bases"])]
-    return frozenset(name for entry in entries for name in entry["names"]) if all(entries) else None
+    own: dict[str, Any] = table("vtk").get(kind, {})
+    chain = [table("vtk").get(name, {}) for name in (kind, *own.get("bases", ()))]
+    return frozenset(name for entry in chain for name in entry["names"]) if all(chain) else None
 
 
 @cache

@@ -2,14 +2,17 @@
 
     python3 Testing/host/make_names.py FOLDER
 
-FOLDER holds the inventory of one Slicer version, one JSON object in each file: ``widgets.json`` (Qt classes of Slicer and
-CTK), ``qt.json``, ``mrml.json`` and ``python.json``. Of these only names and the kinds of their arguments are taken over:
+FOLDER holds the inventory of one Slicer version, one JSON object in each file: ``widgets.json`` (Qt classes of Slicer
+and CTK), ``qt.json``, ``mrml.json`` and ``python.json``. Only names and kinds of arguments are taken over:
 
-* ``qt``: by class of Slicer, CTK and Qt's core its ``bases``, the ``module`` that has it in Python (``qt``, ``ctk``, ``slicer``, or none), whether Qt
-  ``designer`` files can hold it, ``properties`` and those that are ``constant``, ``signals`` and ``slots`` by normalised
-  signature, and those ``names`` that are in none of these and in no base;
+* ``qt``: classes of Slicer, CTK and the main parts of Qt, each with its ``bases``, the ``module`` that has it in Python
+  (``qt``, ``ctk``, ``slicer``, or none), whether a ``designer`` file can hold it, ``properties`` and those that are
+  ``constant``, ``signals`` and ``slots`` by normalised signature, and the ``names`` that are in none of these nor in a
+  base;
 * ``vtk``: by class its ``bases`` and ``names``; nothing of a class of which only the name is known;
-* ``python``: by module or class the ``names`` in it; ``signatures`` of what can be called, without types and defaults.
+* ``python``: by module or class the names in it;
+* ``signatures``: arguments of functions and constructors, by full name, without types and defaults;
+* ``versions``: of what the names were taken from.
 """
 
 from __future__ import annotations
@@ -52,9 +55,10 @@ def compact(folder: Path) -> dict[str, Any]:
             "Qt": qt["_meta"]["qt"],
         },
         "qt": {
-            name: entry | {"names": sorted({*entry.get("names", ())} - inherited[name])} for name, entry in classes.items()
+            name: entry | {"names": sorted({*entry.get("names", ())} - inherited[name])}
+            for name, entry in classes.items()
         },
-        "vtk": dict.fromkeys(known["all_wheel_classes"] + known["all_header_classes"], {})
+        "vtk": {name: {} for group in ("all_wheel_classes", "all_header_classes") for name in known[group]}
         | {name: _vtk_class(entry) for name, entry in mrml.items()},
         "python": _scopes(python),
         "signatures": _signatures(python),

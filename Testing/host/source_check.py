@@ -2,8 +2,8 @@
 
     PYTHONPATH=Testing python3 -m host.source_check FOLDER
 
-What an object is follows from where it was made, inside one function or one class; where that cannot be seen, nothing is
-reported. ``ui`` is always the widgets of the .ui file, by their names.
+What an object is follows from where it was made, inside one function or one class; where that cannot be seen, nothing
+is reported. ``ui`` is always the widgets of the .ui file, by their names.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from host import inventory
 
 _MODULES = ("qt", "ctk", "slicer", "SampleData", "sitkUtils")
 _OBJECTS = {"slicer.app": "qSlicerApplication", "slicer.mrmlScene": "vtkMRMLScene"}
-_UI_ONLY = {"ctk": "CTK", "buddy": "QLabel"}  # what .ui files know besides properties
-_UNKNOWN = ast.Constant(...)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_UNKNOWN = ast.Constant(...)  # a value of no kind
 
 
 def problems(folder: Path) -> list[str]:
@@ -47,7 +47,7 @@ class Form:
         """Class of each object, by name."""
         kinds = {"action": "QAction", "spacer": "QSpacerItem"}
         return {
-            item.get("name", ""): kinds.get(item.tag) or item.get("class", "")
+            str(item.get("name")): kinds.get(item.tag, item.get("class", ""))
             for item in self._root.iter()
             if item.tag in ("widget", "layout", *kinds)
         }
@@ -128,18 +128,20 @@ class Source:
         """Fields of the classes that are wrapped parameter nodes."""
         for node in ast.walk(self._tree):
             if isinstance(node, ast.ClassDef) and "parameterNodeWrapper" in map(ast.unparse, node.decorator_list):
-                yield from (line.target.id for line in node.body if _is_field(line))
+                for line in node.body:
+                    if isinstance(line, ast.AnnAssign):
+                        yield ast.unparse(line.target)
 
     def problems(self) -> list[str]:
         """Wrong names, each with its line."""
-        checks: dict[type, Callable[[Any], Iterable[str]]] = {
+        checks: dict[type[ast.AST], Callable[[Any], Iterable[str]]] = {
             ast.ImportFrom: self._import,
             ast.Import: self._modules,
             ast.Attribute: self._attribute,
             ast.Call: self._call,
         }
         return [
-            f"{self._file.name}:{node.lineno}: {text}"
+            f"{self._file.name}:{getattr(node, 'lineno', 1)}: {text}"
             for node in ast.walk(self._tree)
             if type(node) in checks
             for text in checks[type(node)](node)
@@ -176,7 +178,7 @@ class Source:
         if isinstance(target, ast.Attribute):
             own = isinstance(target.value, ast.Name) and target.value.id == "self"
             return (self._above(target, ast.ClassDef) if own else target, f"self.{target.attr}")
-        return (self._above(target, ast.FunctionDef, ast.Lambda), getattr(target, "id", getattr(target, "arg", "")))
+        return (self._above(target, *_FUNCTIONS), getattr(target, "id", getattr(target, "arg", "")))
 
     def _above(self, node: ast.AST, *kinds: type[ast.AST]) -> ast.AST | None:
         above = self._parents.get(node)
@@ -210,7 +212,7 @@ class Source:
         if isinstance(node, ast.Name):
             place = self._place(node)
             while place not in self._values and place[0] is not None:  # a variable of an outer function, or the file's
-                place = (self._above(place[0], ast.FunctionDef, ast.Lambda), place[1])
+                place = (self._above(place[0], *_FUNCTIONS), place[1])
             return self._common(self._values.get(place, []))
         return self._common(self._values.get(self._place(node), [])) if isinstance(node, ast.Attribute) else None
 
@@ -291,10 +293,13 @@ class Source:
             yield from _misfit(node, full)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("connect", "disconnect") and node.args:
             owner, signal = self._kind(node.func.value), node.args[0]
-            if owner is not None and not owner.is_vtk and isinstance(signal, ast.Constant):
+            text = signal.value if isinstance(signal, ast.Constant) else None
+            if owner is None and isinstance(text, str) and "(" in text and text not in inventory.all_signals():
+                yield f"nothing has a signal {text}"
+            elif owner is not None and not owner.is_vtk and isinstance(text, str):
                 known = inventory.signatures(owner.name, "signals")
-                if known is not None and str(signal.value).replace(" ", "") not in known:
-                    yield f"{owner.name} has no signal {signal.value}"
+                if known is not None and text.replace(" ", "") not in known:
+                    yield f"{owner.name} has no signal {text}"
 
 
 def _assignments(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -318,10 +323,12 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.ex
     if not isinstance(target, ast.Tuple | ast.List):
         yield target.value if isinstance(target, ast.Starred) else target, value
         return
-    fits = isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts)
-    for i, part in enumerate(target.elts):
-        whole = fits and not any(isinstance(each, ast.Starred) for each in (*target.elts, *value.elts))
-        yield from _pairs(part, value.elts[i] if whole else _UNKNOWN)
+    values = value.elts if isinstance(value, ast.Tuple) else []
+    fits = len(values) == len(target.elts) and not any(
+        isinstance(part, ast.Starred) for part in (*target.elts, *values)
+    )
+    for part, own in zip(target.elts, values if fits else [_UNKNOWN] * len(target.elts), strict=True):
+        yield from _pairs(part, own)
 
 
 def _misfit(call: ast.Call, full: str) -> Iterator[str]:
@@ -344,10 +351,6 @@ def _is_ui(node: ast.expr) -> bool:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def _is_field(line: ast.stmt) -> bool:
-    return isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
 
 
 def _is_value(node: ast.expr, above: ast.AST) -> bool:
