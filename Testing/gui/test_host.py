@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-
-@pytest.fixture
-def known(module: Any) -> None:
-    from host import inventory
-
-    if not inventory.present():
-        pytest.skip("the inventory of Slicer's names in ../shared/slicer-api is not here")
+from host.source_check import problems
 
 
 def cases() -> list[tuple[str, Callable[[Any, Any, Any], Any]]]:
@@ -34,7 +27,7 @@ def cases() -> list[tuple[str, Callable[[Any, Any, Any], Any]]]:
 
 
 @pytest.mark.parametrize("wrong", [case for _, case in cases()], ids=[name for name, _ in cases()])
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("module")
 def test_wrong_names_are_refused(wrong: Callable[[Any, Any, Any], Any]) -> None:
     import ctk
     import qt
@@ -45,7 +38,7 @@ def test_wrong_names_are_refused(wrong: Callable[[Any, Any, Any], Any]) -> None:
         wrong(qt, ctk, slicer)
 
 
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("module")
 @pytest.mark.parametrize(
     "change",
     [
@@ -67,13 +60,47 @@ def test_wrong_names_in_a_ui_file_are_refused(repository: Path, tmp_path: Path, 
 
 
 def test_the_module_uses_only_names_that_slicer_has(repository: Path) -> None:
-    tool = repository.parent / "shared" / "tools" / "check_slicer_api.py"
-    if not tool.is_file():
-        pytest.skip("the checker ../shared/tools/check_slicer_api.py is not here")
-    done = subprocess.run(
-        [sys.executable, str(tool), str(repository / "MetaSegment")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert problems(repository / "MetaSegment") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("MetaSegment.py", "slicer.util.loadUI", "slicer.util.loadUi"),
+        ("MetaSegment.py", "from slicer.parameterNodeWrapper", "from slicer.parameterNodeWrap"),
+        ("MetaSegment.py", "import VTKObservationMixin", "import VTKObserverMixin"),
+        ("MetaSegment.py", "waitCursor=True", "cursor=True"),
+        ("MetaSegment.py", "slicer.vtkMRMLSegmentEditorNode()", "slicer.vtkMRMLSegmentEditNode()"),
+        ("MetaSegment.py", '"startupCompleted()"', '"startupComplete()"'),
+        ("MetaSegment.py", "segmentEditor.setupViewObservations()", "segmentEditor.canUndo()"),
+        ("MetaSegment.py", "qt.QTimer.singleShot", "qt.QTimer.singleshot"),
+        ("MetaSegment.py", "self._choosing = qt.QTimer()", "self._choosing = qt.QClock()"),
+        ("MetaSegmentLib/scene/rules.py", "slicer.vtkMRMLSegmentationNode.Edit", "slicer.vtkMRMLSegmentationNode.Mask"),
+        ("MetaSegmentLib/gui/panel.py", "ui.statusLabel.text", "ui.statusLine.text"),
+        ("MetaSegmentLib/gui/panel.py", "self._pause.isActive()", "self._pause.active()"),
+        ("MetaSegmentLib/gui/panel.py", "self._pause.isActive()", "self._pause.isActive"),
+        ("MetaSegmentLib/gui/panel.py", "ui.progressBar.visible = running", "ui.progressBar.show = running"),
+        ("MetaSegmentLib/gui/panel.py", '"timeout()"', '"timeout"'),
+        ("MetaSegmentLib/gui/panel.py", '"clicked(bool)"', '"clicked(int)"'),
+        ("MetaSegmentLib/gui/process.py", "self._qt.QProcess.NotRunning", "self._qt.QProcess.Stopped"),
+        ("MetaSegmentLib/gui/paint_editor.py", "ctk.ctkCollapsibleGroupBox", "ctk.ctkFoldingGroupBox"),
+        ("MetaSegmentLib/gui/paint_editor.py", "masking.collapsed", "masking.folded"),
+        ("Resources/UI/MetaSegment.ui", 'name="noneEnabled"', 'name="nobodyEnabled"'),
+        ("Resources/UI/MetaSegment.ui", 'class="QProgressBar"', 'class="QProgressFoo"'),
+        ("Resources/UI/MetaSegment.ui", "<slot>setMRMLScene(vtkMRMLScene*)", "<slot>setScene(vtkMRMLScene*)"),
+        ("Resources/UI/MetaSegment.ui", "<signal>mrmlSceneChanged(vtkMRMLScene*)", "<signal>mrmlSceneChanged()"),
+    ],
+)
+def test_a_wrong_name_in_the_module_is_found(
+    repository: Path, tmp_path: Path, file: str, right: str, wrong: str
+) -> None:
+    for kept in ("MetaSegment.py", "Resources/UI/MetaSegment.ui", file):
+        (tmp_path / kept).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(repository / "MetaSegment" / kept, tmp_path / kept)
+    text = (tmp_path / file).read_text(encoding="utf-8")
+    assert right in text and problems(tmp_path) == []
+    (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
+    assert problems(tmp_path)
 
 
 def test_properties_are_attributes_and_classes_are_the_same_every_time(module: Any) -> None:

@@ -1,14 +1,12 @@
-"""Which names Slicer, CTK and Qt have, by the inventory beside the checkout; without it nothing is refused."""
+"""Which names Slicer, CTK, MRML and Qt have, by slicer_names.json.xz; make_names.py made it and describes it."""
 
 from __future__ import annotations
 
 import json
-import re
+import lzma
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "slicer-api"
 
 # What every QObject has in Python besides what its meta-object lists.
 # fmt: off
@@ -21,94 +19,85 @@ _EVERY_OBJECT = frozenset((
 # fmt: on
 
 
-def present() -> bool:
-    return FOLDER.is_dir()
-
-
 @cache
-def _file(name: str) -> dict[str, Any]:
-    if not present():
-        return {}
-    table: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return table
+def table(name: str) -> dict[str, Any]:
+    """``qt``, ``vtk``, ``python`` or ``signatures``."""
+    found: dict[str, Any] = _file()[name]
+    return found
 
 
 def knows_class(module: str, name: str) -> bool:
-    """Whether ``qt``, ``ctk`` or ``slicer`` has a widget class of that name."""
-    if not present():
-        return True
-    if module == "qt":
-        return name in _file("qt")
-    entry = _file("widgets").get(name, {})
-    return bool(entry.get("exposed")) and entry["header"].startswith({"ctk": "CTK:", "slicer": "Slicer:"}[module])
+    """Whether ``qt``, ``ctk`` or ``slicer`` has a class of Qt's kind of that name."""
+    return bool(table("qt").get(name, {}).get("module") == module)
 
 
 def in_designer(name: str) -> bool:
     """Whether a .ui file that is loaded at run time can hold such a widget."""
-    entry = _file("widgets").get(name)
-    return True if entry is None else bool(entry["designer"])
+    return bool(table("qt").get(name, {}).get("designer"))
 
 
 @cache
 def names(kind: str) -> frozenset[str] | None:
-    """All attributes that an instance has in Python; None if the inventory does not say."""
-    entries = list(_chain(kind))
-    if not entries:
+    """All attributes that an instance has in Python; None if that is not known."""
+    chain = _chain(kind)
+    if chain is None:
         return None
-    found = set(_EVERY_OBJECT)
-    for entry, is_qt in entries:
-        found |= {str(name) for name in entry.get("properties", ())}
-        if is_qt:
-            found |= set(entry["methods"]) | set(entry.get("enum_keys", ()))
-            found |= {signal.split("(")[0] for signal in entry.get("signals", ())}
-            continue
-        for group in ("slots", "invokables", "decorated", "signals"):
-            found |= {_name(text) for text in entry.get(group, ())}
-        found |= set(entry.get("child_names", ()))
-    return frozenset(found)
+    signatures = [text for entry in chain for group in ("signals", "slots") for text in entry.get(group, ())]
+    own = {name for entry in chain for group in ("names", "properties") for name in entry.get(group, ())}
+    return _EVERY_OBJECT | own | {text.split("(")[0] for text in signatures}
 
 
 @cache
 def properties(kind: str) -> frozenset[str]:
     """Names of the Qt properties."""
-    return frozenset(name for entry, _ in _chain(kind) for name in entry.get("properties", ()))
+    return _all(kind, "properties") or frozenset()
+
+
+@cache
+def constants(kind: str) -> frozenset[str]:
+    """Names of the Qt properties that cannot be set."""
+    return _all(kind, "constant") or frozenset()
 
 
 @cache
 def signatures(kind: str, group: str) -> frozenset[str] | None:
-    """Normalised signatures of the ``signals`` or ``slots``; None if the inventory does not say."""
-    entries = list(_chain(kind))
-    if not entries:
-        return None
-    return frozenset(_signature(text) for entry, _ in entries for text in entry.get(group, ()))
+    """Normalised signatures of the ``signals`` or ``slots``; None if that is not known."""
+    return _all(kind, group)
 
 
-def _chain(kind: str) -> list[tuple[dict[str, Any], bool]]:
-    found: list[tuple[dict[str, Any], bool]] = []
-    name: str | None = kind
-    while name:
-        if name in _file("widgets"):
-            entry, is_qt = _file("widgets")[name], False
-        elif name in _file("qt"):
-            entry, is_qt = _file("qt")[name], True
-        else:
-            break
-        found.append((entry, is_qt))
-        name = entry.get("base")
+@cache
+def all_signals() -> frozenset[str]:
+    """Normalised signatures of the signals of all classes."""
+    return frozenset(signal for entry in table("qt").values() for signal in entry.get("signals", ()))
+
+
+@cache
+def vtk_names(kind: str) -> frozenset[str] | None:
+    """All attributes that a class of VTK's kind has in Python; None if that is not known."""
+    own: dict[str, Any] = table("vtk").get(kind, {})
+    chain = [table("vtk").get(name, {}) for name in (kind, *own.get("bases", ()))]
+    return frozenset(name for entry in chain for name in entry["names"]) if all(chain) else None
+
+
+@cache
+def _file() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lzma.decompress(Path(__file__).with_name("slicer_names.json.xz").read_bytes()))
     return found
 
 
-def _name(declaration: str) -> str:
-    return declaration.split("(")[0].split()[-1].lstrip("*&")
+def _all(kind: str, group: str) -> frozenset[str] | None:
+    chain = _chain(kind)
+    return None if chain is None else frozenset(name for entry in chain for name in entry.get(group, ()))
 
 
-def _signature(declaration: str) -> str:
-    """``void a(const QString& b, int c=0)`` as ``a(QString,int)``."""
-    arguments = declaration[declaration.index("(") + 1 : declaration.rindex(")")]
-    kinds = []
-    for argument in filter(None, (part.split("=")[0].strip() for part in arguments.split(","))):
-        kind = argument.removeprefix("const ")
-        if match := re.fullmatch(r"(.+?[\s*&])\w+", kind):
-            kind = match.group(1)
-        kinds.append(re.sub(r"[\s&]", "", kind))
-    return f"{_name(declaration)}({','.join(kinds)})"
+def _chain(kind: str) -> list[dict[str, Any]] | None:
+    """The class and all that it inherits from; None if one of them is not known."""
+    if kind not in table("qt"):
+        return None
+    found = [table("qt")[kind]]
+    for base in found[0].get("bases", ()):
+        chain = _chain(base)
+        if chain is None:
+            return None
+        found += chain
+    return found

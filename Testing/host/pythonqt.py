@@ -55,7 +55,7 @@ class Wrapped:
         setter = getattr(type(self), f"_set_{name}", None)
         if setter is not None:
             setter(self, value)
-        elif _is_property(self, name) or not inventory.present():
+        elif _is_property(self, name):
             QtCore.QObject.setProperty(self, name, value)  # type: ignore[arg-type]
         else:
             raise Refused(f"PythonQt cannot make the attribute {name} on a {type(self).__name__}.")
@@ -77,12 +77,8 @@ def _check(kind: str, name: str) -> None:
 
 
 def _is_property(thing: Any, name: str) -> bool:
-    qt = QtCore.QObject
-    return (
-        qt.metaObject(thing).indexOfProperty(name) >= 0
-        or name in inventory.properties(type(thing).__name__)
-        or name.encode() in qt.dynamicPropertyNames(thing)  # set without an inventory
-    )
+    known = QtCore.QObject.metaObject(thing).indexOfProperty(name) >= 0
+    return known or name in inventory.properties(type(thing).__name__)
 
 
 def _signal(thing: Any, signature: str) -> Any:
