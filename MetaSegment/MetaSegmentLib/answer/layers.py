@@ -40,7 +40,7 @@ def merge_steps(results: Sequence[Result]) -> Steps[Result]:
     return Result(
         labels,
         uncertainty,
-        {value: dice for result in results for value, dice in result.estimated_dice.items()},
+        dict(sorted(one for result in results for one in result.estimated_dice.items())),
         report["suggested_slices"],
         report,
         None if lazy else lambda: merge_probabilities(results),
@@ -63,14 +63,17 @@ def merge_probabilities(results: Sequence[Result]) -> NDArray[np.float16]:
     if len(results) == 1:
         return results[0].probabilities
     background = np.prod([result.probabilities[0] for result in results], axis=0, dtype=np.float32)
-    foreground = [result.probabilities[1:] for result in results]
-    return np.concatenate([background[np.newaxis].astype(np.float16), *foreground])
+    values = [value for result in results for value in result.estimated_dice]
+    foreground = [planes for result in results for planes in result.probabilities[1:]]
+    ascending = [foreground[place] for place in np.argsort(values)]
+    return np.stack([background.astype(np.float16), *ascending])
 
 
 def merge_reports(reports: Sequence[Report]) -> Report:
     """One report of several runs on one image, as when overlapping segments were done one layer after the other."""
     merged = dict(reports[0])
-    merged["segments"] = {value: found for report in reports for value, found in report["segments"].items()}
+    segments = {value: found for report in reports for value, found in report["segments"].items()}
+    merged["segments"] = dict(sorted(segments.items(), key=lambda one: int(one[0])))
     merged["peak_memory_mb"] = max(
         (peak for report in reports if (peak := report["peak_memory_mb"]) is not None), default=None
     )

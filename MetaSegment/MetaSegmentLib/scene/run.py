@@ -30,7 +30,7 @@ class Poller(Protocol):
 
 
 def same_axis(request: Request, results: Sequence[Result]) -> Request:
-    """A request that follows others on the same volume: what they learned of it is used again."""
+    """A request that follows others on the same volume, for which they found the slice axis and learned much."""
     return replace(request, axis=int(results[0].report["axis"])) if results else request
 
 

@@ -259,7 +259,6 @@ class Session:
         same_step: bool,
         start: float,
     ) -> Steps[Result]:
-        _check_axes(results)
         result = yield from merge_steps(results)
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
@@ -295,16 +294,6 @@ def _polls(of: weakref.ref[Session]) -> Callable[[], None]:
             session.poll()
 
     return poll
-
-
-def _check_axes(results: Sequence[Result]) -> None:
-    """A run has one slice axis."""
-    first, *others = results
-    for other in others:
-        if other.report["axis"] != first.report["axis"]:
-            one, another = (next(iter(result.report["segments"].values()))["name"] for result in (first, other))
-            text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
-            raise InputError(text.format(first=one, second=another))
 
 
 def _check_node(node: Any, kind: str, advice: str) -> None:
