@@ -133,17 +133,19 @@ class Adapted:
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
         method: str | None = None,
+        axis: int | None = None,
     ) -> Adapted:
         """Learn again from more or other paint on the same volume, or by another ``method`` from the same paint.
 
-        Slices that were named as empty stay so until they are painted.
+        Slices that were named as empty stay so until they are painted. An ``axis`` takes the place of an earlier one.
 
         Raises:
             MetaSegmentError: as :func:`adapt`.
         """
         settings = self._settings if method is None else replace(self._settings, method=method)
         self._context.device.check(needed=find_method(settings.method).network)
-        shape, axis, names = self._volume.array.shape, self._given_axis, self._names
+        shape, names = self._volume.array.shape, self._names
+        axis = self._given_axis if axis is None else axis
         paint = read_paint(painted, shape, slices, axis, names)
         if slices is None and (named := self._paint.named_empty):
             own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}

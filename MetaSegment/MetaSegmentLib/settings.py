@@ -59,6 +59,8 @@ class Result:
         suggested_slices: best first.
         report: what the run did, as JSON-ready values without names or paths of the input.
         compute_probabilities: makes :attr:`probabilities`.
+        layers: (K, J, I) each, where segments overlap: as ``labels``, but each holds only segments that do not. Empty
+            where none do.
     """
 
     labels: NDArray[np.unsignedinteger[Any]]
@@ -67,6 +69,14 @@ class Result:
     suggested_slices: list[SuggestedSlice]
     report: dict[str, Any] = field(default_factory=dict)
     compute_probabilities: Callable[[], NDArray[np.float16]] | None = field(default=None, repr=False)
+    layers: tuple[NDArray[np.unsignedinteger[Any]], ...] = field(default=(), repr=False)
+
+    def mask(self, label: int, where: Any = ...) -> NDArray[np.bool_]:
+        """Where a segment is, in the whole volume or at the index ``where``; segments that overlap share voxels."""
+        first, *others = (np.asarray(layer[where] == label) for layer in self.layers or (self.labels,))
+        for other in others:
+            first |= other
+        return first
 
     @property
     def warnings(self) -> list[str]:

@@ -99,7 +99,7 @@ class Bench:
         support = painting.slices[1] if isinstance(painting.slices, dict) else painting.slices
         if support is None:
             across = tuple(a for a in range(3) if a != self.axis)
-            support = np.flatnonzero(painting.labels.any(axis=across)).tolist()
+            support = np.flatnonzero(painting.layers[0].any(axis=across)).tolist()
         result = nearest_slice_result(painting, self.axis, support)
         target = output or self.segmentation
         rules = EditRules(find_editor(target, self.segmentation), self.volume)

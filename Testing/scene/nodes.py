@@ -153,11 +153,11 @@ def look(segmentation: Any, volume: Any, segment_id: str) -> Any:
 
 def nearest_slice_result(painting: Any, axis: int, support: list[int]) -> Result:
     """A result as the engine makes it, in which every slice repeats the nearest painted one."""
-    planes = np.moveaxis(painting.labels, axis, 0)
+    planes = np.moveaxis(painting.layers[0], axis, 0)
     nearest = [min(support, key=lambda s: abs(s - i)) for i in range(len(planes))]
     labels = np.ascontiguousarray(np.moveaxis(planes[nearest], 0, axis))
     nothing = np.zeros(labels.shape, np.float16)
-    planes = np.moveaxis(painting.labels, axis, 0)[support]
+    planes = np.moveaxis(painting.layers[0], axis, 0)[support]
     learned = [label for label in painting.names if (planes == label).any()]
     report = {"axis": axis, "segments": {str(label): {"support_slices": support} for label in learned}}
     return Result(labels, nothing, dict.fromkeys(painting.names, 0.9), [], report)

@@ -52,7 +52,7 @@ TRANSFORMS: dict[str, tuple[Any, Any]] = {
 def test_round_trip(scene: Any, grid: Any, transforms: tuple[Any, Any], axis: int) -> None:
     bench = Bench(scene, axis, grid, transforms)
     painting, ball = bench.fill()
-    np.testing.assert_array_equal(painting.labels, bench.painted)
+    np.testing.assert_array_equal(painting.layers[0], bench.painted)
     np.testing.assert_array_equal(painting.image, an_image(BALL))
     np.testing.assert_array_equal(bench.look(), ball)
     assert painting.grid.holds(bench.segments.GetSegment(bench.ball).GetRepresentation("Binary labelmap"))

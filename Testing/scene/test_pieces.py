@@ -186,9 +186,9 @@ def test_random_scenes_are_written_by_the_rules(scene: Any, seed: int) -> None:
     painting = read_painting(volume, segmentation, ["first", "second"], support)
     both = masks["first"] + 2 * masks["second"].astype(np.uint8)
     on_support = only(np.ones(shape, bool), axis, support)
-    np.testing.assert_array_equal(painting.labels[on_support], both[on_support])
+    np.testing.assert_array_equal(painting.layers[0][on_support], both[on_support])
     labels = np.where(blob(random, shape), 1, np.where(blob(random, shape), 2, 0)).astype(np.uint8)
-    labels[on_support] = painting.labels[on_support]
+    labels[on_support] = painting.layers[0][on_support]
     edited = next(i for i in range(shape[axis]) if i not in support)
     before = masks["first"]
     if seed % 2:
@@ -362,7 +362,7 @@ def test_paint_that_changes_while_it_is_read_is_read_anew(bench: Bench) -> None:
         for _ in range(place + 1):
             next(steps)
         repaint(bench.segmentation, bench.volume, bench.ball, more)
-        np.testing.assert_array_equal(drain(steps).labels, more)
+        np.testing.assert_array_equal(drain(steps).layers[0], more)
 
 
 @pytest.mark.parametrize("node", ["volume", "segmentation"])
@@ -449,7 +449,7 @@ def test_no_piece_of_a_large_ct_is_long(scene: Any) -> None:
         return write_result_steps(painting, result, volume, segmentation, segmentation, rules, editor)
 
     took["write"], _ = longest(write)
-    np.testing.assert_array_equal(read_painting(volume, segmentation, slices=range(400)).labels, organ)
+    np.testing.assert_array_equal(read_painting(volume, segmentation, slices=range(400)).layers[0], organ)
     took["look at the result"], _ = longest(lambda: SliceList().look_steps(volume, segmentation))
     took["show the uncertainty"], _ = longest(lambda: show_uncertainty_steps(volume, uncertainty))
     assert max(took.values()) < LONGEST_MILLISECONDS, took

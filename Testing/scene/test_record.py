@@ -20,7 +20,7 @@ def test_second_run_sees_the_painted_slices_only(bench: Bench) -> None:
     assert np.flatnonzero(ball.any(axis=(1, 2))).size == SHAPE[0]
     painting = read_painting(bench.volume, bench.segmentation)
     assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
-    np.testing.assert_array_equal(painting.labels, PAINTED)
+    np.testing.assert_array_equal(painting.layers[0], PAINTED)
 
 
 def test_corrected_added_and_emptied_slices_are_the_users(bench: Bench) -> None:
@@ -32,7 +32,7 @@ def test_corrected_added_and_emptied_slices_are_the_users(bench: Bench) -> None:
     repaint(bench.segmentation, bench.volume, bench.ball, edited)
     painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices == {1: [5, 6, 8, 11, 14, 15]}
-    np.testing.assert_array_equal(painting.labels, only(edited, 0, [5, 6, 8, 11]))
+    np.testing.assert_array_equal(painting.layers[0], only(edited, 0, [5, 6, 8, 11]))
 
 
 def test_named_empty_slices_are_remembered(bench: Bench) -> None:
@@ -49,14 +49,14 @@ def test_a_segment_painted_anew_forgets(bench: Bench) -> None:
     repaint(bench.segmentation, bench.volume, bench.ball, fresh)
     painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices is None
-    np.testing.assert_array_equal(painting.labels, fresh)
+    np.testing.assert_array_equal(painting.layers[0], fresh)
 
 
 def test_named_slices_overrule_the_record(bench: Bench) -> None:
     bench.fill([bench.ball])
     painting = read_painting(bench.volume, bench.segmentation, slices=[5, 11])
     assert painting.slices == [5, 11]
-    np.testing.assert_array_equal(painting.labels, only(BALL, 0, [5, 11]))
+    np.testing.assert_array_equal(painting.layers[0], only(BALL, 0, [5, 11]))
 
 
 def test_slices_of_a_segment_are_its_own(bench: Bench) -> None:
@@ -67,8 +67,8 @@ def test_slices_of_a_segment_are_its_own(bench: Bench) -> None:
     bench.paint("cube", cube)
     painting = read_painting(bench.volume, bench.segmentation)
     assert painting.slices == {1: SUPPORT}, "the cube has no record, so that its paint tells"
-    np.testing.assert_array_equal(painting.labels == 1, PAINTED)
-    np.testing.assert_array_equal(painting.labels == 2, cube)
+    np.testing.assert_array_equal(painting.layers[0] == 1, PAINTED)
+    np.testing.assert_array_equal(painting.layers[0] == 2, cube)
 
 
 def test_segments_of_different_axes_are_refused(bench: Bench) -> None:
@@ -95,7 +95,7 @@ def test_record_survives_saving_and_loading(bench: Bench, tmp_path: Path) -> Non
     assert record_of(after) == record_of(before) is not None
     painting = read_painting(bench.volume, loaded)
     assert painting.slices == {1: SUPPORT}
-    np.testing.assert_array_equal(painting.labels, PAINTED)
+    np.testing.assert_array_equal(painting.layers[0], PAINTED)
 
 
 @pytest.mark.parametrize(

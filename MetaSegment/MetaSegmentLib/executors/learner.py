@@ -70,7 +70,8 @@ class Learner:
         settings = request.settings
         about = (request.origin, settings.device, settings.seed, request.names, request.spacing)
         if self._adapted is not None and self._learned == (*about, request.axis):
-            adapted = self._adapted.update(request.labels, request.slices, progress, cancel, settings.method)
+            more = (request.labels, request.slices, progress, cancel, settings.method, request.axis)
+            adapted = self._adapted.update(*more)
         else:
             self.forget()
             given = (request.image, request.labels, request.spacing, request.slices, request.axis)

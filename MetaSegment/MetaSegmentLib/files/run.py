@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answer.layers import merge_probabilities, merge_reports
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
@@ -19,7 +20,7 @@ from .atomic import Staging
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
-from .reports import Report, merge_reports, write_report
+from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
 
 
@@ -83,7 +84,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     with Staging() as staging:
         with _timed(report["seconds"], "write"):
             if job.probabilities:
-                write_image(staging.path(job.probabilities), _probabilities(results), grid)
+                write_image(staging.path(job.probabilities), merge_probabilities(results), grid)
             if job.uncertainty:
                 highest = np.max([result.uncertainty for result in results], axis=0)
                 write_image(staging.path(job.uncertainty), highest, grid)
@@ -134,15 +135,6 @@ def _check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> Non
         if value not in values:
             there = ", ".join(f"{segment.name} ({segment.value})" for segment in painted.segments) or "none"
             raise InputError(f"Slices are named for segment {value}, which the support does not have; it has: {there}.")
-
-
-def _probabilities(results: list[Result]) -> NDArray[np.float16]:
-    """(C, K, J, I), background first: the chance of no segment at all, layers taken for independent of each other."""
-    if len(results) == 1:
-        return results[0].probabilities
-    background = np.prod([result.probabilities[0] for result in results], axis=0, dtype=np.float32)
-    foreground = [result.probabilities[1:] for result in results]
-    return np.concatenate([background[np.newaxis].astype(np.float16), *foreground])
 
 
 def _outputs(job: Job) -> list[Path]:

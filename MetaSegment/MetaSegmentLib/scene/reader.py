@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,11 @@ from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxels
 from .i18n import tr as _
-from .parts import NOWHERE, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
+from .parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
 from .presence import stamp, while_there
 from .record import record_of
 
 Labels = NDArray[np.unsignedinteger[Any]]
-_Slices = tuple[Mask, ...]
-"""By axis, which slices across it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,9 @@ class Painting:
     Attributes:
         image: (K, J, I) voxels of the volume.
         spacing: mm in array order.
-        labels: (K, J, I) uint8 or uint16, painted slices only; label n is ``segment_ids[n - 1]``.
+        layers: (K, J, I) uint8 or uint16 each, painted slices only; label n is ``segment_ids[n - 1]``. A single one
+            where no segments overlap.
+        layer_of: label → index of its layer.
         slices: the slices that are complete, those named as empty among them: for all segments, or by label; a label
             that is missing, or None, stands for every slice with its paint.
         axis: the slice axis if known from an earlier run.
@@ -44,13 +44,20 @@ class Painting:
 
     image: NDArray[Any]
     spacing: tuple[float, float, float]
-    labels: Labels
+    layers: tuple[Labels, ...]
+    layer_of: dict[int, int]
     slices: list[int] | dict[int, list[int]] | None
     axis: int | None
     segment_ids: tuple[str, ...]
     names: dict[int, str]
     grid: Grid
     snapshots: dict[str, Snapshot]
+
+    def slices_in(self, layer: int) -> list[int] | dict[int, list[int]] | None:
+        """``slices``, of the segments in one layer."""
+        if not isinstance(self.slices, dict):
+            return self.slices
+        return {label: own for label, own in self.slices.items() if self.layer_of[label] == layer}
 
 
 def read_painting(
@@ -72,8 +79,7 @@ def read_painting_steps(
         slices: which slices are painted; the default is what earlier runs did not fill.
 
     Raises:
-        InputError: an unknown or empty segment, segments that overlap where they are painted, geometry that cannot
-            be used.
+        InputError: an unknown or empty segment, or geometry that cannot be used.
         Cancelled: a node was removed meanwhile.
     """
     while True:
@@ -90,9 +96,8 @@ def _read(
     grid = grid_of(volume, segmentation)
     source = _as_labelmaps(segmentation, grid)
     chosen = _chosen(segmentation, segment_ids)
-    labels: Labels = np.zeros(grid.shape, np.uint8 if len(chosen) < 256 else np.uint16)
-    overlaps: dict[tuple[int, int], _Slices] = {}
     found: list[str] = []
+    parts: list[Part] = []
     snapshots, painted_now, axes = {}, {}, {}
     unpainted: list[str] = []
     for segment_id in chosen:
@@ -114,7 +119,7 @@ def _read(
             if part.empty and slices is None:
                 unpainted.append(segment.GetName())
             painted_now[len(found)] = own
-        yield from _label_steps(labels, part, len(found), overlaps)
+        parts.append(part)
     names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
@@ -125,15 +130,17 @@ def _read(
         raise InputError(text.format(name=unpainted[0]))
     axis = next(iter(axes), None)
     named = list(slices) if slices is not None else None
-    for a, b in sorted(overlaps, key=lambda pair: pair[::-1]):
-        where = () if axis is None else np.flatnonzero(overlaps[a, b][axis]).tolist()
-        if axis is None or named is None or not set(where).isdisjoint(named):
-            text = _('Segments "{first}" and "{second}" overlap where they are painted; segment them one at a time.')
-            raise InputError(text.format(first=names[a], second=names[b]))
+
+    def counts(box: Extent) -> Any:
+        return ... if axis is None or named is None else on_slices(box, axis, named)
+
+    dtype = np.uint8 if len(chosen) < 256 else np.uint16
+    layers, layer_of = yield from _layers_steps(parts, grid.shape, dtype, counts)
     return Painting(
         voxels(volume.GetImageData()),
         spacing_of(volume),
-        labels,
+        layers,
+        layer_of,
         named if named is not None else painted_now or None,
         axis,
         tuple(found),
@@ -157,19 +164,37 @@ def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[P
     return (yield from Part.steps(painted, part.box.shape, part.corner, part.shape))
 
 
-def _label_steps(labels: Labels, part: Part, label: int, overlaps: dict[tuple[int, int], _Slices]) -> Steps[None]:
-    """Enter a segment, the last one so far, into the label map; and on which slices it lies over which others."""
+def _layers_steps(
+    parts: Sequence[Part], shape: tuple[int, ...], dtype: Any, counts: Callable[[Extent], Any]
+) -> Steps[tuple[tuple[Labels, ...], dict[int, int]]]:
+    """Label maps of segments 1, 2, …, each in the first one in which it lies over no other; and in which one it is.
+
+    Args:
+        counts: the part of a box where overlap matters, as an index of an array of that box.
+    """
+    layers: list[Labels] = [np.zeros(shape, dtype)]
+    layer_of: dict[int, int] = {}
+    for label, part in enumerate(parts, start=1):
+        place = 0
+        while place < len(layers) and (yield from _meets_steps(part, layers[place], counts)):
+            place += 1
+        if place == len(layers):
+            layers.append(np.zeros(shape, dtype))
+        layer_of[label] = place
+        for slab in slabs(part.box.shape):
+            np.copyto(layers[place][cut(part.extent, slab)], label, where=part.box[slab])
+            yield
+    return tuple(layers), layer_of
+
+
+def _meets_steps(part: Part, layer: Labels, counts: Callable[[Extent], Any]) -> Steps[bool]:
+    """Whether a segment lies over another one in a layer."""
     for slab in slabs(part.box.shape):
         box = cut(part.extent, slab)
-        here, own = labels[box], part.box[slab]
-        both = own & (here > 0)
-        for other in np.flatnonzero(np.bincount(here[both])).tolist():
-            there = overlaps.setdefault((other, label), tuple(np.zeros(n, bool) for n in part.shape))
-            over = both & (here == other)
-            for axis in range(3):
-                there[axis][box[axis]] |= over.any(axis=tuple(a for a in range(3) if a != axis))
-        np.copyto(here, label, where=own)
+        if (part.box[slab] & (layer[box] > 0))[counts(box)].any():
+            return True
         yield
+    return False
 
 
 def read_part_steps(segment: Any, grid: Grid) -> Steps[Part]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from ..errors import Cancelled
-from ..executors import Handle, Report, StartAnew
+from ..executors import Handle, Report, Request, StartAnew
 from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
@@ -26,6 +27,11 @@ class Poller(Protocol):
     """What a run asks to look after it: a session."""
 
     def poll(self) -> bool: ...
+
+
+def same_axis(request: Request, results: Sequence[Result]) -> Request:
+    """A request that follows others on the same volume, for which they found the slice axis and learned much."""
+    return replace(request, axis=int(results[0].report["axis"])) if results else request
 
 
 class Removed(Cancelled):
@@ -86,8 +92,9 @@ class Job:
     Args:
         run: what the caller holds.
         read: reads the paint.
-        submit: hands what was read to the executor.
-        write: puts the result into the scene and returns what the caller is to get.
+        requests: what is to be computed, one after the other.
+        submit: hands one of them to the executor.
+        write: puts the results into the scene and returns what the caller is to get.
         nodes: when one of them leaves its scene, the run ends.
         state: what is read, and written to; changes whenever that does.
         progress, cancel, finished: the caller's callbacks.
@@ -97,8 +104,9 @@ class Job:
         self,
         run: Run,
         read: Callable[[], Steps[Painting]],
-        submit: Callable[[Painting], Steps[Handle]],
-        write: Callable[[Painting, Result], Steps[Result]],
+        requests: Callable[[Painting], Sequence[Request]],
+        submit: Callable[[Request], Steps[Handle]],
+        write: Callable[[Painting, Sequence[Result]], Steps[Result]],
         nodes: tuple[Any, ...],
         state: Callable[[], Hashable],
         progress: ProgressCallback | None,
@@ -108,6 +116,7 @@ class Job:
         self.run = run
         self.waiting = self.submitted = False
         self._read = read
+        self._requests = requests
         self._submit = submit
         self._write = write
         self._nodes = [(node, node.GetScene(), node.GetID()) for node in nodes]
@@ -167,19 +176,24 @@ class Job:
         """The whole way; yields True where there is nothing to do but to wait."""
         while True:
             try:
-                painting, handle = yield from self._anew_when_changed(self._hand_over)
+                painting, handle, rest = yield from self._anew_when_changed(self._hand_over)
                 self.submitted = True
-                result = yield from self._wait(handle)
+                results = [(yield from self._wait(handle))]
+                for request in rest:
+                    self.waiting = False
+                    handle = yield from self._submit(same_axis(request, results))
+                    results.append((yield from self._wait(handle)))
                 break
             except StartAnew:
                 continue
         self.waiting = False
-        return (yield from self._anew_when_changed(lambda: self._write(painting, result)))
+        return (yield from self._anew_when_changed(lambda: self._write(painting, results)))
 
-    def _hand_over(self) -> Steps[tuple[Painting, Handle]]:
+    def _hand_over(self) -> Steps[tuple[Painting, Handle, list[Request]]]:
         painting = yield from self._read()
-        handle = yield from self._submit(painting)
-        return painting, handle
+        first, *rest = self._requests(painting)
+        handle = yield from self._submit(first)
+        return painting, handle, rest
 
     def _wait(self, handle: Handle) -> Generator[bool, None, Result]:
         why: Cancelled | None = None

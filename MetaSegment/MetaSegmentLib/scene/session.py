@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..answer.layers import merge_steps
 from ..errors import Cancelled, InputError, MetaSegmentError
 from ..executors import (
     Executor,
@@ -25,7 +26,7 @@ from .editor import Editor
 from .i18n import tr as _
 from .reader import Painting, read_painting_steps
 from .rules import EditRules, find_editor
-from .run import Job, Run
+from .run import Job, Run, same_axis
 from .views import OVERLAY
 from .writer import write_result_steps
 from .yielding import PAUSE_MILLISECONDS, let_threads_run
@@ -89,6 +90,9 @@ class Session:
     ) -> Result | Run:
         """Fill the slices that are not painted.
 
+        Segments that overlap where they are painted are computed one layer after the other, and may share voxels where
+        the editor's masking settings allow overlap.
+
         Args:
             volume: vtkMRMLScalarVolumeNode.
             segmentation: vtkMRMLSegmentationNode with the painted slices.
@@ -108,7 +112,8 @@ class Session:
             started: when the user began to wait, of :func:`time.monotonic`; the default is now.
 
         Returns:
-            The engine's result, whose label n is the n-th segment, or a :class:`Run`. Its report also says under
+            The engine's result, whose label n is the n-th segment, or a :class:`Run`; where segments overlap,
+            ``result.mask(n)`` has all of the n-th one. Its report also says under
             ``written`` how large each segment is now, and how much of it was left to other segments; its total of
             seconds is what the user waited, until the result was in the scene.
 
@@ -129,35 +134,42 @@ class Session:
         def read() -> Steps[Painting]:
             return read_painting_steps(volume, segmentation, segment_ids, slices)
 
-        def request(painting: Painting) -> Request:
-            return Request(
-                painting.image,
-                _state(volume),
-                painting.labels,
-                painting.spacing,
-                painting.slices,
-                painting.axis,
-                painting.names,
-                settings,
-                wait or probabilities,
-            )
+        def requests(painting: Painting) -> list[Request]:
+            state = _state(volume)
+            return [
+                Request(
+                    painting.image,
+                    state,
+                    labels,
+                    painting.spacing,
+                    painting.slices_in(layer),
+                    painting.axis,
+                    painting.names,
+                    settings,
+                    wait or probabilities,
+                )
+                for layer, labels in enumerate(painting.layers)
+            ]
 
-        def submit(painting: Painting) -> Steps[Handle]:
-            return self._background.submit(request(painting))
+        def submit(request: Request) -> Steps[Handle]:
+            return self._background.submit(request)
 
-        def write(painting: Painting, result: Result) -> Steps[Result]:
-            return self._write(painting, result, volume, segmentation, target, same_step, start)
+        def write(painting: Painting, results: Sequence[Result]) -> Steps[Result]:
+            return self._write(painting, results, volume, segmentation, target, same_step, start)
 
         if wait:
             painting = drain(read())
-            return drain(write(painting, self._here.compute(request(painting), progress, cancel)))
+            results: list[Result] = []
+            for request in requests(painting):
+                results.append(self._here.compute(same_axis(request, results), progress, cancel))
+            return drain(write(painting, results))
         run = Run(self)
 
         def state() -> Hashable:
             return _state(volume), _paint_state(segmentation), target is segmentation or _paint_state(target)
 
         nodes = (volume, segmentation, target)
-        job = Job(run, read, submit, write, nodes, state, progress, cancel, finished)
+        job = Job(run, read, requests, submit, write, nodes, state, progress, cancel, finished)
         if self._schedule is None:
             job.advance(math.inf)
             if job.error is not None and not job.submitted and not isinstance(job.error, Cancelled):
@@ -240,13 +252,14 @@ class Session:
     def _write(
         self,
         painting: Painting,
-        result: Result,
+        results: Sequence[Result],
         volume: Any,
         segmentation: Any,
         target: Any,
         same_step: bool,
         start: float,
     ) -> Steps[Result]:
+        result = yield from merge_steps(results)
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
             editor = find_editor(target, segmentation)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
@@ -18,7 +18,7 @@ from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, layers_steps
-from .parts import Part, Values, bounds_steps, cut, on_slices, size_of, union
+from .parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord
@@ -62,7 +62,9 @@ def write_result_steps(
     """Write ``result`` into ``target`` as one undo step, in pieces.
 
     Painted slices keep every voxel, and so do slices that were edited in ``source`` while the run was under way.
-    Elsewhere the segments become what the result says, where ``rules`` allow it. Other segments are not changed.
+    Elsewhere the segments become what the result says, where ``rules`` allow it. Other segments are not changed. Voxels
+    that several segments of the result share go to all of them, or to that of ``result.labels`` where overlap is not
+    allowed.
 
     All is worked out in pieces while the segmentation stays as it is, and is put in place in a single one. So nobody
     ever sees half a result, and nothing has to be rolled back. When the segmentation is changed between two pieces,
@@ -156,17 +158,17 @@ def _prepare(
         edited: list[int] = []
         if target is source:
             edited = yield from painting.snapshots[source_id].changed_steps(now, axis)
-        found = yield from bounds_steps(grid.extent, _where(result.labels, label))
+        found = yield from bounds_steps(grid.extent, partial(result.mask, label))
         extent = union(found, now.extent)
         final = np.empty(size_of(extent), bool)
         different = segment is not None and not lies_on(segment, grid)
         voxels = 0
         for slab in slabs(final.shape):
             box = cut(extent, slab)
-            here = np.asarray(result.labels[box] == label)
+            here = result.mask(label, box)
             there = now.within(box)
             if taken is not None:
-                others = taken(box)
+                others = taken(box) | (result.labels[box] != label)
                 others[on_slices(box, axis, support)] = False
                 left_out += int(np.count_nonzero(here & others))
                 here &= ~others
@@ -188,10 +190,6 @@ def _prepare(
     masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
     return changes, layers, left_out
-
-
-def _where(labels: NDArray[Any], label: int) -> Values:
-    return lambda box: np.asarray(labels[box] == label)
 
 
 def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:

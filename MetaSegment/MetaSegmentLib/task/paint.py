@@ -143,7 +143,7 @@ def read_paint(
             By default every slice of a segment with paint is. A named slice on which a segment has no paint says that
             it is absent there.
         axis: the slice axis; found from the paint, for each segment, when None.
-        names: label value → name, for warnings and errors.
+        names: label value → name, for warnings and errors; those of segments that are read on their own among them.
 
     Raises:
         InputError: the paint cannot be used; the message says what to do.
@@ -152,7 +152,7 @@ def read_paint(
     segments = _segments(labels)
     if not segments:
         raise InputError("Nothing is painted; paint the structure on at least one slice, better on three to five.")
-    words = _Words(names or {}, several=len(segments) > 1)
+    words = _Words(names or {}, several=len({*segments, *(names or ())}) > 1)
     if isinstance(named, dict):
         missing = [value for value in named if value not in segments]
         if missing:
@@ -327,8 +327,8 @@ def _axes(
             and _contradicts(sheets.paint, axis, own[value])
         ):
             raise InputError(
-                f"The paint{words.of(value)} lies on slices of axis {own[value].axis}, not of axis {axis}; leave the "
-                "axis out or name the slices."
+                f"The paint{words.of(value)} lies on slices of axis {own[value].axis}, not of axis {axis}; segment "
+                "it alone, leave the axis out or name the slices."
             )
     if axis is not None:
         return dict.fromkeys(segments, axis)
