@@ -86,6 +86,8 @@ def test_each_is_filled_as_if_it_were_alone(scene: Any, both: Bench, form: str, 
     for label, (name, mask) in enumerate(expected.items(), start=1):
         np.testing.assert_array_equal(result.mask(label), mask, err_msg=name)
         np.testing.assert_array_equal(both.look(name), mask, err_msg=name)
+        likely = result.probabilities[label] > 0.5
+        assert 2 * (likely & mask).sum() > 0.9 * (likely.sum() + mask.sum()), name
     for name, own in (("ball", SUPPORT), ("core", OWN), ("box", SUPPORT)):
         np.testing.assert_array_equal(both.look(name)[own], paint[name][own])
     report = result.report
