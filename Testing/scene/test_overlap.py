@@ -15,6 +15,7 @@ from MetaSegmentLib.pieces import drain
 from MetaSegmentLib.scene import Session
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG
+from MetaSegmentLib.settings import DEFAULT_METHOD
 from scene.bench import BALL, SUPPORT, Bench
 from scene.lasting import lasting_executor
 from scene.nodes import SHAPE, a_ball, only, repaint
@@ -74,8 +75,7 @@ def test_a_single_layer_where_nothing_overlaps(bench: Bench) -> None:
     np.testing.assert_array_equal(result.mask(2), result.labels == 2)
 
 
-@pytest.mark.parametrize("method", ["shape", "fusion"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "method"), [*((form, "shape") for form in FORMS), ("process", DEFAULT_METHOD)])
 def test_each_is_filled_as_if_it_were_alone(scene: Any, both: Bench, form: str, method: str) -> None:
     paint = {name: both.look(name) for name in ("ball", "core", "box")}
     first = alone(scene, ["ball", "box"], [paint["ball"], paint["box"]], method)
@@ -86,6 +86,8 @@ def test_each_is_filled_as_if_it_were_alone(scene: Any, both: Bench, form: str, 
     for label, (name, mask) in enumerate(expected.items(), start=1):
         np.testing.assert_array_equal(result.mask(label), mask, err_msg=name)
         np.testing.assert_array_equal(both.look(name), mask, err_msg=name)
+        likely = result.probabilities[label] > 0.5
+        assert 2 * (likely & mask).sum() > 0.9 * (likely.sum() + mask.sum()), name
     for name, own in (("ball", SUPPORT), ("core", OWN), ("box", SUPPORT)):
         np.testing.assert_array_equal(both.look(name)[own], paint[name][own])
     report = result.report

@@ -36,14 +36,14 @@ def merge_steps(results: Sequence[Result]) -> Steps[Result]:
         np.max([result.uncertainty[slab] for result in results], axis=0, out=uncertainty[slab])
         yield
     report = merge_reports([result.report for result in results])
-    lazy = any(result.compute_probabilities is None for result in results)
+    given = all(result.compute_probabilities is not None for result in results)
     return Result(
         labels,
         uncertainty,
         dict(sorted(one for result in results for one in result.estimated_dice.items())),
         report["suggested_slices"],
         report,
-        None if lazy else lambda: merge_probabilities(results),
+        (lambda: merge_probabilities(results)) if given else None,
         tuple(result.labels for result in results),
     )
 
