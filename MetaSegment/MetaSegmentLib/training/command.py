@@ -106,7 +106,9 @@ def _write_episodes(args: argparse.Namespace, config: Config) -> int:
             for _ in run_tasks(order.write, range(count), LocalProcesses(jobs, threads=1), order.find):
                 bar.update()
         except KeyboardInterrupt:
-            return _stopped(f"Stopped after {bar.n} episodes; the same command makes the others.", bar)
+            # Those that had begun have ended meanwhile.
+            written = sum(order.find(number) is not None for number in range(count))
+            return _stopped(f"Stopped after {written} episodes; the same command makes the others.", bar)
     return 0
 
 
