@@ -187,3 +187,19 @@ def test_a_label_map_may_stick_out_of_the_volume(scene: Any, corner: tuple[int, 
     )
     found = read_mask(segment, grid_of(bench.volume, bench.segmentation))
     np.testing.assert_array_equal(found, look(bench.segmentation, bench.volume, bench.ball))
+
+
+def test_a_large_solid_segment_is_listed_without_looking_for_paint(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not painted by hand, and looking closely would hold the panel."""
+
+    def never(*_arguments: object) -> None:
+        raise AssertionError
+
+    solid = np.zeros(BALL.shape, bool)
+    solid[1:15, 2:16, 2:18] = True
+    repaint(bench.segmentation, bench.volume, bench.ball, solid)
+    monkeypatch.setattr("MetaSegmentLib.scene.slices.read_segment", never)
+    monkeypatch.setattr("MetaSegmentLib.scene.slices._SOLID_VOXELS", 1000)
+    assert bench.rows() == [(0, index, False) for index in range(1, 15)]

@@ -10,6 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
 from ..pieces import Steps, drain
 from ..task.doubt import Doubt
@@ -24,6 +26,9 @@ from .record import TAG, SliceRecord, record_of
 
 _MANY_SLICES = 12
 """Nobody paints more by hand without a gap: a segment on so many slices across every axis was made before."""
+
+_SOLID_VOXELS = 1 << 23
+"""A segment that fills most of so large a box was not painted by hand: any axis will do, and nothing is doubted."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +237,9 @@ def _painted_steps(part: Part, record: SliceRecord | None) -> Steps[tuple[int, l
     known = (yield from record.painted_now_steps(part)) if record else None
     if record is not None and known is not None:
         return record.axis, known, ()
+    yield
+    if part.box.size > _SOLID_VOXELS and 2 * np.count_nonzero(part.box) > part.box.size:
+        return 0, (yield from part.slices_steps(0)), ()
     yield
     axis, slices, doubts = read_segment(part.box, part.corner, part.shape)
     return axis, list(slices), doubts
