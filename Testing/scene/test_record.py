@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import InputError
-from MetaSegmentLib.scene.parts import Part
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
+from MetaSegmentLib.task.parts import Part
 from scene.bench import BALL, PAINTED, SUPPORT, Bench
 from scene.nodes import SHAPE, a_ball, only, repaint
 

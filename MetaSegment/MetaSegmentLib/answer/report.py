@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..task.paint import Paint
     from ..task.volume import Volume
 
-PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
+PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicer-core")
 """The packages that decide on the results."""
 
 
