@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .grids import Grid
+from .packed import require_whole_nrrd
 from .quiet import quiet_stderr
 from .segments import Labels, Segment, plain_segment, values_in
 
@@ -68,9 +69,11 @@ def read_seg_nrrd(path: Path) -> tuple[list[Labels], list[Segment], Grid]:
     if not listed:
         layers = [_plain(layer, grid, offset) for layer in layers]
         return layers, list(_plain_segments(layers)), grid
-    # Where a layer ends is said by its first segment.
-    extents = {one.layer: _extent(fields, n) for n, one in reversed(list(enumerate(listed)))}
-    return [_clipped(layer, extents.get(n)) for n, layer in enumerate(layers)], listed, grid
+    clipped = []
+    for number, layer in enumerate(layers):
+        extents = [_extent(fields, n, grid) for n, one in enumerate(listed) if one.layer == number]
+        clipped.append(_clipped(layer, _union(extents)))
+    return clipped, listed, grid
 
 
 def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segment], grid: Grid) -> None:
@@ -124,9 +127,10 @@ def _load(path: Path) -> tuple[Any, dict[str, str]]:
             reader.ReadImageInformation()
             if path.suffix.lower() != ".nhdr":
                 _require_room_for_data(path, reader)
+            require_whole_nrrd(path)
             image = reader.Execute()
             fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
-    except (RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError, OSError) as error:
         if "domain axes" in str(error):
             raise _wrong("kinds", "has another number of spatial axes than the space") from error
         raise InputError("The support cannot be read; the file is damaged, cut short or no segmentation.") from error
@@ -185,19 +189,17 @@ def _listed(fields: Fields, layers: int) -> list[Segment]:
 
 
 def _plain_segments(layers: Sequence[Labels]) -> Iterator[Segment]:
-    """Every label of a file without segments."""
+    """Every label of a file without segments; one that occurs in a second layer gets a number behind its name."""
     names: set[str] = set()
+    numbers = count(1)
     for number, layer in enumerate(layers):
         for value in values_in(layer):
             one = plain_segment(value)
-            name = next(n for n in _candidates(one.name) if n not in names)
+            name = one.name
+            while name in names:
+                name = f"{one.name}_{next(numbers)}"
             names.add(name)
             yield Segment(value, number, {**one.fields, "id": name, "name": name})
-
-
-def _candidates(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}_{n}" for n in count(1))
 
 
 def _plain(layer: Labels, grid: Grid, offset: tuple[int, int, int]) -> Labels:
@@ -208,10 +210,8 @@ def _plain(layer: Labels, grid: Grid, offset: tuple[int, int, int]) -> Labels:
     return left
 
 
-def _clipped(layer: Labels, extent: Sequence[int] | None) -> Labels:
+def _clipped(layer: Labels, extent: Sequence[int]) -> Labels:
     """What lies within i0, i1, j0, j1, k0, k1; 0 elsewhere."""
-    if extent is None:
-        return layer
     i, j, k = (slice(max(first, 0), max(last + 1, 0)) for first, last in zip(extent[::2], extent[1::2], strict=True))
     inside = layer[k, j, i]
     if inside.shape == layer.shape:
@@ -221,14 +221,23 @@ def _clipped(layer: Labels, extent: Sequence[int] | None) -> Labels:
     return clipped
 
 
-def _extent(fields: Fields, number: int) -> list[int] | None:
+def _extent(fields: Fields, number: int, grid: Grid) -> list[int]:
     key = f"Segment{number}_Extent"
     if key not in fields:
-        return None
+        return [bound for n in grid.size for bound in (0, n - 1)]
     words = fields[key].split()[:6]
     if len(words) < 6 or not all(re.fullmatch(r"[+-]?\d{1,9}", word) for word in words):
         raise _wrong(key, "does not hold six whole numbers")
     return [int(word) for word in words]
+
+
+def _union(extents: Iterable[Sequence[int]]) -> Sequence[int]:
+    """The smallest box around all that are not empty; segments of one layer share it."""
+    there = [e for e in extents if e[0] <= e[1] and e[2] <= e[3] and e[4] <= e[5]]
+    if not there:
+        return (0, -1, 0, -1, 0, -1)
+    lows, highs = np.min(there, axis=0)[::2], np.max(there, axis=0)[1::2]
+    return [int(bound) for pair in zip(lows, highs, strict=True) for bound in pair]
 
 
 def _offset(fields: Fields) -> tuple[int, int, int]:
@@ -267,9 +276,8 @@ def _colour(text: str | None) -> tuple[float, float, float]:
 
 
 def _tags(text: str) -> dict[str, str]:
-    """``key:value|key:value|``; a part without ``:`` and what stands behind the last ``|`` are no tags."""
-    pairs = (part.split(":", 1) for part in text.split("|")[:-1] if ":" in part)
-    return dict(pairs)
+    """``key:value|key:value|``; a part without ``:`` is no tag."""
+    return dict(part.split(":", 1) for part in text.split("|") if ":" in part)
 
 
 def _fields(segments: Iterable[Segment], grid: Grid) -> Iterator[tuple[str, str]]:
