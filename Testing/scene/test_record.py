@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from MetaSegmentLib import InputError
+from MetaSegmentLib import InputError, Settings
+from MetaSegmentLib.files.run import Job, run
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
 from MetaSegmentLib.task.parts import Part
@@ -112,3 +114,26 @@ def test_record_text_is_safe_in_a_segmentation_file() -> None:
     record = SliceRecord.take(Part.of(a_ball()), 2, [3, 9])
     assert SliceRecord.from_text(record.to_text()) == record
     assert not set(record.to_text()) & set("|:~^\n")
+
+
+def test_a_scene_and_files_read_each_others_records(bench: Bench, tmp_path: Path) -> None:
+    """Filled in Slicer, filled again from files, read in Slicer: the painted slices stay the painted ones."""
+    bench = Bench(bench.scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    for node, kind, name in (
+        (bench.segmentation, "vtkMRMLSegmentationStorageNode", "a.seg.nrrd"),
+        (bench.volume, "vtkMRMLVolumeArchetypeStorageNode", "image.nrrd"),
+    ):
+        storage = bench.scene.AddNewNodeByClass(kind)
+        storage.SetFileName(str(tmp_path / name))
+        assert storage.WriteData(node)
+    job = Job(tmp_path / "image.nrrd", tmp_path / "a.seg.nrrd", tmp_path / "b.seg.nrrd")
+    report = run(replace(job, settings=Settings(method="shape", device="cpu")))
+    assert report["support_slices"] == SUPPORT
+    storage = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "b.seg.nrrd"))
+    loaded = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    painting = read_painting(bench.volume, loaded)
+    assert painting.slices == {1: SUPPORT}
+    np.testing.assert_array_equal(painting.layers[0], PAINTED)
