@@ -7,7 +7,7 @@ own.
 from __future__ import annotations
 
 import colorsys
-import csv
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from ..errors import InputError
 
 Labels = NDArray[np.integer[Any]]
 GOLDEN_RATIO = 0.618034
+_PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*?))(?:,|\Z)')
 LARGEST_LABEL = np.iinfo(np.uint16).max
 
 
@@ -152,7 +153,8 @@ def values_in(labels: NDArray[Any]) -> list[int]:
 
 def _between_commas(text: str) -> list[str]:
     """The parts of ``a, "b, c"``, in which a quote inside quotes is doubled."""
-    return [part for row in csv.reader([text], skipinitialspace=True) for part in row if part.strip()]
+    parts = [quoted.replace('""', '"') or plain for quoted, plain in _PART.findall(text)]
+    return [part for part in parts if part.strip()] or [text]
 
 
 def _loosely(text: str) -> str:
