@@ -203,6 +203,10 @@ def test_fractions_and_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
         read_seg_nrrd(SegFile(ONE * np.float32(0.5), ID).write(tmp_path / "a.seg.nrrd"))
     with pytest.raises(InputError, match="'kinds'"):
         read_seg_nrrd(SegFile(LAYERS, ID, kind="domain").write(tmp_path / "b.seg.nrrd"))
+    path = SegFile(ONE, ID).write(tmp_path / "c.seg.nrrd")
+    path.write_bytes(path.read_bytes().replace(b"(-31,12.5,55)", b"(-31,nan,inf)"))
+    with pytest.raises(InputError, match="'space origin'"):
+        read_seg_nrrd(path)
 
 
 TEXTS = (
@@ -318,3 +322,43 @@ def test_wrong_checksums_sizes_and_promises_are_damage(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="damaged"):
             read_seg_nrrd(tmp_path / "b.seg.nrrd")
             pytest.fail(harm)
+
+
+def test_voxels_in_a_file_of_their_own_are_looked_after_too(tmp_path: Path) -> None:
+    path = SegFile(TWO, FULL, detached=True).write(tmp_path / "a.seg.nhdr")
+    data = tmp_path / "a.seg.nhdr.data"
+    whole = data.read_bytes()
+    assert np.array_equal(read_seg_nrrd(path)[0][0], TWO)
+    data.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    with pytest.raises(InputError, match="damaged"):
+        read_seg_nrrd(path)
+    data.unlink()
+    with pytest.raises(InputError, match="voxels is missing; put it beside its header"):
+        read_seg_nrrd(path)
+
+
+def test_packed_voxels_may_come_in_pieces_and_with_something_behind(tmp_path: Path) -> None:
+    path = SegFile(TWO, FULL, encoding="raw").write(tmp_path / "a.seg.nrrd")
+    header, data = path.read_bytes().replace(b"encoding: raw", b"encoding: gzip").split(b"\n\n", 1)
+    for packed in (gzip.compress(data[:99]) + gzip.compress(data[99:]), gzip.compress(data) + b"\0\0\0"):
+        path.write_bytes(header + b"\n\n" + packed)
+        assert np.array_equal(read_seg_nrrd(path)[0][0], TWO)
+
+
+def test_harmed_headers_are_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Whatever letter of the header is another one; what is not refused can be placed on its own grid."""
+    whole = SegFile(TWO, {**FULL, "Segment0_Extent": "0 8 0 6 0 4"}).write(tmp_path / "a.seg.nrrd").read_bytes()
+    end = whole.index(b"\n\n")
+    rng = np.random.default_rng(0)
+    read = 0
+    for place in range(end):
+        harmed = bytearray(whole)
+        harmed[place] = int(rng.choice(np.frombuffer(b"0123456789 -.:\n\xff\x00aS", np.uint8)))
+        (tmp_path / "b.seg.nrrd").write_bytes(harmed)
+        try:
+            grid = read_seg_nrrd(tmp_path / "b.seg.nrrd")[2]
+            read_painted(tmp_path / "b.seg.nrrd", grid)
+            read += 1
+        except InputError as error:
+            assert str(error).endswith(".")
+    assert 50 < read < end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -25,13 +26,12 @@ def require_whole_nrrd(path: Path) -> None:
             if field == b"encoding":
                 packed = value.strip().lower() in (b"gzip", b"gz")
             elif field in (b"data file", b"datafile"):
-                beside = value.strip()
+                beside = os.fsdecode(value.strip())
         if packed and beside is None:
             _unpack(file)
-    if packed and beside is not None:
-        data = path.parent / beside.decode(errors="surrogateescape")
-        if data.is_file():  # or else it is a list or a pattern of names
-            with data.open("rb") as file:
+    if beside is not None and not beside.startswith("LIST") and "%" not in beside:  # or else there are several
+        with (path.parent / beside).open("rb") as file:
+            if packed:
                 _unpack(file)
 
 

@@ -63,6 +63,8 @@ def read_seg_nrrd(path: Path) -> tuple[list[Labels], list[Segment], Grid]:
     layers = [array] if array.ndim == 3 else [array[..., n] for n in range(array.shape[-1])]
     layers = [_whole_numbers(layer) for layer in layers]
     grid = Grid.of(image)
+    if not np.isfinite(grid.matrix).all():
+        raise _wrong("space origin", "or space directions are no numbers")
     if grid.size == (1, 1, 1):  # Slicer's way to write no voxels at all
         layers = [np.zeros_like(layer) for layer in layers]
     listed, offset = _listed(fields, len(layers)), _offset(fields)
@@ -123,20 +125,25 @@ def _load(path: Path) -> tuple[Any, dict[str, str]]:
     reader.SetImageIO("NrrdImageIO")
     reader.SetFileName(str(path))
     try:
+        require_whole_nrrd(path)
         with quiet_stderr:
             reader.ReadImageInformation()
             if path.suffix.lower() != ".nhdr":
                 _require_room_for_data(path, reader)
-            require_whole_nrrd(path)
             image = reader.Execute()
-            fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
+    except FileNotFoundError as error:
+        raise InputError("The file that holds the support's voxels is missing; put it beside its header.") from error
+    except PermissionError as error:
+        raise InputError("The support may not be read; change its permissions or copy it.") from error
     except (RuntimeError, EOFError, OSError) as error:
         if "domain axes" in str(error):
             raise _wrong("kinds", "has another number of spatial axes than the space") from error
         raise InputError("The support cannot be read; the file is damaged, cut short or no segmentation.") from error
+    keys = [key for key in reader.GetMetaDataKeys() if key.startswith("Segment") and key.isascii()]
+    fields = {key: reader.GetMetaData(key) for key in keys}
     for key, value in fields.items():
-        if not (key + value).isascii() and any("\udc80" <= letter <= "\udcff" for letter in key + value):
-            raise _wrong(key.encode(errors="replace").decode(), "is not UTF-8 text")
+        if any("\udc80" <= letter <= "\udcff" for letter in value):
+            raise _wrong(key, "is not UTF-8 text")
     return image, fields
 
 
