@@ -63,8 +63,6 @@ def read_seg_nrrd(path: Path) -> tuple[list[Labels], list[Segment], Grid]:
     layers = [array] if array.ndim == 3 else [array[..., n] for n in range(array.shape[-1])]
     layers = [_whole_numbers(layer) for layer in layers]
     grid = Grid.of(image)
-    if not np.isfinite(grid.matrix).all():
-        raise _wrong("space origin", "or space directions are no numbers")
     if grid.size == (1, 1, 1):  # Slicer's way to write no voxels at all
         layers = [np.zeros_like(layer) for layer in layers]
     listed, offset = _listed(fields, len(layers)), _offset(fields)
@@ -84,7 +82,9 @@ def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segm
     Raises:
         OSError: there is no room, or no permission.
     """
-    first = layers[0]
+    dtype = np.result_type(*layers)
+    if dtype.str[1:] not in TYPES:
+        dtype = np.dtype(np.int32)
     data = path.with_suffix(".raw.gz") if path.suffix.lower() == ".nhdr" else path
     detached = [f"data file: {data.name}"] if data != path else []
     several = len(layers) > 1
@@ -93,13 +93,13 @@ def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segm
         "NRRD0005",
         "# Complete NRRD file format specification at:",
         "# http://teem.sourceforge.net/nrrd/format.html",
-        f"type: {TYPES[first.dtype.str[1:]]}",
+        f"type: {TYPES[dtype.str[1:]]}",
         f"dimension: {3 + several}",
         "space: left-posterior-superior",
         "sizes: " + " ".join(str(n) for n in ([len(layers)] if several else []) + list(grid.size)),
         "space directions: " + " ".join((["none"] if several else []) + [_vector(one) for one in directions]),
         "kinds: " + " ".join((["list"] if several else []) + ["domain"] * 3),
-        *(["endian: little"] if first.itemsize > 1 else []),
+        *(["endian: little"] if dtype.itemsize > 1 else []),
         "encoding: gzip",
         f"space origin: {_vector(origin)}",
         *detached,
@@ -111,9 +111,9 @@ def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segm
     with data.open("wb") as file:
         file.write(b"" if detached else header)
         packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-        for k in range(len(first)):
+        for k in range(grid.size[2]):
             plane = np.stack([layer[k] for layer in layers], axis=-1)
-            file.write(packer.compress(np.ascontiguousarray(plane, first.dtype.newbyteorder("<")).tobytes()))
+            file.write(packer.compress(plane.astype(dtype.newbyteorder("<")).tobytes()))
         file.write(packer.flush())
 
 
