@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..settings import Result
-from ..task.parts import Part
+from ..task.parts import Part, on_slices
 from ..task.record import TAG, SliceRecord
 from .segments import Painted, Segment, compact
 
@@ -41,21 +41,21 @@ def without_filled(
         record = SliceRecord.from_text(segment.tags.get(TAG, ""))
         if record is None or segment.value in named:
             continue
-        mask = layers[segment.layer] == segment.value
-        own = record.painted_now(Part.of(mask))
+        part = Part.of(layers[segment.layer] == segment.value)
+        own = record.painted_now(part)
         if own is None:
             continue
         axes[record.axis] = segment
-        filled = mask.copy()
-        np.moveaxis(filled, record.axis, 0)[own] = False
-        if np.array_equal(filled, mask):
+        filled = part.box.copy()
+        filled[on_slices(part.extent, record.axis, own)] = False
+        if np.array_equal(filled, part.box):
             raise InputError(
                 f"The segment '{segment.name}' was filled by an earlier run and holds no paint any more; paint it on "
-                f"some slices, leave it out, or name the slices that count with --slices {segment.value}:…"
+                f"some slices, leave it out, or name the slices that count (--slices {segment.value}:3,9)."
             )
-        left = layers[segment.layer].copy()
-        left[filled] = 0
-        layers[segment.layer] = left
+        if layers[segment.layer] is painted.layers[segment.layer]:
+            layers[segment.layer] = layers[segment.layer].copy()
+        layers[segment.layer][part.extent][filled] = 0
         named[segment.value] = tuple(own)
     if not axes:
         return painted, slices, axis
