@@ -344,7 +344,7 @@ def test_a_closed_session_lets_go_and_may_be_used_again(bench: Bench) -> None:
     bench.session.close()
     with pytest.raises(Cancelled):
         run.wait(60)
-    assert bench.is_untouched() and bench.session._here.learner.empty
+    assert bench.is_untouched() and bench.session._here.engine.empty
     assert bench.start().wait(60).labels.any()
 
 
