@@ -15,6 +15,8 @@ from ..errors import InputError
 Triple = tuple[float, float, float]
 # Headers round their numbers; a twentieth of a voxel at the far corner is no other grid.
 TOLERANCE_VOXELS = 0.05
+ROUNDING = 1e-3
+"""Of direction cosines."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Grid:
         size: voxels along i, j, k.
         origin: position of voxel (0, 0, 0).
         spacing: mm between voxel centres.
-        direction: 3×3 by rows; its columns are the unit vectors along i, j, k.
+        direction: 3×3 by rows; its columns are the unit vectors along i, j, k, not perpendicular if the slices are
+            sheared, as by a tilted gantry.
     """
 
     size: tuple[int, int, int]
@@ -35,8 +38,10 @@ class Grid:
 
     @classmethod
     def of(cls, image: Any) -> Grid:
-        """The grid of a 3D SimpleITK image."""
-        return cls(image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection())
+        """The grid of a 3D SimpleITK image; what scales its directions goes into the spacing."""
+        grid = cls(image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection())
+        lengths = np.linalg.norm(np.reshape(grid.direction, (3, 3)), axis=0)
+        return grid if np.abs(lengths - 1).max() < ROUNDING else cls.from_matrix(grid.size, grid.matrix)
 
     @classmethod
     def from_matrix(cls, size: Sequence[int], matrix: NDArray[Any]) -> Grid:
@@ -66,6 +71,25 @@ class Grid:
         """(K, J, I)."""
         return self.size[2], self.size[1], self.size[0]
 
+    @property
+    def voxel_ml(self) -> float:
+        """Millilitres of one voxel; on sheared axes it is less than the product of the spacings."""
+        return float(abs(np.linalg.det(self.matrix[:3, :3]))) / 1000
+
+    @property
+    def sheared(self) -> bool:
+        """Whether the axes are not perpendicular."""
+        axes = np.reshape(self.direction, (3, 3))
+        return bool(np.abs(axes.T @ axes - np.eye(3)).max() > ROUNDING)
+
+    def lies_at(self, matrix: NDArray[Any]) -> bool:
+        """Whether a 4×4 matrix to LPS mm puts the voxels where this grid has them."""
+        if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < np.finfo(float).tiny:
+            return False
+        corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in self.size))], float)
+        found = (corners @ (np.linalg.inv(self.matrix) @ matrix).T)[:, :3]
+        return bool(np.abs(found - corners[:, :3]).max() <= TOLERANCE_VOXELS)
+
     def offset_in(self, other: Grid) -> tuple[int, int, int] | None:
         """Voxels (i, j, k) from the first voxel of ``other`` to this one's, or None when the lattices differ."""
         corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in self.size))], float)
@@ -78,6 +102,12 @@ class Grid:
 
     def difference_from(self, other: Grid) -> str:
         """In a few words, what makes this another grid than ``other``."""
+        if other.sheared and not self.sheared:
+            return (
+                "the image's slices are sheared (a tilted gantry), which the program that was painted in passed over "
+                "(in Slicer, load the series with acquisition geometry regularization, harden the transform, save the "
+                "volume and give that as the image)"
+            )
         if not np.allclose(self.spacing, other.spacing, rtol=1e-3):
             return f"its spacing is {_times(self.spacing)} mm, the image's {_times(other.spacing)} mm"
         if not np.allclose(self.direction, other.direction, atol=1e-3):

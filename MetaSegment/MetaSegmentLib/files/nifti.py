@@ -1,0 +1,104 @@
+"""What a NIfTI header gives as the place of its voxels, and whether it is one place for every reader.
+
+A header has two forms, sform and qform, each with a code that is 0 where it is not set. Programs differ in which one
+they take, in what they take where none is set, in whether they keep a shear, and in whether they heed the unit of
+length; where those differ, a result would lie right in one program and wrong in another.
+https://nifti.nimh.nih.gov/nifti-1/documentation/nifti1fields
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .grids import Grid
+
+ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
+NIFTI_1 = [
+    ("sizeof_hdr", "i4"), ("unused_1", "V36"), ("dim", "i2", 8), ("unused_2", "V20"), ("pixdim", "f4", 8),
+    ("unused_3", "V15"), ("xyzt_units", "u1"), ("unused_4", "V128"), ("qform_code", "i2"), ("sform_code", "i2"),
+    ("quatern", "f4", 3), ("qoffset", "f4", 3), ("srow", "f4", (3, 4)), ("unused_5", "V16"), ("magic", "S4"),
+]  # fmt: skip
+NIFTI_2 = [
+    ("sizeof_hdr", "i4"), ("magic", "S8"), ("unused_1", "V4"), ("dim", "i8", 8), ("unused_2", "V24"),
+    ("pixdim", "f8", 8), ("unused_3", "V176"), ("qform_code", "i4"), ("sform_code", "i4"), ("quatern", "f8", 3),
+    ("qoffset", "f8", 3), ("srow", "f8", (3, 4)), ("unused_4", "V4"), ("xyzt_units", "i4"), ("unused_5", "V36"),
+]  # fmt: skip
+SPATIAL_UNITS, UNKNOWN_UNIT, MILLIMETRES = 7, 0, 2
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def require_one_place(path: Path, read: Grid, role: str) -> None:
+    """Check that every form that the header sets places the voxels as they were read.
+
+    Args:
+        read: the grid that ITK, and with it Slicer, takes.
+
+    Raises:
+        InputError: no form is set, or they differ, or lengths are not in mm.
+    """
+    header = _header(path)
+    if header is None:  # Analyze 7.5, which has no forms
+        return
+    if int(header["xyzt_units"]) & SPATIAL_UNITS not in (UNKNOWN_UNIT, MILLIMETRES):
+        raise InputError(f"The {role} gives lengths in another unit than mm; save it in millimetres, as NIfTI or .nrrd.")
+    forms = []
+    if header["sform_code"] > 0:
+        forms.append(np.vstack([header["srow"], [0, 0, 0, 1]]).astype(float))
+    if header["qform_code"] > 0:
+        forms.append(_qform(header))
+    if not forms:
+        raise InputError(
+            f"The {role} is a NIfTI file without orientation (both form codes are 0), which programs place "
+            "differently; set its sform or save it from Slicer as .nrrd."
+        )
+    if any(not read.lies_at(TO_LPS @ form) for form in forms):
+        raise InputError(
+            f"The {role} is a NIfTI file that programs place differently (its sform, qform and spacing disagree, or "
+            "its axes are sheared); save it again as .nrrd from the program in which it lies right."
+        )
+
+
+def _header(path: Path) -> NDArray[Any] | None:
+    name = path.name.lower()
+    for ending in (".img.gz", ".img"):
+        if name.endswith(ending):
+            stem = path.name[: -len(ending)]
+            pair = [file for file in path.parent.iterdir() if file.name[: len(stem)] == stem]
+            path = next((file for file in pair if file.name[len(stem) :].lower() in (".hdr", ".hdr.gz")), path)
+    with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:  # type: ignore[operator]
+        content = file.read(np.dtype(NIFTI_2).itemsize)
+    for fields, size, magics in ((NIFTI_1, 348, (b"n+1", b"ni1")), (NIFTI_2, 540, (b"n+2", b"ni2"))):
+        kind = np.dtype(fields)
+        if len(content) < kind.itemsize:
+            continue
+        for order in "<>":
+            header = np.frombuffer(content, kind.newbyteorder(order), 1)[0]
+            if header["sizeof_hdr"] == size and header["magic"][:3] in magics:
+                return header
+    return None
+
+
+def _qform(header: Any) -> NDArray[np.float64]:
+    """4×4 of the quaternion form, "method 2" of the standard, which strips whatever is no rotation."""
+    b, c, d = (float(x) for x in header["quatern"])
+    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    if (length := np.sqrt(b * b + c * c + d * d)) > 1:
+        b, c, d = b / length, c / length, d / length
+    steps = header["pixdim"][1:4].astype(float) * (1, 1, -1 if header["pixdim"][0] < 0 else 1)
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
+        ]
+    )
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation * steps
+    matrix[:3, 3] = header["qoffset"]
+    return matrix
