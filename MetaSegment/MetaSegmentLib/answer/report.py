@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from ..task.paint import Paint
     from ..task.volume import Volume
 
-PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "SimpleITK",
+    "pydicom",
+    "safetensors",
+    "slicerio",
+    "slicer-core",
+)
 """The packages that decide on the results."""
 
 

@@ -7,7 +7,9 @@ C.7.6.2 and C.7.6.16.2). What does not make one evenly spaced stack is refused: 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..errors import DependencyError, InputError
+from ..errors import DependencyError, InputError, MetaSegmentError
 from .grids import TOLERANCE_VOXELS, Grid
 from .quiet import quiet_stderr
 
@@ -74,6 +76,21 @@ def read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: no series or several, a damaged file, or slices that are not one evenly spaced stack.
     """
+    with _blaming_the_file(role):
+        return _read_folder(folder, role)
+
+
+def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
+    """(K, J, I) of a multi-frame file, and its grid.
+
+    Raises:
+        InputError: damaged, a single slice, or frames without positions or that are not one evenly spaced stack.
+    """
+    with _blaming_the_file(role):
+        return _read_single(path, _header(path, role), role)
+
+
+def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     images = _images_of(folder, role)
     if not images:
         raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
@@ -88,23 +105,11 @@ def read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     order, grid = stack(slices, role)
     paths, slices = [list(images)[n] for n in order], [slices[n] for n in order]
     alike = len({(one.rescale, one.stored) for one in slices}) == 1
-    try:
-        with quiet_stderr:
-            array = _read_slices(paths) if alike else np.stack([_read_float(path) for path in paths])
-    except (RuntimeError, ValueError) as error:
-        raise _damaged(role) from error
+    with quiet_stderr:
+        array = _read_slices(paths) if alike else np.stack([_read_float(path) for path in paths])
     if array.shape != grid.array_shape:
         raise _no_scalars(role)
     return array, grid
-
-
-def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
-    """(K, J, I) of a multi-frame file, and its grid.
-
-    Raises:
-        InputError: damaged, a single slice, or frames without positions or that are not one evenly spaced stack.
-    """
-    return _read_single(path, _header(path, role), role)
 
 
 def stack(slices: Sequence[Slice], role: str) -> tuple[list[int], Grid]:
@@ -130,16 +135,17 @@ def stack(slices: Sequence[Slice], role: str) -> tuple[list[int], Grid]:
             f"{what} lie several times at the same place, as of several times, echoes or copies; "
             "put those of one volume alone into a folder."
         )
-    step = (positions[-1] - positions[0]) / (len(slices) - 1)
-    matrix = np.eye(4)
-    within = np.reshape(first.orientation, (2, 3)) * np.reshape(first.spacing, (2, 1))
-    matrix[:3, :3] = np.column_stack([*within, step])
-    matrix[:3, 3] = positions[0]
-    even = positions[0] + np.outer(np.arange(len(slices)), step)
-    off = np.linalg.solve(matrix[:3, :3], (positions - even).T)
-    if np.abs(off).max() > TOLERANCE_VOXELS:
-        raise InputError(f"{what} are not evenly spaced; add those missing, or have Slicer resample the volume.")
-    return order, Grid.from_matrix((*first.size, len(slices)), matrix)
+    mean = (positions[-1] - positions[0]) / (len(slices) - 1)
+    for step in ((mean @ first.across) * first.across, mean):  # a shear that is rounding alone is none
+        matrix = np.eye(4)
+        within = np.reshape(first.orientation, (2, 3)) * np.reshape(first.spacing, (2, 1))
+        matrix[:3, :3] = np.column_stack([*within, step])
+        matrix[:3, 3] = positions[0]
+        even = positions[0] + np.outer(np.arange(len(slices)), step)
+        off = np.linalg.solve(matrix[:3, :3], (positions - even).T)
+        if np.abs(off).max() <= TOLERANCE_VOXELS:
+            return order, Grid.from_matrix((*first.size, len(slices)), matrix)
+    raise InputError(f"{what} are not evenly spaced; add those missing, or have Slicer resample the volume.")
 
 
 def _images_of(folder: Path, role: str) -> dict[Path, Any]:
@@ -165,13 +171,8 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
 
 def _header(path: Path, role: str) -> Any:
     """The data set of a DICOM file, its pixels left in the file, all of which is there."""
-    pydicom = _pydicom()
-    try:
-        data = pydicom.dcmread(path, defer_size=DEFER_BYTES)
-        whole = _is_whole(data, path)
-    except Exception as error:  # whatever the parser stumbles over, the file is to blame
-        raise _damaged(role) from error
-    if not whole:
+    data = _pydicom().dcmread(path, defer_size=DEFER_BYTES)
+    if not _is_whole(data, path):
         raise _damaged(role)
     return data
 
@@ -240,25 +241,26 @@ def _slice_of(data: Any, role: str) -> Slice:
 
 
 def _frames_of(data: Any, role: str) -> Iterator[Slice]:
-    """The frames of an enhanced image, from its functional groups: each frame's own, else those that all share."""
-    shared = next(iter(data.get("SharedFunctionalGroupsSequence") or ()), {})
-    own = data.get("PerFrameFunctionalGroupsSequence") or ()
-    if len(own) != _frame_count(data):
+    """The frames of an enhanced image, from its functional groups."""
+    shared = list(data.get("SharedFunctionalGroupsSequence") or ())[:1]
+    frames = list(data.get("PerFrameFunctionalGroupsSequence") or ())
+    if len(frames) != _frame_count(data):
         raise _no_place(role)
-    for groups in own:
-
-        def find(sequence: str, field: str, groups: Any = groups) -> Any:
-            items = groups.get(sequence) or shared.get(sequence) or ()
-            return next(iter(items), {}).get(field)
-
+    for own in frames:
+        groups = (own, *shared)
         place = (
-            find("PlanePositionSequence", "ImagePositionPatient"),
-            find("PlaneOrientationSequence", "ImageOrientationPatient"),
-            find("PixelMeasuresSequence", "PixelSpacing"),
+            _field(groups, "PlanePositionSequence", "ImagePositionPatient"),
+            _field(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
+            _field(groups, "PixelMeasuresSequence", "PixelSpacing"),
         )
-        slope = find("PixelValueTransformationSequence", "RescaleSlope")
-        intercept = find("PixelValueTransformationSequence", "RescaleIntercept")
+        slope = _field(groups, "PixelValueTransformationSequence", "RescaleSlope")
+        intercept = _field(groups, "PixelValueTransformationSequence", "RescaleIntercept")
         yield _checked_slice(data, place, _rescale(slope, intercept), role)
+
+
+def _field(groups: Sequence[Any], sequence: str, name: str) -> Any:
+    """A field of a frame's own functional groups, else of those that all frames share; None where it is missing."""
+    return next((group[sequence][0].get(name) for group in groups if group.get(sequence)), None)
 
 
 def _rescale(slope: Any, intercept: Any) -> tuple[float, float]:
@@ -299,7 +301,8 @@ def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
         raise
     except Exception as error:  # what decodes it is not there, or the data are not what the header says
         raise InputError(
-            f"The pixels of the DICOM image given as {role} cannot be decoded; save it from Slicer as .nrrd and give that."
+            f"The pixels of the DICOM image given as {role} cannot be decoded; "
+            "save it from Slicer as .nrrd and give that."
         ) from error
     if stored.shape != grid.array_shape:
         raise _no_scalars(role)
@@ -326,6 +329,19 @@ def _read_slices(paths: Sequence[Path]) -> NDArray[Any]:
 def _read_float(path: Path) -> NDArray[np.float32]:
     """(J, I) of a file with a slope and an intercept of its own, as PET has them."""
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat64)).astype(np.float32)[0]
+
+
+@contextmanager
+def _blaming_the_file(role: str) -> Iterator[None]:
+    """Whatever the parsers stumble over, the file is to blame; their warnings, which quote it, are not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (MemoryError, MetaSegmentError):
+        raise
+    except Exception as error:
+        raise _damaged(role) from error
 
 
 def _near(first: Sequence[float], second: Sequence[float]) -> bool:

@@ -78,9 +78,10 @@ class Grid:
 
     @property
     def sheared(self) -> bool:
-        """Whether the axes are not perpendicular."""
-        axes = np.reshape(self.direction, (3, 3))
-        return bool(np.abs(axes.T @ axes - np.eye(3)).max() > ROUNDING)
+        """Whether the axes are so far from perpendicular that it moves voxels."""
+        axes, spacing = np.reshape(self.direction, (3, 3)), np.array(self.spacing)
+        moved = np.abs(axes.T @ axes - np.eye(3)) * (spacing * self.size) / spacing[:, np.newaxis]
+        return bool(moved.max() > TOLERANCE_VOXELS)
 
     def lies_at(self, matrix: NDArray[Any]) -> bool:
         """Whether a 4×4 matrix to LPS mm puts the voxels where this grid has them."""
@@ -114,7 +115,10 @@ class Grid:
             return "its axes run in other directions than the image's"
         if self.size != other.size:
             return f"its size is {_times(self.size)} voxels, the image's {_times(other.size)}"
-        return f"its first voxel is {np.linalg.norm(np.subtract(self.origin, other.origin)):.3g} mm from the image's"
+        far = (self.matrix - other.matrix) @ (*np.subtract(self.size, 1), 1)
+        apart = {"first": np.linalg.norm(np.subtract(self.origin, other.origin)), "last": np.linalg.norm(far)}
+        which = "first" if apart["first"] > TOLERANCE_VOXELS * min(self.spacing) else "last"
+        return f"its {which} voxel is {apart[which]:.3g} mm from the image's"
 
 
 def _triple(values: Sequence[float] | NDArray[Any]) -> Triple:

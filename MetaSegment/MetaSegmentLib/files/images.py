@@ -54,6 +54,8 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
     grid = Grid.of(image)
+    if not np.isfinite(grid.matrix).all():
+        raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
     if path.name.lower().endswith(nifti.ENDINGS):
         nifti.require_one_place(path, grid, role)
     else:

@@ -46,7 +46,9 @@ def require_one_place(path: Path, read: Grid, role: str) -> None:
     if header is None:  # Analyze 7.5, which has no forms
         return
     if int(header["xyzt_units"]) & SPATIAL_UNITS not in (UNKNOWN_UNIT, MILLIMETRES):
-        raise InputError(f"The {role} gives lengths in another unit than mm; save it in millimetres, as NIfTI or .nrrd.")
+        raise InputError(
+            f"The {role} gives lengths in another unit than mm; save it in millimetres, as NIfTI or .nrrd."
+        )
     forms = []
     if header["sform_code"] > 0:
         forms.append(np.vstack([header["srow"], [0, 0, 0, 1]]).astype(float))
@@ -71,14 +73,14 @@ def _header(path: Path) -> NDArray[Any] | None:
             stem = path.name[: -len(ending)]
             pair = [file for file in path.parent.iterdir() if file.name[: len(stem)] == stem]
             path = next((file for file in pair if file.name[len(stem) :].lower() in (".hdr", ".hdr.gz")), path)
-    with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:  # type: ignore[operator]
+    with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:
         content = file.read(np.dtype(NIFTI_2).itemsize)
     for fields, size, magics in ((NIFTI_1, 348, (b"n+1", b"ni1")), (NIFTI_2, 540, (b"n+2", b"ni2"))):
         kind = np.dtype(fields)
         if len(content) < kind.itemsize:
             continue
-        for order in "<>":
-            header = np.frombuffer(content, kind.newbyteorder(order), 1)[0]
+        for ordered in (kind, kind.newbyteorder()):
+            header = np.frombuffer(content, ordered, 1)[0]
             if header["sizeof_hdr"] == size and header["magic"][:3] in magics:
                 return header
     return None
