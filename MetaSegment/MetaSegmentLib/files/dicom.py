@@ -171,7 +171,7 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
 
 def _header(path: Path, role: str) -> Any:
     """The data set of a DICOM file, its pixels left in the file, all of which is there."""
-    data = _pydicom().dcmread(path, defer_size=DEFER_BYTES)
+    data = _pydicom().dcmread(path, defer_size=DEFER_BYTES, force=True)
     if not _is_whole(data, path):
         raise _damaged(role)
     return data

@@ -56,10 +56,7 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
     grid = Grid.of(image)
     if not np.isfinite(grid.matrix).all():
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
-    if path.name.lower().endswith(nifti.ENDINGS):
-        nifti.require_one_place(path, grid, role)
-    else:
-        headers.require_millimetres(path, role)
+    nifti.require_as_read(path, grid, role)
     return sitk.GetArrayFromImage(image), grid
 
 
@@ -96,6 +93,8 @@ def _read_file(path: Path, role: str) -> Any:
         if dicom.is_dicom(path):
             return None
         with quiet_stderr:
+            nifti.require_one_place(path, role)
+            headers.require_millimetres(path, role)
             _require_whole(path)
             reader = sitk.ImageFileReader()
             reader.SetFileName(str(path))

@@ -9,6 +9,7 @@ https://nifti.nimh.nih.gov/nifti-1/documentation/nifti1fields
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,41 +30,70 @@ NIFTI_2 = [
     ("pixdim", "f8", 8), ("unused_3", "V176"), ("qform_code", "i4"), ("sform_code", "i4"), ("quatern", "f8", 3),
     ("qoffset", "f8", 3), ("srow", "f8", (3, 4)), ("unused_4", "V4"), ("xyzt_units", "i4"), ("unused_5", "V36"),
 ]  # fmt: skip
+NIFTI_1_BYTES, NIFTI_2_BYTES = 348, 540
+MAGICS = {NIFTI_1_BYTES: (b"n+1", b"ni1"), NIFTI_2_BYTES: (b"n+2", b"ni2")}
 SPATIAL_UNITS, UNKNOWN_UNIT, MILLIMETRES = 7, 0, 2
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def require_one_place(path: Path, read: Grid, role: str) -> None:
-    """Check that every form that the header sets places the voxels as they were read.
-
-    Args:
-        read: the grid that ITK, and with it Slicer, takes.
+def require_one_place(path: Path, role: str) -> None:
+    """Check that the header places the voxels, in mm and without a shear, and that its forms agree.
 
     Raises:
-        InputError: no form is set, or they differ, or lengths are not in mm.
+        InputError: it does not.
     """
-    header = _header(path)
-    if header is None:  # Analyze 7.5, which has no forms
+    if not path.name.lower().endswith(ENDINGS) or (header := _header(path)) is None:
         return
+    if header["magic"][:3] in MAGICS[NIFTI_2_BYTES]:
+        raise InputError(f"The {role} is a NIfTI-2 file, which is not read here; save it as NIfTI-1 or .nrrd.")
     if int(header["xyzt_units"]) & SPATIAL_UNITS not in (UNKNOWN_UNIT, MILLIMETRES):
+        raise InputError(f"The {role} gives lengths in another unit than mm; save it in millimetres.")
+    grids = [_grid(header, form) for form in _forms(header)]
+    if not grids:
         raise InputError(
-            f"The {role} gives lengths in another unit than mm; save it in millimetres, as NIfTI or .nrrd."
+            f"The {role} is a NIfTI file without orientation (both form codes are 0), which programs place "
+            "differently; set its sform or save it from Slicer as .nrrd."
         )
+    if any(grid.sheared for grid in grids):
+        raise InputError(
+            f"The {role} is a NIfTI file with sheared axes, which programs place differently; resample it onto "
+            "perpendicular axes, or save it as .nrrd from a program that keeps the shear."
+        )
+    if not grids[0].lies_at(grids[-1].matrix):
+        raise _contradiction(role)
+
+
+def require_as_read(path: Path, read: Grid, role: str) -> None:
+    """Check that ITK, and with it Slicer, has placed the voxels as the forms do; it takes the spacing from elsewhere.
+
+    Raises:
+        InputError: it has not.
+    """
+    header = _header(path) if path.name.lower().endswith(ENDINGS) else None
+    if header is not None and not all(read.lies_at(TO_LPS @ form) for form in _forms(header)):
+        raise _contradiction(role)
+
+
+def _contradiction(role: str) -> InputError:
+    return InputError(
+        f"The {role} is a NIfTI file that programs place differently, as its sform, qform and spacing disagree; "
+        "save it as .nrrd from the program in which it lies right."
+    )
+
+
+def _forms(header: Any) -> list[NDArray[np.float64]]:
+    """4×4 from voxel indices to RAS mm of every form that is set."""
     forms = []
     if header["sform_code"] > 0:
         forms.append(np.vstack([header["srow"], [0, 0, 0, 1]]).astype(float))
     if header["qform_code"] > 0:
         forms.append(_qform(header))
-    if not forms:
-        raise InputError(
-            f"The {role} is a NIfTI file without orientation (both form codes are 0), which programs place "
-            "differently; set its sform or save it from Slicer as .nrrd."
-        )
-    if any(not read.lies_at(TO_LPS @ form) for form in forms):
-        raise InputError(
-            f"The {role} is a NIfTI file that programs place differently (its sform, qform and spacing disagree, or "
-            "its axes are sheared); save it again as .nrrd from the program in which it lies right."
-        )
+    return forms
+
+
+def _grid(header: Any, form: NDArray[np.float64]) -> Grid:
+    size = np.maximum(header["dim"][1:4], 1)
+    return Grid.from_matrix([int(n) for n in size], TO_LPS @ form)
 
 
 def _header(path: Path) -> NDArray[Any] | None:
@@ -73,15 +103,18 @@ def _header(path: Path) -> NDArray[Any] | None:
             stem = path.name[: -len(ending)]
             pair = [file for file in path.parent.iterdir() if file.name[: len(stem)] == stem]
             path = next((file for file in pair if file.name[len(stem) :].lower() in (".hdr", ".hdr.gz")), path)
-    with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:
-        content = file.read(np.dtype(NIFTI_2).itemsize)
-    for fields, size, magics in ((NIFTI_1, 348, (b"n+1", b"ni1")), (NIFTI_2, 540, (b"n+2", b"ni2"))):
+    try:
+        with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:
+            content = file.read(np.dtype(NIFTI_2).itemsize)
+    except zlib.error as error:
+        raise EOFError("data is missing") from error
+    for fields, size in ((NIFTI_1, NIFTI_1_BYTES), (NIFTI_2, NIFTI_2_BYTES)):
         kind = np.dtype(fields)
         if len(content) < kind.itemsize:
             continue
         for ordered in (kind, kind.newbyteorder()):
             header = np.frombuffer(content, ordered, 1)[0]
-            if header["sizeof_hdr"] == size and header["magic"][:3] in magics:
+            if header["sizeof_hdr"] == size and header["magic"][:3] in MAGICS[size]:
                 return header
     return None
 
