@@ -299,11 +299,9 @@ def _check_scene(combination: Combination, place: Place, scene: Any) -> str:
         if np.abs(offset[:3, :3] - np.eye(3)).max() > 1e-4 or np.abs(offset[:3, 3]).max() > NEAR_VOXELS:
             return "wrong: voxels moved in the scene"
         found = nodes.look(segmentation, volume, "a")
-        return (
-            "exact"
-            if np.array_equal(found, result.labels == 1) and _kept(place, combination, found)
-            else "wrong: scene"
-        )
+        if not np.array_equal(found, result.labels == 1) or not _kept(place, combination, found):
+            return "wrong: painted voxels changed in the scene"
+        return "exact"
     finally:
         scene.Clear(True)
 

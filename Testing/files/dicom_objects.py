@@ -60,7 +60,7 @@ def write_frames(
     order: Sequence[int] | None = None,
     change: Callable[[Dataset, Dataset, list[Dataset]], None] = lambda data, shared, frames: None,
 ) -> Path:
-    """One multi-frame file of (K, J, I) whose frames are stored in ``order``; ``change`` alters its functional groups."""
+    """One file of (K, J, I) whose frames are stored in ``order``; ``change`` alters its functional groups."""
     stored = list(range(len(array))) if order is None else list(order)
     data = _image(array[stored], ENHANCED_CT, "1.2.3.6")
     data.NumberOfFrames = len(stored)

@@ -101,6 +101,26 @@ def test_a_file_cut_short_is_not_passed_over(tmp_path: Path, noise: np.ndarray, 
         which.write_bytes(whole)
 
 
+@pytest.mark.parametrize("syntax", [pydicom.uid.RLELossless, pydicom.uid.DeflatedExplicitVRLittleEndian])
+def test_packed_slices_are_read_and_cut_short_ones_are_not(tmp_path: Path, noise: np.ndarray, syntax: str) -> None:
+    paths = write_slices(tmp_path / "s", noise, a_matrix())
+
+    def packed(data: Dataset) -> None:
+        if syntax == pydicom.uid.RLELossless:
+            data.compress(syntax, generate_instance_uid=False)
+        else:
+            data.file_meta.TransferSyntaxUID = syntax
+
+    for path in paths:
+        saved(path, packed)
+    assert_read(tmp_path / "s", noise, a_matrix())
+    content = paths[-1].read_bytes()
+    for kept in (0.3, 0.6, 0.9, 0.99):
+        paths[-1].write_bytes(content[: int(kept * len(content))])
+        with pytest.raises(InputError, match="damaged or cut short"):
+            read_image(tmp_path / "s")
+
+
 def without(*names: str) -> Callable[[int, Dataset], None]:
     def change(k: int, data: Dataset) -> None:
         for name in names:

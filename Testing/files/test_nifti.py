@@ -39,17 +39,15 @@ def save(
     image = kind(ARRAY.T, None)
     image.header.set_sform(an_affine() if sform is None else sform, codes[0])
     image.header.set_qform(an_affine() if qform is None else qform, codes[1])
-    for name, value in fields.items():
-        image.header[name] = value
-    image.header.set_data_shape(ARRAY.T.shape)
-    content = image.header.binaryblock + bytes(4) + ARRAY.tobytes()
-    if kind is nibabel.Nifti1Image:
-        header = image.header.copy()
+    image.to_filename(path)
+    if fields:  # which nibabel would put right
+        content = bytearray(path.read_bytes())
+        header = image.header.structarr.copy()
         header["vox_offset"] = 352
-        path.write_bytes(header.binaryblock + bytes(4) + ARRAY.tobytes())
-    else:
-        image.to_filename(path)
-    assert len(content)
+        for name, value in fields.items():
+            header[name] = value
+        content[: header.itemsize] = header.tobytes()
+        path.write_bytes(content)
     return path
 
 
@@ -133,3 +131,12 @@ def test_a_shear_is_not_written_where_programs_would_drop_it(tmp_path: Path, end
 def test_scaled_numbers_are_scaled(tmp_path: Path) -> None:
     array, _ = read_image(save(tmp_path / "a.nii", scl_slope=0.25, scl_inter=-3))
     np.testing.assert_allclose(array, ARRAY * 0.25 - 3, rtol=1e-6)
+
+
+def test_half_a_turn_is_not_lost_in_rounding(tmp_path: Path) -> None:
+    """Of its quaternion, single precision leaves a rest that turns a large volume by a tenth of a voxel."""
+    affine = np.array([[-1.0, 0, 0, 127.4], [0, 0, 1, -128], [0, -1, 0, 128], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(np.zeros((256, 256, 256), np.uint8), affine)
+    image.set_qform(affine, 1)
+    image.to_filename(tmp_path / "a.nii")
+    np.testing.assert_allclose(read_image(tmp_path / "a.nii")[1].matrix, TO_LPS @ affine, atol=1e-3)

@@ -198,9 +198,10 @@ def _is_whole(data: Any, path: Path) -> bool:
     name = next((name for name in PIXEL_DATA if name in data), None)
     if name is None or not {"Rows", "Columns", "BitsAllocated"} <= set(data.dir()):
         return False
-    element = data.get_item(name)
+    element = data.get_item(name, keep_deferred=True)
     length = getattr(element, "length", UNKNOWN_LENGTH)
-    if data.file_meta.get("TransferSyntaxUID") and data.file_meta.TransferSyntaxUID.is_compressed:
+    syntax = data.file_meta.get("TransferSyntaxUID")
+    if syntax and (syntax.is_compressed or syntax.is_deflated):
         return True  # its end is marked, and the parser has found the mark
     values = data.Rows * data.Columns * _frame_count(data) * int(data.get("SamplesPerPixel", 1))
     there = path.stat().st_size - int(getattr(element, "value_tell", 0))

@@ -33,6 +33,7 @@ NIFTI_2 = [
 NIFTI_1_BYTES, NIFTI_2_BYTES = 348, 540
 MAGICS = {NIFTI_1_BYTES: (b"n+1", b"ni1"), NIFTI_2_BYTES: (b"n+2", b"ni2")}
 SPATIAL_UNITS, UNKNOWN_UNIT, MILLIMETRES = 7, 0, 2
+QUATERNION_ROUNDING = 1e-6
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -48,18 +49,20 @@ def require_one_place(path: Path, role: str) -> None:
         raise InputError(f"The {role} is a NIfTI-2 file, which is not read here; save it as NIfTI-1 or .nrrd.")
     if int(header["xyzt_units"]) & SPATIAL_UNITS not in (UNKNOWN_UNIT, MILLIMETRES):
         raise InputError(f"The {role} gives lengths in another unit than mm; save it in millimetres.")
-    grids = [_grid(header, form) for form in _forms(header)]
-    if not grids:
+    sform, qforms = _sform(header), _qforms(header)
+    forms = qforms if sform is None else [sform]
+    if not forms:
         raise InputError(
             f"The {role} is a NIfTI file without orientation (both form codes are 0), which programs place "
             "differently; set its sform or save it from Slicer as .nrrd."
         )
-    if any(grid.sheared for grid in grids):
+    grid = Grid.from_matrix([max(int(n), 1) for n in header["dim"][1:4]], TO_LPS @ forms[0])
+    if grid.sheared:
         raise InputError(
             f"The {role} is a NIfTI file with sheared axes, which programs place differently; resample it onto "
             "perpendicular axes, or save it as .nrrd from a program that keeps the shear."
         )
-    if not grids[0].lies_at(grids[-1].matrix):
+    if qforms and not any(grid.lies_at(TO_LPS @ form) for form in qforms):
         raise _contradiction(role)
 
 
@@ -69,8 +72,10 @@ def require_as_read(path: Path, read: Grid, role: str) -> None:
     Raises:
         InputError: it has not.
     """
-    header = _header(path) if path.name.lower().endswith(ENDINGS) else None
-    if header is not None and not all(read.lies_at(TO_LPS @ form) for form in _forms(header)):
+    if not path.name.lower().endswith(ENDINGS) or (header := _header(path)) is None:
+        return
+    sform = _sform(header)
+    if not any(read.lies_at(TO_LPS @ form) for form in (_qforms(header) if sform is None else [sform])):
         raise _contradiction(role)
 
 
@@ -79,21 +84,6 @@ def _contradiction(role: str) -> InputError:
         f"The {role} is a NIfTI file that programs place differently, as its sform, qform and spacing disagree; "
         "save it as .nrrd from the program in which it lies right."
     )
-
-
-def _forms(header: Any) -> list[NDArray[np.float64]]:
-    """4×4 from voxel indices to RAS mm of every form that is set."""
-    forms = []
-    if header["sform_code"] > 0:
-        forms.append(np.vstack([header["srow"], [0, 0, 0, 1]]).astype(float))
-    if header["qform_code"] > 0:
-        forms.append(_qform(header))
-    return forms
-
-
-def _grid(header: Any, form: NDArray[np.float64]) -> Grid:
-    size = np.maximum(header["dim"][1:4], 1)
-    return Grid.from_matrix([int(n) for n in size], TO_LPS @ form)
 
 
 def _header(path: Path) -> NDArray[Any] | None:
@@ -119,21 +109,34 @@ def _header(path: Path) -> NDArray[Any] | None:
     return None
 
 
-def _qform(header: Any) -> NDArray[np.float64]:
-    """4×4 of the quaternion form, "method 2" of the standard, which strips whatever is no rotation."""
-    b, c, d = (float(x) for x in header["quatern"])
-    a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
-    if (length := np.sqrt(b * b + c * c + d * d)) > 1:
-        b, c, d = b / length, c / length, d / length
+def _sform(header: Any) -> NDArray[np.float64] | None:
+    """4×4 from voxel indices to RAS mm of "method 3" of the standard; None where it is not set."""
+    if header["sform_code"] <= 0:
+        return None
+    return np.vstack([header["srow"], [0, 0, 0, 1]]).astype(float)
+
+
+def _qforms(header: Any) -> list[NDArray[np.float64]]:
+    """4×4 of the quaternion form, "method 2" of the standard; none where it is not set.
+
+    Of half a turn there are two: the quaternion's first part is the root of what the other three, rounded to single
+    precision, leave of one, and programs differ in whether they take a tiny rest for zero.
+    """
+    if header["qform_code"] <= 0:
+        return []
+    others = header["quatern"].astype(float)
+    rest = 1 - others @ others
+    firsts = [np.sqrt(max(rest, 0.0))] + [0.0] * bool(0 < rest < QUATERNION_ROUNDING)
     steps = header["pixdim"][1:4].astype(float) * (1, 1, -1 if header["pixdim"][0] < 0 else 1)
-    rotation = np.array(
-        [
+    matrices = []
+    for first in firsts:
+        a, b, c, d = np.array([first, *others]) / np.sqrt(first**2 + others @ others)
+        matrix = np.eye(4)
+        matrix[:3, :3] = steps * [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
             [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
             [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
         ]
-    )
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation * steps
-    matrix[:3, 3] = header["qoffset"]
-    return matrix
+        matrix[:3, 3] = header["qoffset"]
+        matrices.append(matrix)
+    return matrices
