@@ -114,6 +114,9 @@ def test_both_forms_are_written(tmp_path: Path, ending: str, flip: int) -> None:
     affine = an_affine(flip=flip)
     grid = Grid.from_matrix(ARRAY.shape[::-1], TO_LPS @ affine)
     write_image(tmp_path / f"a.{ending}", ARRAY, grid)
+    write_image(tmp_path / f"p.{ending}", np.stack([ARRAY, ARRAY]), grid)
+    assert nibabel.load(tmp_path / f"p.{ending}").shape == (*ARRAY.shape[::-1], 2)
+    np.testing.assert_allclose(nibabel.load(tmp_path / f"p.{ending}").affine, affine, atol=1e-4)
     image = nibabel.load(tmp_path / f"a.{ending}")
     for form, code in (image.get_sform(coded=True), image.get_qform(coded=True)):
         assert code > 0
