@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,3 +297,24 @@ def test_header_values_are_not_shown(tmp_path: Path, noise: np.ndarray, recwarn:
     assert pydicom.dcmread(paths[0]).SeriesInstanceUID == "Somebody^Private"
     assert [str(warning.message) for warning in recwarn if warning.filename.endswith("dicom.py")] == []
     assert len(recwarn) == 1, "reading it without care warns"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_a_name_that_is_no_text_is_named_as_the_reason(tmp_path: Path, noise: np.ndarray) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    write_slices(folder, noise, a_matrix())
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_image(folder)
+
+
+def test_a_file_that_must_not_be_read_is_not_called_damaged(
+    tmp_path: Path, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_slices(tmp_path / "s", noise, a_matrix())
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("MetaSegmentLib.files.dicom.is_dicom", refuse)
+    with pytest.raises(InputError, match="permissions"):
+        read_image(tmp_path / "s")

@@ -143,3 +143,16 @@ def test_half_a_turn_is_not_lost_in_rounding(tmp_path: Path) -> None:
     image.set_qform(affine, 1)
     image.to_filename(tmp_path / "a.nii")
     np.testing.assert_allclose(read_image(tmp_path / "a.nii")[1].matrix, TO_LPS @ affine, atol=1e-3)
+
+
+@pytest.mark.parametrize("spacing", [0.0, -2.0, np.nan])
+def test_analyze_without_a_spacing_is_refused(tmp_path: Path, spacing: float) -> None:
+    image = nibabel.AnalyzeImage(ARRAY.T, np.diag([-1.1, 0.9, 2.5, 1]))
+    image.to_filename(tmp_path / "a.hdr")
+    assert read_image(tmp_path / "a.img")[1].spacing == pytest.approx((1.1, 0.9, 2.5))
+    content = bytearray((tmp_path / "a.hdr").read_bytes())
+    content[88:92] = np.float32(spacing).tobytes()
+    (tmp_path / "a.hdr").write_bytes(content)
+    for name in ("a.hdr", "a.img"):
+        with pytest.raises(InputError, match="no spacing"):
+            read_image(tmp_path / name)

@@ -105,6 +105,7 @@ def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     order, grid = stack(slices, role)
     paths, slices = [list(images)[n] for n in order], [slices[n] for n in order]
     alike = len({(one.rescale, one.stored) for one in slices}) == 1
+    "".join(map(str, paths)).encode()  # SimpleITK takes UTF-8 alone, and its own error does not give the reason
     with quiet_stderr:
         array = _read_slices(paths) if alike else np.stack([_read_float(path) for path in paths])
     if array.shape != grid.array_shape:
@@ -341,6 +342,10 @@ def _blaming_the_file(role: str) -> Iterator[None]:
             yield
     except (MemoryError, MetaSegmentError):
         raise
+    except PermissionError as error:
+        raise InputError(f"The {role} must not be read by you; change the permissions of its files.") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"The {role} has a name that is not UTF-8, for a folder or a file; rename it.") from error
     except Exception as error:
         raise _damaged(role) from error
 

@@ -48,7 +48,7 @@ class Grid:
         """The grid with a 4×4 matrix from voxel indices to LPS mm."""
         spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         if not np.isfinite(matrix).all() or not spacing.all():
-            raise InputError("A file says nothing of where its voxels lie; save it again from Slicer.")
+            raise InputError("The file says nothing of where its voxels lie; save it again from Slicer.")
         direction = matrix[:3, :3] / spacing
         i, j, k = (int(n) for n in size)
         return cls((i, j, k), _triple(matrix[:3, 3]), _triple(spacing), tuple(float(x) for x in direction.ravel()))

@@ -10,8 +10,10 @@ from ..errors import InputError
 NRRD, META = (".nrrd", ".nhdr"), (".mha", ".mhd")
 HEADER_BYTES = 1 << 16
 MILLIMETRES = {"", "mm", "millimeter", "millimeters", "millimetre", "millimetres"}
-PLACES = ("spacings", "space directions", "space origin", "offset", "position", "origin")
-PLACES += ("elementspacing", "elementsize", "transformmatrix", "rotation", "orientation")
+PLACES = (
+    *("spacings", "space directions", "space origin", "offset", "position", "origin"),
+    *("elementspacing", "elementsize", "transformmatrix", "rotation", "orientation"),
+)
 NO_NUMBER = re.compile(r"\b(nan|inf)", re.IGNORECASE)
 
 

@@ -45,6 +45,10 @@ def require_one_place(path: Path, role: str) -> None:
     """
     if not path.name.lower().endswith(ENDINGS) or (header := _header(path)) is None:
         return
+    if not _is_nifti(header):  # Analyze 7.5 gives spacings only
+        if not (np.isfinite(header["pixdim"][1:4]) & (header["pixdim"][1:4] > 0)).all():
+            raise InputError(f"The {role} has no spacing in its header; save it again with its spacing in mm.")
+        return
     if header["magic"][:3] in MAGICS[NIFTI_2_BYTES]:
         raise InputError(f"The {role} is a NIfTI-2 file, which is not read here; save it as NIfTI-1 or .nrrd.")
     if int(header["xyzt_units"]) & SPATIAL_UNITS not in (UNKNOWN_UNIT, MILLIMETRES):
@@ -72,7 +76,8 @@ def require_as_read(path: Path, read: Grid, role: str) -> None:
     Raises:
         InputError: it has not.
     """
-    if not path.name.lower().endswith(ENDINGS) or (header := _header(path)) is None:
+    header = _header(path) if path.name.lower().endswith(ENDINGS) else None
+    if header is None or not _is_nifti(header):
         return
     sform = _sform(header)
     if not any(read.lies_at(TO_LPS @ form) for form in (_qforms(header) if sform is None else [sform])):
@@ -104,9 +109,13 @@ def _header(path: Path) -> NDArray[Any] | None:
             continue
         for ordered in (kind, kind.newbyteorder()):
             header = np.frombuffer(content, ordered, 1)[0]
-            if header["sizeof_hdr"] == size and header["magic"][:3] in MAGICS[size]:
+            if header["sizeof_hdr"] == size:
                 return header
     return None
+
+
+def _is_nifti(header: Any) -> bool:
+    return header["magic"][:3] in MAGICS[int(header["sizeof_hdr"])]
 
 
 def _sform(header: Any) -> NDArray[np.float64] | None:
