@@ -222,6 +222,25 @@ def test_what_is_no_even_stack_is_refused(
         read_image(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PixelSpacing", [0.7, 0.8004], "differ in size or pixel spacing"),
+        ("ImageOrientationPatient", [1, 0.0005, 0, -0.0005, 1, 0], "different directions"),
+    ],
+)
+def test_what_adds_up_over_a_wide_slice_is_noticed(tmp_path: Path, name: str, value: list[float], words: str) -> None:
+    def changed(k: int, data: Dataset) -> None:
+        if k == 2:
+            setattr(data, name, value)
+
+    write_slices(tmp_path / "narrow", np.zeros((4, 9, 9)), a_matrix(spacing=(0.8, 0.7, 2.5)), change=changed)
+    assert read_image(tmp_path / "narrow")[0].shape == (4, 9, 9)
+    write_slices(tmp_path / "wide", np.zeros((4, 9, 400)), a_matrix(spacing=(0.8, 0.7, 2.5)), change=changed)
+    with pytest.raises(InputError, match=words):
+        read_image(tmp_path / "wide")
+
+
 def test_frames_without_places_are_refused(tmp_path: Path, noise: np.ndarray) -> None:
     def gone(data: Dataset, shared: Dataset, frames: list[Dataset]) -> None:
         frames.clear()

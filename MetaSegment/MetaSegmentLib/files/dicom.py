@@ -33,7 +33,7 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 # segmentations and their like, reports, documents, and plans and doses of radiotherapy.
 NO_IMAGE = re.compile(r"(9|11|66|67|68|88|104)(\.|$)|481\.([2-9]|1\d)")
 ROUNDING = 1e-3
-"""Of direction cosines and pixel spacings, which headers give with few digits."""
+"""Of direction cosines, which headers give with few digits."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ class Slice:
     def across(self) -> NDArray[np.float64]:
         """Unit normal of the slice."""
         return np.cross(*np.reshape(self.orientation, (2, 3)))
+
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """Mm from the first to the last pixel along a row and down a column."""
+        return np.subtract(self.size, 1) * np.array(self.spacing)
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """(2, 3): the same, as vectors in LPS mm."""
+        return np.reshape(self.orientation, (2, 3)) * self.lengths[:, np.newaxis]
 
 
 def is_dicom(path: Path) -> bool:
@@ -121,9 +131,10 @@ def stack(slices: Sequence[Slice], role: str) -> tuple[list[int], Grid]:
     """
     first = slices[0]
     what = f"The slices of the DICOM image given as {role}"
-    if any(one.size != first.size or not _near(one.spacing, first.spacing) for one in slices):
+    near = TOLERANCE_VOXELS * min(first.spacing)
+    if any(one.size != first.size or np.abs(one.lengths - first.lengths).max() > near for one in slices):
         raise InputError(f"{what} differ in size or pixel spacing; put those that belong together into a folder.")
-    if any(not _near(one.orientation, first.orientation) for one in slices):
+    if any(np.abs(one.edges - first.edges).max() > near for one in slices):
         raise InputError(f"{what} lie in different directions; put one stack of parallel slices alone into a folder.")
     positions = np.array([one.position for one in slices])
     order = [int(n) for n in np.argsort(positions @ first.across, kind="stable")]
@@ -348,10 +359,6 @@ def _blaming_the_file(role: str) -> Iterator[None]:
         raise InputError(f"The {role} has a name that is not UTF-8, for a folder or a file; rename it.") from error
     except Exception as error:
         raise _damaged(role) from error
-
-
-def _near(first: Sequence[float], second: Sequence[float]) -> bool:
-    return len(first) == len(second) and np.allclose(first, second, rtol=ROUNDING, atol=ROUNDING)
 
 
 def _damaged(role: str) -> InputError:
