@@ -106,7 +106,7 @@ def check(combination: Combination, folder: Path, scene: Any = None) -> str:
     try:
         if combination.image == "scene":
             return _check_scene(combination, place, scene)
-        return _check_files(combination, place, folder)
+        return _check_files(combination, place, folder, scene)
     except MetaSegmentError as error:
         return str(error) if combination.may_be_refused else f"wrong: refused: {error}"
 
@@ -150,13 +150,13 @@ def _shear(combination: Combination, rng: np.random.Generator) -> np.ndarray:
     return shear / np.linalg.norm(shear, axis=0)
 
 
-def _check_files(combination: Combination, place: Place, folder: Path) -> str:
+def _check_files(combination: Combination, place: Place, folder: Path, scene: Any) -> str:
     image = _write_image(combination, place, folder)
     support = _write_support(combination, place, folder)
     output, report = folder / f"out.{combination.output}", folder / "report.json"
     job = Job(image, support, output, axis=combination.axis, settings=Settings("shape", "cpu"), report=report)
     done = run(job)
-    for reader, (labels, matrix) in _readings(output).items():
+    for reader, (labels, matrix) in _readings(output, scene).items():
         if (fault := _fault(place, combination.axis, labels, matrix)) is not None:
             return f"wrong: {fault} for {reader}"
     one = done["segments"]["1"]
@@ -195,6 +195,10 @@ def _write_image(combination: Combination, place: Place, folder: Path) -> Path:
 
 def _write_support(combination: Combination, place: Place, folder: Path) -> Path:
     labels, matrix = place.labels, place.matrix
+    if np.random.default_rng([combination.seed, 4]).random() < 0.25:  # as Slicer saves it of left-handed volumes
+        last = np.eye(4)
+        last[2, 2], last[2, 3] = -1, len(labels) - 1
+        labels, matrix = labels[::-1], matrix @ last
     path = folder / f"painted.{combination.support}"
     if combination.support != "seg.nrrd":
         if combination.support == "nrrd":
@@ -232,7 +236,7 @@ def _simple(array: np.ndarray, matrix: np.ndarray) -> Any:
     return image
 
 
-def _readings(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _readings(path: Path, scene: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """(K, J, I) labels and 4×4 to LPS mm, by whoever reads the format."""
     image = sitk.ReadImage(str(path))
     matrix = np.eye(4)
@@ -250,18 +254,43 @@ def _readings(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         matrix = np.eye(4)
         matrix[:3, :3], matrix[:3, 3] = header["space directions"].T, header["space origin"]
         found["pynrrd"] = (array.T, matrix)
+    if scene is not None:
+        found["Slicer"] = _read_in_slicer(path, scene)
     return found
 
 
+def _read_in_slicer(path: Path, scene: Any) -> tuple[np.ndarray, np.ndarray]:
+    import vtk
+
+    import slicer
+
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetSingleFile(1)
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    array = slicer.util.arrayFromVolume(node).copy()
+    scene.Clear(True)
+    return array, TO_RAS @ slicer.util.arrayFromVTKMatrix(matrix)
+
+
 def _fault(place: Place, axis: int, labels: np.ndarray, matrix: np.ndarray) -> str | None:
-    if labels.shape != place.labels.shape:
-        return "another size"
-    ahead, painted = (np.moveaxis(array, axis, 0)[place.slices] for array in (labels, place.labels))
-    if not np.array_equal(ahead, painted):
-        return "painted voxels changed"
-    corners = np.array([[*np.multiply(c, np.subtract(labels.shape[::-1], 1)), 1] for c in np.ndindex(2, 2, 2)])
-    apart = np.linalg.solve(place.matrix, ((matrix - place.matrix) @ corners.T))
-    return None if np.abs(apart[:3]).max() < NEAR_VOXELS else "voxels moved"
+    """By voxels in the world: Slicer turns left-handed volumes over when it reads them."""
+    to_place = np.linalg.solve(place.matrix, matrix)
+    index = np.indices(labels.shape)[::-1].reshape(3, -1)
+    at = (to_place @ np.vstack([index, np.ones(index.shape[1])]))[:3]
+    nearest = np.rint(at).astype(int)
+    if np.abs(at - nearest).max() > NEAR_VOXELS:
+        return "voxels moved"
+    size = np.reshape(place.labels.shape[::-1], (3, 1))
+    if labels.size != place.labels.size or (nearest < 0).any() or (nearest >= size).any():
+        return "another part of the world"
+    found = np.zeros(place.labels.shape, labels.dtype)
+    found[tuple(nearest[::-1])] = labels.ravel()
+    ahead, painted = (np.moveaxis(array, axis, 0)[place.slices] for array in (found, place.labels))
+    return None if np.array_equal(ahead, painted) else "painted voxels changed"
 
 
 def _check_scene(combination: Combination, place: Place, scene: Any) -> str:

@@ -291,6 +291,42 @@ def test_each_frame_has_its_own_rescale(tmp_path: Path, noise: np.ndarray) -> No
     np.testing.assert_allclose(read_image(path)[0], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["enhanced CT", "another"])
+def test_compressed_frames_are_decoded_with_their_rescale_or_refused(
+    tmp_path: Path, noise: np.ndarray, compressor: str, kind: str
+) -> None:
+    """pydicom alone has no decoder for lossless JPEG."""
+    order = [3, 8, 0, 1, 7, 2, 6, 5, 4]
+    positive = (noise + 1000).astype(np.uint16)
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    writer.SetFileName(str(tmp_path / "packed.dcm"))
+    writer.Execute(sitk.GetImageFromArray(positive[order]))
+    packed = pydicom.dcmread(tmp_path / "packed.dcm")
+
+    def changed(data: Dataset, shared: Dataset, frames: list[Dataset]) -> None:
+        item = Dataset()
+        item.RescaleSlope, item.RescaleIntercept = 2, -1000
+        shared.PixelValueTransformationSequence = [item]
+        data.PixelRepresentation, data.PixelData = 0, packed.PixelData
+        data.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+        data["PixelData"].is_undefined_length = True
+        if kind == "another":
+            data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7.3"
+
+    path = write_frames(tmp_path / "f.dcm", positive, a_matrix(), order, change=changed)
+    try:
+        array, grid = read_image(path)
+    except InputError as error:
+        assert "cannot be decoded" in str(error) and (compressor, kind) == ("JPEG", "another")
+    else:
+        np.testing.assert_array_equal(array, positive * 2.0 - 1000)
+        np.testing.assert_allclose(grid.matrix, a_matrix(), atol=1e-5)
+
+
 def test_whole_numbers_stay_whole(tmp_path: Path, noise: np.ndarray) -> None:
     def scaled(data: Dataset, shared: Dataset, frames: list[Dataset]) -> None:
         item = Dataset()

@@ -32,6 +32,8 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 # What lies beside the slices of a series without being one: waveforms, presentation states, raw data, registrations,
 # segmentations and their like, reports, documents, and plans and doses of radiotherapy.
 NO_IMAGE = re.compile(r"(9|11|66|67|68|88|104)(\.|$)|481\.([2-9]|1\d)")
+# Enhanced CT, MR and PET, of which GDCM heeds the slope and the intercept that all frames share.
+RESCALED_BY_GDCM = tuple(STORAGE + kind for kind in ("2.1", "2.2", "4.1", "4.4", "128.1", "130"))
 ROUNDING = 1e-3
 """Of direction cosines, which headers give with few digits."""
 
@@ -309,21 +311,24 @@ def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
     frames = list(_frames_of(data, role))
     order, grid = stack(frames, role)
     try:
-        stored = data.pixel_array
-    except MemoryError:
-        raise
-    except Exception as error:  # what decodes it is not there, or the data are not what the header says
-        raise InputError(
-            f"The pixels of the DICOM image given as {role} cannot be decoded; "
-            "save it from Slicer as .nrrd and give that."
-        ) from error
-    if stored.shape != grid.array_shape:
+        array = _rescaled(data.pixel_array, np.array([one.rescale for one in frames]))
+    except (AttributeError, NotImplementedError, RuntimeError) as error:  # pydicom cannot decode every compression
+        if not _sop_class(data).startswith(RESCALED_BY_GDCM) or len({one.rescale for one in frames}) > 1:
+            raise InputError(
+                f"The pixels of the DICOM image given as {role} cannot be decoded; save it from Slicer as .nrrd "
+                "and give that."
+            ) from error
+        with quiet_stderr:
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    if array.shape != grid.array_shape:
         raise _no_scalars(role)
-    return _rescaled(stored[order], np.array([frames[n].rescale for n in order])), grid
+    return array[order], grid
 
 
 def _rescaled(stored: NDArray[Any], rescale: NDArray[np.float64]) -> NDArray[Any]:
     """(K, J, I) stored values by each slice's slope and intercept; whole numbers stay whole."""
+    if stored.ndim != 3:
+        return stored
     slope, intercept = rescale[:, 0], rescale[:, 1]
     if (slope == 1).all() and (intercept == np.round(intercept)).all() and stored.dtype.kind in "iu":
         if not intercept.any():
