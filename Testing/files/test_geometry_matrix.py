@@ -23,5 +23,5 @@ def test_painted_voxels_lie_where_they_were_painted(tmp_path: Path, seed: int) -
 def test_the_check_notices_what_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Grid.of
     monkeypatch.setattr(Grid, "of", lambda image: replace(whole(image), origin=(0.0, 0.0, 0.0)))
-    combination = geometry_matrix.Combination("nrrd", "nrrd", "nrrd", "turned", "none", False, 1, "none", 7)
+    combination = geometry_matrix.Combination("nrrd", "nrrd", "nrrd", "turned", "none", False, 1, "none", 8)
     assert geometry_matrix.check(combination, tmp_path) == "wrong: voxels moved for SimpleITK"
