@@ -67,9 +67,9 @@ def test_a_shear_is_one_when_it_moves_voxels(shear: float, sheared: bool) -> Non
     assert a_sheared_grid(shear).sheared is sheared
 
 
-def test_paint_that_passed_over_the_tilt_is_told_the_way_out() -> None:
-    assert "acquisition geometry regularization" in GRID.difference_from(a_sheared_grid(1.0))
-    assert "regularization" not in a_sheared_grid(1.0).difference_from(GRID)
+def test_a_grid_that_passed_over_a_tilt_is_told_from_it() -> None:
+    assert "sheared" in GRID.difference_from(a_sheared_grid(1.0))
+    assert "sheared" not in a_sheared_grid(1.0).difference_from(GRID)
 
 
 def test_what_differs_at_the_far_end_only_is_told() -> None:

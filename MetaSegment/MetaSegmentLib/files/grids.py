@@ -104,11 +104,7 @@ class Grid:
     def difference_from(self, other: Grid) -> str:
         """In a few words, what makes this another grid than ``other``."""
         if other.sheared and not self.sheared:
-            return (
-                "the image's slices are sheared (a tilted gantry), which the program that was painted in passed over "
-                "(in Slicer, load the series with acquisition geometry regularization, harden the transform, save the "
-                "volume and give that as the image)"
-            )
+            return "the image's slices are sheared, as by a tilted gantry, and the support's are not"
         if not np.allclose(self.spacing, other.spacing, rtol=1e-3):
             return f"its spacing is {_times(self.spacing)} mm, the image's {_times(other.spacing)} mm"
         if not np.allclose(self.direction, other.direction, atol=1e-3):

@@ -241,6 +241,11 @@ def _remove_date(path: Path) -> None:
 
 
 def _other_grid(own: Grid, grid: Grid) -> InputError:
+    if grid.sheared and not own.sheared:
+        return InputError(
+            f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; load the series in "
+            "Slicer with acquisition geometry regularization, harden the transform, paint on that volume and give it."
+        )
     return InputError(
         f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; "
         "paint on the image itself, or give the volume that was painted on as support image."
