@@ -19,6 +19,7 @@ from ..errors import DependencyError, InputError
 from .atomic import output_error
 from .grids import Grid
 from .images import read_image, write_image
+from .orientation import along
 
 Labels = NDArray[np.unsignedinteger[Any]]
 GOLDEN_RATIO = 0.618034
@@ -91,7 +92,7 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     """
     if is_segmentation_file(path):
         return _read_segments(path, grid)
-    array, own = read_image(path, "support")
+    array, own = along(*read_image(path, "support"), grid)
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
@@ -168,7 +169,8 @@ def _read_segments(path: Path, grid: Grid) -> Painted:
         raise InputError("The support cannot be read; the file is damaged, cut short or no segmentation.") from error
     if stack.dtype.kind not in "iu":
         raise InputError("The support does not hold whole numbers; save the segmentation from Slicer again.")
-    layers = tuple(_place(layer.transpose(2, 1, 0), own, grid) for layer in stack)
+    turned = [along(layer.transpose(2, 1, 0), own, grid) for layer in stack]
+    layers = tuple(_place(layer, place, grid) for layer, place in turned)
     listed = [
         Segment(
             int(fields.get("labelValue", 1)),
@@ -239,6 +241,11 @@ def _remove_date(path: Path) -> None:
 
 
 def _other_grid(own: Grid, grid: Grid) -> InputError:
+    if grid.sheared and not own.sheared:
+        return InputError(
+            f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; load the series in "
+            "Slicer with acquisition geometry regularization, harden the transform, paint on that volume and give it."
+        )
     return InputError(
         f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; "
         "paint on the image itself, or give the volume that was painted on as support image."
