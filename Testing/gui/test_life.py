@@ -128,7 +128,7 @@ def test_closing_the_scene_lets_go_of_the_volume_and_its_result(desk: Any, in_a_
     desk.segment()
     desk.scene.Clear(False)
     assert desk.ui.summaryLabel.text == "Nothing was segmented yet." and desk.panel.view.result is None
-    assert desk.logic.session._background.learner.empty
+    assert desk.logic.session._background.engine.empty
 
 
 def test_closing_the_scene_in_the_middle(desk: Any, gate: Any) -> None:

@@ -21,7 +21,7 @@ Ended = Callable[[Exception | None], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What is to be segmented, and how.
 
     Attributes:
@@ -66,7 +66,7 @@ class Flow:
 
     def start(
         self,
-        order: Order,
+        request: RunRequest,
         progress: ProgressCallback,
         shown: Shown,
         ended: Ended,
@@ -84,16 +84,16 @@ class Flow:
             MetaSegmentError: what was given cannot be used; nothing is changed.
         """
         start = time.monotonic()
-        methods = [order.method]
-        if order.preview and order.method != PREVIEW_METHOD and self._learned != order.about:
+        methods = [request.method]
+        if request.preview and request.method != PREVIEW_METHOD and self._learned != request.about:
             methods.insert(0, PREVIEW_METHOD)
 
         def begin(after_preview: bool) -> None:
             self._session.process(
-                order.volume,
-                order.segmentation,
+                request.volume,
+                request.segmentation,
                 method=methods[0],
-                device=order.device,
+                device=request.device,
                 wait=False,
                 progress=progress,
                 finished=on_finished,
@@ -110,7 +110,7 @@ class Flow:
             self.seconds = time.monotonic() - start
             shown(run.result, not methods)
             if not methods:
-                self._learned = order.about
+                self._learned = request.about
                 ended(None)
                 return
             try:

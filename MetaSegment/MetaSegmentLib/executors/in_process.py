@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from ..pieces import Steps, copy_steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
-from .learner import Learner
 from .protocol import Handle, Report, Request
 from .thread import Worker
+from .warm_engine import WarmEngine
 
 
 class InProcessExecutor:
     """For scripts, which wait; and in a thread where no process can be started.
 
     Attributes:
-        learner: remembers the last volume.
+        engine: remembers the last volume.
     """
 
     shares_lock = True
 
     def __init__(self) -> None:
-        self.learner = Learner()
+        self.engine = WarmEngine()
         self._worker = Worker()
         self._image: tuple[Hashable, NDArray[Any]] | None = None
         self._handle: _Handle | None = None
@@ -49,7 +49,7 @@ class InProcessExecutor:
         Raises:
             MetaSegmentError: see :func:`MetaSegmentLib.segment`.
         """
-        return self.learner.compute(request, progress, cancel)
+        return self.engine.compute(request, progress, cancel)
 
     def submit(self, request: Request) -> Steps[Handle]:
         """Hand a request to the thread; see :class:`Executor`."""
@@ -58,16 +58,16 @@ class InProcessExecutor:
             image = np.empty(request.image.shape, request.image.dtype)
             yield from copy_steps(request.image, image)
             self._image = (request.origin, image)
-        self._handle = _Handle(self._worker, self.learner, replace(request, image=self._image[1]))
+        self._handle = _Handle(self._worker, self.engine, replace(request, image=self._image[1]))
         return self._handle
 
     def forget(self) -> None:
         """Let go of the last volume; the thread does it when it is at work."""
         self._image = None
         if self._handle is not None and not self._handle.done:
-            self._worker.submit(self.learner.forget)
+            self._worker.submit(self.engine.forget)
         else:
-            self.learner.forget()
+            self.engine.forget()
         self._handle = None
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class InProcessExecutor:
 class _Handle:
     """A request in the thread."""
 
-    def __init__(self, worker: Worker, learner: Learner, request: Request) -> None:
+    def __init__(self, worker: Worker, engine: WarmEngine, request: Request) -> None:
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self._cancelled = threading.Event()
         reports, cancelled, stopping = self._reports, self._cancelled, worker.stopping
@@ -91,7 +91,7 @@ class _Handle:
         def stopped() -> bool:
             return cancelled.is_set() or stopping.is_set()
 
-        self._future: Future[Result] = worker.submit(lambda: learner.compute(request, report, stopped))
+        self._future: Future[Result] = worker.submit(lambda: engine.compute(request, report, stopped))
 
     @property
     def done(self) -> bool:

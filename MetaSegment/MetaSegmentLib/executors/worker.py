@@ -67,12 +67,12 @@ class Service:
 
     Args:
         pipe: to the parent.
-        learner: computes.
+        engine: computes.
     """
 
-    def __init__(self, pipe: Pipe, learner: Computes) -> None:
+    def __init__(self, pipe: Pipe, engine: Computes) -> None:
         self._pipe = pipe
-        self._learner = learner
+        self._engine = engine
         self._queue: SimpleQueue[Message] = SimpleQueue()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
@@ -106,11 +106,11 @@ class Service:
                 continue
             match message["do"]:
                 case "warm up":
-                    self._learner.warm_up()
+                    self._engine.warm_up()
                 case "segment":
                     self._segment(message)
                 case "forget":
-                    self._learner.forget()
+                    self._engine.forget()
                     self._image = None
                 case "taken":
                     self._given = []
@@ -142,7 +142,7 @@ class Service:
 
     def _compute(self, number: int, message: Message) -> Result:
         if message["image"] is not None:
-            self._learner.forget()  # before there are two volumes
+            self._engine.forget()  # before there are two volumes
             self._image = (message["origin"], open_array(message["image"]))
         assert self._image is not None and self._image[0] == message["origin"]
         request = Request(
@@ -156,7 +156,7 @@ class Service:
             Settings(**message["settings"]),
             message["probabilities"],
         )
-        return self._learner.compute(request, self._reporter(number), lambda: number in self._cancelled)
+        return self._engine.compute(request, self._reporter(number), lambda: number in self._cancelled)
 
     def _reporter(self, number: int) -> ProgressCallback:
         last: tuple[str, float] = ("", 0.0)
@@ -186,7 +186,7 @@ class Service:
         )
 
 
-def main(parent: int, learner: Computes | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
+def main(parent: int, engine: Computes | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
     """Serve the process with the id ``parent``, which holds the other ends of standard input and output."""
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the parent's
@@ -194,11 +194,11 @@ def main(parent: int, learner: Computes | None = None, idle_seconds: float = IDL
     faulthandler.enable()
     os.write(answers, encode({"is": "ready", "pid": os.getpid()}))  # at once: what crashes later did start
     pipe = Pipe(answers)
-    if learner is None:
-        from .learner import Learner
+    if engine is None:
+        from .warm_engine import WarmEngine
 
-        learner = Learner()
-    service = Service(pipe, learner)
+        engine = WarmEngine()
+    service = Service(pipe, engine)
     threading.Thread(target=_listen, args=(requests, service, parent), daemon=True).start()
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     service.serve(idle_seconds)

@@ -1,4 +1,4 @@
-"""Volumes and label maps as files, in every format SimpleITK knows, and DICOM series folders."""
+"""Volumes and label maps as files, in every format SimpleITK knows, and DICOM series."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
+from . import dicom, headers, nifti
 from .atomic import output_error
 from .grids import Grid
 from .quiet import quiet_stderr
@@ -23,13 +24,10 @@ from .quiet import quiet_stderr
 # Formats whose readers and writers in ITK pass over missing data in silence.
 SILENT_FORMATS = (".nii", ".nii.gz", ".gipl", ".gipl.gz", ".hdr", ".img", ".img.gz", ".vtk")
 GIPL_HEADER_BYTES = 256
-# Slices may lie this much closer or farther apart than the middle one of all gaps.
-UNEVEN_GAPS = 0.1
-DICOM_POSITION, DICOM_ORIENTATION = "0020|0032", "0020|0037"
 
 
 def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
-    """Read a scalar 3D volume, or the only series in a DICOM folder.
+    """Read a scalar 3D volume, a multi-frame DICOM file, or the only series in a DICOM folder.
 
     Args:
         path: file or folder.
@@ -39,18 +37,27 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
         (K, J, I) in the file's own type of numbers, and its grid.
 
     Raises:
-        InputError: missing, damaged, of an unknown format, not 3D, or not one number a voxel.
+        InputError: missing, damaged, of an unknown format, not 3D, not one number a voxel, or of a geometry that is
+            not known or not the same for every reader.
     """
     if not path.exists():
         raise InputError(f"The {role} does not exist; check its name.")
-    image = _read_series(path, role) if path.is_dir() else _read_file(path, role)
+    if path.is_dir():
+        return dicom.read_folder(path, role)
+    image = _read_file(path, role)
+    if image is None:
+        return dicom.read_file(path, role)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[..., 0]
     if image.GetDimension() != 3:
         raise InputError(f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume.")
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
-    return sitk.GetArrayFromImage(image), Grid.of(image)
+    grid = Grid.of(image)
+    if not np.isfinite(grid.matrix).all():
+        raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
+    nifti.require_as_read(path, grid, role)
+    return sitk.GetArrayFromImage(image), grid
 
 
 def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
@@ -76,49 +83,25 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
     except (RuntimeError, OSError, EOFError) as error:
         raise output_error(error, path.parent) from error
     if not kept:
-        raise OutputError("This format cannot hold the volume's size or orientation; write .nrrd or .nii.gz.")
+        better = ".nrrd" if grid.sheared else ".nrrd or .nii.gz"
+        raise OutputError(f"This format cannot hold the volume's size or orientation; write {better}.")
 
 
 def _read_file(path: Path, role: str) -> Any:
+    """The SimpleITK image in a file; None for DICOM, of which ITK does not read where frames lie."""
     try:
+        if dicom.is_dicom(path):
+            return None
         with quiet_stderr:
+            nifti.require_one_place(path, role)
+            headers.require_millimetres(path, role)
             _require_whole(path)
-            return sitk.ReadImage(str(path))
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            return None if reader.GetImageIO() == "GDCMImageIO" else reader.Execute()
     except (RuntimeError, OSError, EOFError) as error:
         raise InputError(f"The {role} cannot be read; the file is damaged, cut short or no medical image.") from error
-
-
-def _read_series(folder: Path, role: str) -> Any:
-    with quiet_stderr:
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
-    if len(series) > 1:
-        raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
-    reader = sitk.ImageSeriesReader()
-    try:
-        with quiet_stderr:
-            reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-            reader.MetaDataDictionaryArrayUpdateOn()
-            image = reader.Execute()
-    except RuntimeError as error:
-        raise InputError(f"The DICOM series given as {role} cannot be read; a file of it is damaged.") from error
-    _require_even_slices(reader, len(reader.GetFileNames()), role)
-    return image
-
-
-def _require_even_slices(reader: Any, count: int, role: str) -> None:
-    if count < 3 or not reader.HasMetaDataKey(0, DICOM_POSITION) or not reader.HasMetaDataKey(0, DICOM_ORIENTATION):
-        return
-    across = np.cross(*np.reshape(_numbers(reader.GetMetaData(0, DICOM_ORIENTATION)), (2, 3)))
-    places = [across @ _numbers(reader.GetMetaData(n, DICOM_POSITION)) for n in range(count)]
-    gaps = np.abs(np.diff(places))
-    if np.abs(gaps - np.median(gaps)).max() > UNEVEN_GAPS * np.median(gaps):
-        raise InputError(f"The slices of the DICOM series given as {role} are not evenly spaced; add those missing.")
-
-
-def _numbers(text: str) -> NDArray[np.float64]:
-    return np.array([float(part) for part in text.split("\\")])
 
 
 def _require_whole(path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answer.layers import merge_probabilities, merge_reports
+from ..answer.report import with_voxel_volume
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
@@ -82,6 +83,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
 
     other = None if job.support_image is None else (image, grid)
     results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
+    results = [with_voxel_volume(result, grid.voxel_ml) for result in results]
     report = merge_reports([result.report for result in results])
     report["seconds"] = seconds | report["seconds"]
 

@@ -13,6 +13,7 @@ from ..errors import InputError
 from .atomic import output_error
 from .grids import Grid
 from .images import read_image, write_image
+from .orientation import along
 from .seg_nrrd import read_seg_nrrd, write_seg_nrrd
 from .segments import Labels, Painted, Segment, compact, numbered, plain_segment, values_in
 
@@ -46,8 +47,9 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     """
     if is_segmentation_file(path):
         layers, segments, own = read_seg_nrrd(path)
-        return numbered([_place(layer, own, grid) for layer in layers], segments)
-    array, own = read_image(path, "support")
+        turned = [along(layer, own, grid) for layer in layers]
+        return numbered([_place(layer, place, grid) for layer, place in turned], segments)
+    array, own = along(*read_image(path, "support"), grid)
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
@@ -93,6 +95,11 @@ def _place(labels: NDArray[Any], own: Grid, grid: Grid) -> NDArray[Any]:
 
 
 def _other_grid(own: Grid, grid: Grid) -> InputError:
+    if grid.sheared and not own.sheared:
+        return InputError(
+            f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; load the series in "
+            "Slicer with acquisition geometry regularization, harden the transform, paint on that volume and give it."
+        )
     return InputError(
         f"The support lies on another voxel grid than the image: {own.difference_from(grid)}; "
         "paint on the image itself, or give the volume that was painted on as support image."

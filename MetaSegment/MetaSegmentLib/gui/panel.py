@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..app import wording
-from ..app.flow import PREVIEW_METHOD, Flow, Order
+from ..app.flow import PREVIEW_METHOD, Flow, RunRequest
 from ..app.state import Situation, controls
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
@@ -65,7 +65,7 @@ class Panel:
         self.overview = Overview()
         self.editor = PaintEditor(ui.segmentEditor)
         self.view = ResultView(ui)
-        self._order: Order | None = None
+        self._request: RunRequest | None = None
         self._flow = flow
         self._edits = edits
         self._installer = installer
@@ -255,14 +255,14 @@ class Panel:
         self._flow.close()
 
     def _start(self, parameters: Parameters) -> None:
-        self._order = Order(
+        self._request = RunRequest(
             parameters.inputVolume,
             parameters.segmentation,
             parameters.method,
             parameters.device,
             parameters.showPreview or not self._installer.complete,
         )
-        self._flow.start(self._order, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
+        self._flow.start(self._request, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
         self.ui.progressBar.setRange(0, 0)
         self.update()
         self.ui.statusLabel.text = _("Reading the painted slices…")
@@ -305,8 +305,8 @@ class Panel:
         self.ui.statusLabel.text = wording.progress_text(stage, eta_s)
 
     def _on_shown(self, result: Result, last: bool) -> None:
-        if self._order is not None and self.parameters is not None:
-            self.view.show(result, self._order.volume, self._order.segmentation, last, self._flow.seconds)
+        if self._request is not None and self.parameters is not None:
+            self.view.show(result, self._request.volume, self._request.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
     def _on_ended(self, error: Exception | None) -> None:

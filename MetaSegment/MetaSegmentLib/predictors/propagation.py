@@ -57,7 +57,7 @@ class FittedPropagation:
         """The pairs (source, target) of neighbouring slices to register on the way to ``slices``."""
         needed: dict[tuple[int, int], None] = {}
         for target in slices:
-            for source in _neighbours(self._structure.slices, target):
+            for source in neighbours(self._structure.slices, target):
                 if source is not None and self._structure.distances[source] is not None:
                     towards = 1 if target > source else -1
                     needed |= {(i, i + towards): None for i in range(source, target, towards)}
@@ -74,7 +74,7 @@ class FittedPropagation:
 
     def _slice(self, target: int) -> Stack:
         structure = self._structure
-        below, above = _neighbours(structure.slices, target)
+        below, above = neighbours(structure.slices, target)
         if below == above and below is not None:
             distance = structure.distances[below]
             return self._nearest_emptied(below) if distance is None else distance
@@ -125,7 +125,7 @@ class FittedPropagation:
         return self._memo.get(key, lambda: resize(self._task.slice_image(index)[None], self._coarse)[0])
 
 
-def _neighbours(painted: Sequence[int], target: int) -> tuple[int | None, int | None]:
+def neighbours(painted: Sequence[int], target: int) -> tuple[int | None, int | None]:
     """The nearest painted slices on both sides; both are the target itself when it is among them."""
     below = max((i for i in painted if i <= target), default=None)
     above = min((i for i in painted if i >= target), default=None)

@@ -119,11 +119,21 @@ def grid_of(volume: Any, segmentation: Any) -> Grid:
 
 def spacing_of(volume: Any) -> tuple[float, float, float]:
     """Millimetres between voxels in array order (k, j, i), as measured in the world: a parent transform may scale."""
+    i, j, k = np.linalg.norm(_steps_of(volume), axis=0)
+    return (float(k), float(j), float(i))
+
+
+def voxel_ml_of(volume: Any) -> float:
+    """Millilitres of one voxel in the world; where axes are sheared, less than the product of the spacings."""
+    return float(abs(np.linalg.det(_steps_of(volume)))) / 1000
+
+
+def _steps_of(volume: Any) -> NDArray[np.float64]:
+    """(3, 3): its columns are the steps along i, j, k in the world, in mm."""
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
-    columns = (transform_between(volume, None) @ _to_numpy(ijk_to_ras))[:3, :3]
-    i, j, k = np.linalg.norm(columns, axis=0)
-    return (float(k), float(j), float(i))
+    steps: NDArray[np.float64] = (transform_between(volume, None) @ _to_numpy(ijk_to_ras))[:3, :3]
+    return steps
 
 
 def transform_between(source: Any, target: Any | None) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ import slicer
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..task.parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
-from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxels
+from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxel_ml_of, voxels
 from .i18n import tr as _
 from .presence import stamp, while_there
 from .record import record_of
@@ -30,6 +30,7 @@ class Painting:
     Attributes:
         image: (K, J, I) voxels of the volume.
         spacing: mm in array order.
+        voxel_ml: millilitres of one voxel.
         layers: (K, J, I) uint8 or uint16 each, painted slices only; label n is ``segment_ids[n - 1]``. A single one
             where no segments overlap.
         layer_of: label → index of its layer.
@@ -44,6 +45,7 @@ class Painting:
 
     image: NDArray[Any]
     spacing: tuple[float, float, float]
+    voxel_ml: float
     layers: tuple[Labels, ...]
     layer_of: dict[int, int]
     slices: list[int] | dict[int, list[int]] | None
@@ -139,6 +141,7 @@ def _read(
     return Painting(
         voxels(volume.GetImageData()),
         spacing_of(volume),
+        voxel_ml_of(volume),
         layers,
         layer_of,
         named if named is not None else painted_now or None,

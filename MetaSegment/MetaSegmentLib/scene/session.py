@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..answer.layers import merge_steps
+from ..answer.report import with_voxel_volume
 from ..errors import Cancelled, InputError, MetaSegmentError
 from ..executors import (
     Executor,
@@ -259,7 +260,7 @@ class Session:
         same_step: bool,
         start: float,
     ) -> Steps[Result]:
-        result = yield from merge_steps(results)
+        result = with_voxel_volume((yield from merge_steps(results)), painting.voxel_ml)
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
             editor = find_editor(target, segmentation)

@@ -113,9 +113,8 @@ def write_result_steps(
     for segment_id in [i for i, change in by_id.items() if change.different]:
         yield
         editor.show(target, segment_id, grid, by_id[segment_id].mask)
-    millilitres = float(np.prod(painting.spacing)) / 1000
-    volumes = {label: change.voxels * millilitres for label, change in changes.items()}
-    return {"volume_ml": volumes, "left_to_others_ml": left_out * millilitres}
+    volumes = {label: change.voxels * painting.voxel_ml for label, change in changes.items()}
+    return {"volume_ml": volumes, "left_to_others_ml": left_out * painting.voxel_ml}
 
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:

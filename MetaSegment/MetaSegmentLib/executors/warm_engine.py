@@ -29,7 +29,7 @@ _LOADED_LATE = (
 """What the engine imports in the middle of a first run, which takes longer than the run."""
 
 
-class Learner:
+class WarmEngine:
     """Runs the engine; when the same segments of the same volume were painted on, it learns only what is new."""
 
     def __init__(self) -> None:
