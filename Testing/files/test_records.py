@@ -125,11 +125,11 @@ def test_axes_that_contradict_each_other_are_refused() -> None:
     first, second = a_segment(1, labels == 1, 0, [8]), a_segment(2, labels == 2, 2, [12])
     both = Painted((labels,), (first, second))
     with pytest.raises(InputError, match="'s1' and 's2' were painted along different axes"):
-        without_filled(both)
+        without_filled(both, GRID)
     with pytest.raises(InputError, match="along axis 0, not 1; leave the axis out"):
-        without_filled(Painted((labels,), (first,)), axis=1)
-    assert without_filled(both, slices=(3,), axis=1) == (both, (3,), 1)
-    left, slices, axis = without_filled(both, slices={1: (3,)})
+        without_filled(Painted((labels,), (first,)), GRID, axis=1)
+    assert without_filled(both, GRID, slices=(3,), axis=1) == (both, (3,), 1)
+    left, slices, axis = without_filled(both, GRID, slices={1: (3,)})
     assert (slices, axis) == ({1: (3,), 2: (12,)}, 2)
     assert np.array_equal(left.layers[0] == 2, only(labels == 2, [12], axis=2))
     assert np.array_equal(left.layers[0] == 1, labels == 1), "what is named is not looked up"
@@ -138,4 +138,4 @@ def test_axes_that_contradict_each_other_are_refused() -> None:
 @pytest.mark.parametrize("text", ["", "later;format", "axis=0;shape=2,2,2;painted=1.ab;filled="])
 def test_a_record_of_something_else_is_passed_over(text: str) -> None:
     painted = Painted((BALL.astype(np.uint8),), (Segment(1, 0, {"name": "a", "tags": {TAG: text}}),))
-    assert without_filled(painted) == (painted, None, None)
+    assert without_filled(painted, GRID) == (painted, None, None)

@@ -9,20 +9,22 @@ import numpy as np
 
 from ..errors import InputError
 from ..settings import Result
-from ..task.parts import Part, on_slices
+from ..task.parts import Mask, Part, on_slices
 from ..task.record import TAG, SliceRecord
+from .grids import Grid
 from .segments import Painted, Segment, compact
 
 NamedSlices = tuple[int, ...] | Mapping[int, tuple[int, ...]]
 
 
 def without_filled(
-    painted: Painted, slices: NamedSlices | None = None, axis: int | None = None
+    painted: Painted, grid: Grid, slices: NamedSlices | None = None, axis: int | None = None
 ) -> tuple[Painted, NamedSlices | None, int | None]:
     """Only what was painted by hand, of segments that an earlier run has filled.
 
     Args:
         painted: segments with painted and filled slices.
+        grid: the image's, which they lie on.
         slices: named by the caller, for all segments or by label value; what is named is not looked up.
         axis: named by the caller.
 
@@ -41,10 +43,11 @@ def without_filled(
         record = SliceRecord.from_text(segment.tags.get(TAG, ""))
         if record is None or segment.value in named:
             continue
-        part = Part.of(layers[segment.layer] == segment.value)
-        own = record.painted_now(part)
-        if own is None:
+        mask = layers[segment.layer] == segment.value
+        found = record.painted_now(Part.of(_as_in_slicer(mask, grid)))
+        if found is None:
             continue
+        part, own = Part.of(mask), _turned(found, record.axis, grid)
         axes[record.axis] = segment
         filled = part.box.copy()
         filled[on_slices(part.extent, record.axis, own)] = False
@@ -71,23 +74,42 @@ def without_filled(
     return compact(layers, painted.segments), named, own_axis
 
 
-def with_records(segments: Sequence[Segment], results: Sequence[Result], elsewhere: int | None = None) -> list[Segment]:
+def with_records(
+    segments: Sequence[Segment], results: Sequence[Result], grid: Grid, elsewhere: int | None = None
+) -> list[Segment]:
     """The segments with records of what was painted and what was filled.
 
     Args:
         segments: of the results.
         results: one a layer.
+        grid: the results'.
         elsewhere: slice axis of the results' volume, if another one was painted on: all in this one was filled.
     """
-    return [_with_record(segment, results[segment.layer], elsewhere) for segment in segments]
+    return [_with_record(segment, results[segment.layer], grid, elsewhere) for segment in segments]
 
 
-def _with_record(segment: Segment, result: Result, elsewhere: int | None) -> Segment:
+def _with_record(segment: Segment, result: Result, grid: Grid, elsewhere: int | None) -> Segment:
     tags = {key: text for key, text in segment.tags.items() if key != TAG}
     learned = result.report["segments"].get(str(segment.value))
     if learned is not None:
         axis, support = int(result.report["axis"]), [int(i) for i in learned["support_slices"]]
         if elsewhere is not None:
             axis, support = elsewhere, []
-        tags[TAG] = SliceRecord.take(Part.of(result.labels == segment.value), axis, support).to_text()
+        mask = _as_in_slicer(result.labels == segment.value, grid)
+        tags[TAG] = SliceRecord.take(Part.of(mask), axis, _turned(support, axis, grid)).to_text()
     return replace(segment, fields={**segment.fields, "tags": tags})
+
+
+def _as_in_slicer(mask: Mask, grid: Grid) -> Mask:
+    """The mask on the volume as Slicer holds it, by which records go: it reverses the slices of left-handed ones."""
+    return mask[::-1] if _left_handed(grid) else mask
+
+
+def _turned(slices: Sequence[int], axis: int, grid: Grid) -> list[int]:
+    """Indices of slices on the volume as Slicer holds it, from those on the grid; or the other way round."""
+    reverse = axis == 0 and _left_handed(grid)
+    return sorted(grid.array_shape[0] - 1 - i if reverse else i for i in slices)
+
+
+def _left_handed(grid: Grid) -> bool:
+    return bool(np.linalg.det(np.reshape(grid.direction, (3, 3))) < 0)

@@ -74,7 +74,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
             painted = painted.only(job.segments)
     if isinstance(job.slices, Mapping):
         _check_named(job.slices, painted)
-    painted, slices, axis = without_filled(painted, job.slices, job.axis)
+    painted, slices, axis = without_filled(painted, on_grid, job.slices, job.axis)
     job = replace(job, slices=slices, axis=axis)
     if len(painted.layers) > 1 and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
@@ -96,7 +96,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
             elsewhere = None if other is None else Turn.onto(grid, on_grid).order[report["axis"]]
-            segments = with_records(painted.segments, results, elsewhere)
+            segments = with_records(painted.segments, results, grid, elsewhere)
             write_segmentation(staging.path(job.output), labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
