@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import Cancelled, InputError, MetaSegmentError
 from .settings import DEFAULT_METHOD, Settings
-from .terminal import progress_bar, words
+from .terminal import one_line, progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -107,7 +107,14 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
     add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
-    add("--segments", type=words, default=(), metavar="A,B", help="names or label values to segment; default: all")
+    add(
+        "--segments",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="names or label values to segment (repeatable; a name with a comma alone or in double quotes); "
+        "default: all",
+    )
     add(
         "--slices",
         type=_named_slices,
@@ -162,7 +169,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         support=arguments.support,
         output=arguments.output,
         support_image=arguments.support_image,
-        segments=arguments.segments,
+        segments=tuple(arguments.segments),
         slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
         settings=_settings(arguments),
@@ -173,7 +180,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     with progress_bar(arguments.quiet) as progress:
         report = run(job, progress)
     for sentence in report["warnings"]:
-        print(f"Note: {sentence}", file=sys.stderr)
+        print(f"Note: {one_line(sentence)}", file=sys.stderr)
     if not arguments.quiet:
         _summarise(report)
     return DONE
@@ -182,12 +189,12 @@ def _segment(arguments: argparse.Namespace) -> int:
 def _summarise(report: dict[str, Any]) -> None:
     why = " from one painted slice" if len(report["support_slices"]) == 1 else ""
     for segment in report["segments"].values():
-        dice = segment["estimated_dice"]
+        name, dice = one_line(segment["name"]), segment["estimated_dice"]
         if not segment["filled_voxels"]:
-            print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
+            print(f"{name}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
             continue
         estimate = f"{dice:.2f}" if dice is not None else f"not available{why}"
-        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
+        print(f"{name}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
     if report["suggested_slices"]:
         best = report["suggested_slices"][0]
         print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")
@@ -270,5 +277,5 @@ def _terminable() -> Iterator[None]:
 def _report_error(sentence: str, status: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    print(f"metasegment: {sentence}", file=sys.stderr)
+    print(f"metasegment: {one_line(sentence)}", file=sys.stderr)
     return status

@@ -1,8 +1,9 @@
-"""Lists of words on the command line, and the progress bar."""
+"""Lists of words on the command line, text that stays on its line, and the progress bar."""
 
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,14 @@ from .progress import ProgressCallback
 def words(text: str) -> tuple[str, ...]:
     """The parts of "A, B" between the commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def one_line(text: str) -> str:
+    """A text whose control characters and line ends are shown as ``\\n``, ``\\x1b``, …: names may hold any."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
+        for letter in text
+    )
 
 
 @contextmanager

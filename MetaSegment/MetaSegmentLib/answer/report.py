@@ -28,7 +28,6 @@ PACKAGES = (
     "SimpleITK",
     "pydicom",
     "safetensors",
-    "slicerio",
     "slicer-core",
 )
 """The packages that decide on the results."""

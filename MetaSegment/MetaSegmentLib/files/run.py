@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .atomic import Staging
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
+from .records import with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
 
@@ -34,8 +35,9 @@ class Job:
         support: label map or ``.seg.nrrd`` with the painted slices.
         output: ``.seg.nrrd`` or any label-map format.
         support_image: what ``support`` was painted on, when that is not ``image``.
-        segments: names or label values to segment; all by default.
-        slices: which slices are complete, for all segments or by label value; those with paint of it by default.
+        segments: names or label values to segment, one each or several between commas; all by default.
+        slices: which slices are complete, for all segments or by label value; by default those with paint of it that
+            no earlier run filled.
         axis: slice axis in array order; found from the paint by default.
         probabilities: file for (C, K, J, I) probabilities, background first.
         uncertainty: file for (K, J, I) entropy in [0, 1].
@@ -72,6 +74,8 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
             painted = painted.only(job.segments)
     if isinstance(job.slices, Mapping):
         _check_named(job.slices, painted)
+    painted, slices, axis = without_filled(painted, on_grid, job.slices, job.axis)
+    job = replace(job, slices=slices, axis=axis)
     if len(painted.layers) > 1 and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
@@ -91,7 +95,9 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
                 highest = np.max([result.uncertainty for result in results], axis=0)
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
-            write_segmentation(staging.path(job.output), labels, painted.segments, grid)
+            elsewhere = None if other is None else Turn.onto(grid, on_grid).order[report["axis"]]
+            segments = with_records(painted.segments, results, grid, elsewhere)
+            write_segmentation(staging.path(job.output), labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import slicer
 
+from ..task.parts import Part, one_voxel, pasted
 from .geometry import LABELMAP, Grid, blank, extent_of, voxels
 from .layers import Layer
-from .parts import Part, one_voxel, pasted
 from .presence import stamp
 
 PRIVATE_TAG = "MetaSegment"

@@ -18,8 +18,8 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 import slicer
 
 from ..errors import InputError
+from ..task.parts import Extent, size_of
 from .i18n import tr as _
-from .parts import Extent, size_of
 
 LABELMAP = "Binary labelmap"
 """The representation that segments are edited in."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 import slicer
 
 from ..pieces import Steps, slabs
+from ..task.parts import NOWHERE, Extent, Part, Values, bounds_steps, cut, pasted, size_of, union
 from .geometry import LABELMAP, Grid, blank, extent_of, voxels
-from .parts import NOWHERE, Extent, Part, Values, bounds_steps, cut, pasted, size_of, union
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
+from ..task.parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
 from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxel_ml_of, voxels
 from .i18n import tr as _
-from .parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
 from .presence import stamp, while_there
 from .record import record_of
 

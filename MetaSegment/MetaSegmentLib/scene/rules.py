@@ -12,10 +12,10 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import Steps
+from ..task.parts import Extent, Mask, Values, size_of
 from .editor import PRIVATE_TAG
 from .geometry import Grid, grid_of, volume_image, voxels
 from .i18n import tr as _
-from .parts import Extent, Mask, Values, size_of
 from .reader import read_part_steps
 from .runtime import nodes_of_class
 

@@ -16,11 +16,11 @@ from ..errors import InputError
 from ..pieces import Steps, drain
 from ..task.doubt import Doubt
 from ..task.paint import read_segment
+from ..task.parts import Part, on_slices
 from .editor import Editor
 from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
 from .layers import layers_steps
-from .parts import Part, on_slices
 from .reader import has_labelmap_source, read_part, read_part_steps
 from .record import TAG, SliceRecord, record_of
 

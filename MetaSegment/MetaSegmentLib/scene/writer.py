@@ -14,11 +14,11 @@ import numpy as np
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..settings import Result
+from ..task.parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, layers_steps
-from .parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord
