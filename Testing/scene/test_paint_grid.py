@@ -218,3 +218,45 @@ def test_paint_on_a_turned_grid_is_brought_onto_the_volumes_and_that_is_said(sce
     )
     result = finer.run()
     assert any('"block"' in warning and "turned" in warning for warning in result.report["warnings"])
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "beside a neighbour"])
+@pytest.mark.parametrize("cut", [(0, 0, 0), (1, 3, 4)], ids=["same first voxel", "cut out"])
+def test_what_was_painted_beyond_the_volume_stays(scene: Any, cut: tuple[int, int, int], shared: bool) -> None:
+    """As when a part of the painted scan is cut out, and that part is segmented."""
+    size = (14, 12, 11)
+    box = tuple(slice(c, c + n) for c, n in zip(cut, size, strict=True))
+    ball, matrix = a_ball(), affine(np.diag([0.8, 0.7, 2.0]), (3, 4, 5))
+    place = matrix @ affine(np.eye(3), cut[::-1])
+    volume = add_volume(scene, an_image(ball)[box], place)
+    segmentation = add_segmentation(scene)
+    whole = np.zeros(SHAPE, np.uint8)
+    whole[[5, 8, 11]] = ball[[5, 8, 11]]
+    whole[2, :2], whole[8, :, 19] = 2, 2
+    image = oriented_image(whole, matrix)
+    segments = segmentation.GetSegmentation()
+    for label, name in enumerate(["ball", "neighbour"][: 1 + shared], start=1):
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.SetLabelValue(label)
+        segment.AddRepresentation("Binary labelmap", image)
+        segments.AddSegment(segment, name)
+    Session().process(volume, segmentation, segment_ids=["ball"], method="shape")
+
+    def look(name: str) -> Any:
+        segment = segments.GetSegment(name)
+        layer = segment.GetRepresentation("Binary labelmap")
+        np.testing.assert_array_equal(layer.GetOrigin(), image.GetOrigin())
+        i0, i1, j0, j1, k0, k1 = layer.GetExtent()
+        found = np.zeros(SHAPE, bool)
+        found[k0 : k1 + 1, j0 : j1 + 1, i0 : i1 + 1] = voxels(layer) == segment.GetLabelValue()
+        return found
+
+    filled = look("ball")
+    np.testing.assert_array_equal(filled[[5, 8, 11]], ball[[5, 8, 11]])
+    outside = np.ones(SHAPE, bool)
+    outside[box] = False
+    np.testing.assert_array_equal(filled[outside], (whole == 1)[outside])
+    assert filled[box].sum() > 1.5 * (whole == 1)[box].sum()
+    if shared:
+        np.testing.assert_array_equal(look("neighbour"), whole == 2)

@@ -66,7 +66,7 @@ class PaintGrid:
 
     def seen_from(self, source: Any, target: Any) -> Grid:
         """The grid of the paint in the coordinate system of another segmentation node than ``source``."""
-        return Grid(self.grid.shape, transform_between(source, target) @ self.grid.matrix)
+        return replace(self.grid, matrix=transform_between(source, target) @ self.grid.matrix)
 
     def spacing(self, segmentation: Any) -> tuple[float, float, float]:
         """Millimetres between voxels of the paint in array order, as measured in the world."""
@@ -77,7 +77,7 @@ class PaintGrid:
     def image_steps(self, volume: Any) -> Steps[NDArray[Any]]:
         """(K, J, I) intensities of the volume at the voxels of the paint, linearly interpolated; in pieces."""
         image = voxels(volume.GetImageData())
-        if self.is_volumes:
+        if self.is_volumes or self._same_voxels:
             return image
         matrix = self._to_volume_indices[::-1, ::-1]
         offset = self._to_volume_offset[::-1]
@@ -144,6 +144,11 @@ class PaintGrid:
         """For each slice of the volume across the axis that runs along axis ``own`` of the paint, the slice there."""
         places = (np.arange(self.volume.shape[self._axes[own]]) - self._starts[own]) / self._steps[own]
         return np.clip(_nearest(places), 0, self.grid.shape[own] - 1)
+
+    @property
+    def _same_voxels(self) -> bool:
+        """Whether only the indices are counted from elsewhere, as where the volume was cut out of the painted one."""
+        return self.grid.shape == self.volume.shape and np.allclose(self.grid.matrix, self.volume.matrix, atol=1e-4)
 
     @cached_property
     def _to_volume_matrix(self) -> NDArray[np.float64]:
@@ -224,7 +229,8 @@ def _covering(layer: Any, volume: Grid) -> Grid:
     placed = matrix.copy()
     placed[:3, 3] = (matrix @ [*first, 1.0])[:3]
     i, j, k = (int(n) for n in size)
-    return Grid((k, j, i), placed)
+    first_i, first_j, first_k = (int(n) for n in first)
+    return Grid((k, j, i), placed, (first_k, first_j, first_i))
 
 
 def _parallel(layer: Any, volume: Grid) -> NDArray[np.float64] | None:

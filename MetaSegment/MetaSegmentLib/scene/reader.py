@@ -249,7 +249,7 @@ def read_part_steps(segment: Any, grid: Grid) -> Steps[Part]:
         return Part.nothing(grid.shape)
     values, label = voxels(layer), segment.GetLabelValue()
     if grid.holds(layer):
-        there = extent_of(layer)
+        there = grid.place_of(layer)
         extent = intersection(there, grid.extent)
         if extent == NOWHERE:
             return Part.nothing(grid.shape)
