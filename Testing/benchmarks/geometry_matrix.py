@@ -295,7 +295,6 @@ def _fault(place: Place, axis: int, labels: np.ndarray, matrix: np.ndarray) -> s
 
 def _check_scene(combination: Combination, place: Place, scene: Any) -> str:
     from MetaSegmentLib.scene import Session
-    from MetaSegmentLib.scene.geometry import voxel_ml_of
     from MetaSegmentLib.scene.reader import read_painting
     from MetaSegmentLib.scene.rules import EditRules, find_editor
     from MetaSegmentLib.scene.writer import write_result
@@ -320,7 +319,7 @@ def _check_scene(combination: Combination, place: Place, scene: Any) -> str:
         rules = EditRules(find_editor(segmentation, segmentation), volume)
         write_result(painting, result, volume, segmentation, segmentation, rules, Session().editor)
         world = nodes.world(volume) @ TO_RAS @ place.matrix
-        if not np.isclose(voxel_ml_of(volume), abs(np.linalg.det(world)) / 1000):
+        if not np.isclose(painting.voxel_ml, abs(np.linalg.det(world)) / 1000):
             return "wrong: millilitres"
         layer = segmentation.GetSegmentation().GetSegment("a").GetRepresentation("Binary labelmap")
         there = nodes.world(segmentation) @ _image_to_world(layer)
