@@ -69,7 +69,7 @@ class PaintGrid:
         return replace(self.grid, matrix=transform_between(source, target) @ self.grid.matrix)
 
     def spacing(self, segmentation: Any) -> tuple[float, float, float]:
-        """Millimetres between voxels of the paint in array order, measured in the world: a parent transform may scale."""
+        """Millimetres between voxels of the paint in array order, in the world: a parent transform may scale."""
         i, j, k = np.linalg.norm(self._steps_in_world(segmentation), axis=0)
         return float(k), float(j), float(i)
 
