@@ -16,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DependencyError, InputError
+from .access import require_file
 from .atomic import output_error
+from .damage import require_undamaged
 from .grids import Grid
 from .images import read_image, write_image
 
 Labels = NDArray[np.unsignedinteger[Any]]
 GOLDEN_RATIO = 0.618034
 COMPRESSION_LEVEL = 4
+# What labels are off by when a program stored them as scaled integers.
+ROUNDED_OFF = 0.01
 # What the file says about where a segment lies in it; everything else is about the segment itself.
 PLACE_FIELDS = ("labelValue", "layer", "extent")
 
@@ -94,8 +98,8 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     array, own = read_image(path, "support")
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise InputError("The support holds numbers that are not whole; give the painted label map, not an image.")
+    if array.dtype.kind == "f":
+        array = _whole_numbers(array)
     return Painted((array,), tuple(plain_segment(value) for value in _values(array)))
 
 
@@ -155,8 +159,8 @@ def plain_segment(value: int, name: str | None = None) -> Segment:
 
 def _read_segments(path: Path, grid: Grid) -> Painted:
     slicerio = _slicerio()
-    if not path.is_file():
-        raise InputError("The support does not exist; check its name.")
+    require_file(path, "support")
+    require_undamaged(path, "support")
     try:
         content = slicerio.read_segmentation(str(path))
         voxels = content["voxels"]
@@ -185,6 +189,18 @@ def _read_segments(path: Path, grid: Grid) -> Painted:
         _keep(layer, {segment.value for segment in listed if segment.layer == n}) for n, layer in enumerate(layers)
     )
     return Painted(layers, tuple(listed)) if len(layers) == 1 else _one_value_each(layers, listed)
+
+
+def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
+    """Labels without what a scaling in the file rounded off.
+
+    Raises:
+        InputError: farther from whole numbers than that.
+    """
+    whole = np.round(array)
+    if not np.allclose(array, whole, rtol=0, atol=ROUNDED_OFF):
+        raise InputError("The support holds numbers that are not whole; give the painted label map, not an image.")
+    return whole
 
 
 def _place(labels: NDArray[Any], own: Grid, grid: Grid) -> NDArray[Any]:
