@@ -38,6 +38,7 @@ ALLOWED = {
 FLOORS = (
     (
         "errors",
+        "imports",
         "interpreter",
         "progress",
         "settings",

@@ -226,6 +226,8 @@ def _header(path: Path, mark: bytes, last: str = "") -> tuple[dict[str, str], in
 def _require_data(files: list[Path], start: int, declared: int, packing: str, skip: int = 0, lines: int = 0) -> None:
     """Several files share the data evenly; each has at least its share."""
     for file in files:
+        if file.exists() and not file.is_file():
+            raise Damage(f"its data file, {file.name}, is no file")
         try:
             with file.open("rb") as data:
                 data.seek(start)
@@ -234,8 +236,6 @@ def _require_data(files: list[Path], start: int, declared: int, packing: str, sk
                 found = _length(data, packing) - skip
         except FileNotFoundError as error:
             raise Damage(f"its data file, {file.name}, is missing") from error
-        except IsADirectoryError as error:
-            raise Damage(f"its data file, {file.name}, is a folder") from error
         if found < declared // len(files):
             which = f"its data file, {file.name}," if start == 0 and len(files) > 1 else "it"
             raise Damage(f"{which} is cut short: there is less data than the header declares")

@@ -90,5 +90,6 @@ def files_written(path: Path) -> tuple[Path, ...]:
     if own is None:
         return (path,)
     stem, ending = path.name[: -len(own.ending)], path.name[-len(own.ending) :]
-    names = (data.upper() if ending.isupper() else data for data in own.data)
+    capitals = ending.isupper() and not own.names_data
+    names = (data.upper() if capitals else data for data in own.data)
     return (path, *(path.with_name(stem + name) for name in names))

@@ -61,6 +61,8 @@ def same_file(first: Path, second: Path) -> bool:
 
 def _lines(path: Path) -> list[bytes]:
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return []
         with path.open("rb") as file:
             return file.read(HEADER_BYTES).split(b"\n")
     except (OSError, ValueError):

@@ -172,6 +172,8 @@ def _read_segments(path: Path, grid: Grid) -> Painted:
         raise InputError("The support cannot be read; the file is damaged, cut short or no segmentation.") from error
     if stack.dtype.kind not in "iu":
         raise InputError("The support does not hold whole numbers; save the segmentation from Slicer again.")
+    if not stack.any():
+        raise InputError("Nothing is painted in the support; paint the structure on a few slices.")
     layers = tuple(_place(layer.transpose(2, 1, 0), own, grid) for layer in stack)
     listed = [
         Segment(
