@@ -7,6 +7,6 @@ from pathlib import Path
 if not sys.flags.safe_path:
     sys.path[:] = [*sys.path[1:], str(Path(__file__).parents[1])]
 
-from .cli import main  # noqa: E402
+from .cli import main
 
 sys.exit(main())

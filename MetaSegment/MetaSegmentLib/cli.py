@@ -73,7 +73,7 @@ def _sentence(error: Exception) -> str:
         return str(explained)
     if isinstance(error, OSError):
         try:
-            os.getcwd()
+            Path.cwd()
         except OSError:
             return "The current folder is not there any more; go to another one and try again."
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -22,9 +22,10 @@ def require_readable(path: Path, role: str) -> None:
         InputError: missing, not allowed, or neither a file nor a folder.
     """
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            os.scandir(path).close()
+            if any(one.is_file() and not os.access(one.path, os.R_OK) for one in os.scandir(path)):
+                raise PermissionError(errno.EACCES, "a file of the folder")
             return
         if not stat.S_ISREG(mode):
             raise InputError(f"The {role} is a pipe or a device, not a file; save it as a file first.")
@@ -66,7 +67,7 @@ def plain_name(path: Path) -> Iterator[str]:
     """
     own = format_of(path)
     good_ending = own is None or path.name.endswith(own.ending)
-    if good_ending and _is_text(str(path)) and not (path.is_dir() and not all(map(_is_text, os.listdir(path)))):
+    if good_ending and _is_text(str(path)) and not (path.is_dir() and _awkward(path)):
         yield str(path)
         return
     with _folder() as folder:
@@ -80,8 +81,14 @@ def plain_folder(path: Path) -> Iterator[Path]:
         yield path
         return
     with _folder() as folder:
-        os.symlink(path.absolute(), place := Path(folder) / "there", target_is_directory=True)
+        place = Path(folder) / "there"
+        place.symlink_to(path.absolute(), target_is_directory=True)
         yield place
+
+
+def _awkward(folder: Path) -> bool:
+    """Whether there is anything in a folder that a C++ library would stumble over or wait for."""
+    return any(not _is_text(one.name) or not (one.is_file() or one.is_dir()) for one in os.scandir(folder))
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
@@ -115,9 +122,9 @@ def _link(path: Path, folder: Path, ending: str) -> str:
 def _link_one(file: Path, place: Path) -> None:
     with suppress(FileExistsError):
         try:
-            os.symlink(file.absolute(), place)
+            place.symlink_to(file.absolute())
         except (OSError, NotImplementedError):  # Windows lets few users do so
-            os.link(file, place)
+            place.hardlink_to(file)
 
 
 def _is_text(name: str) -> bool:

@@ -105,7 +105,7 @@ def _is_output(file: Path) -> bool:
 def _require_place(files: tuple[Path, ...]) -> None:
     for file in files:
         try:
-            if stat.S_ISREG(os.stat(file).st_mode):
+            if stat.S_ISREG(file.stat().st_mode):
                 continue
             kind = "a folder" if file.is_dir() else "a pipe or a device"
             raise OutputError(f"An output has the name of {kind}; give it the name of a file.")

@@ -18,15 +18,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
-from .access import require_readable, unreadable
+from .access import plain_name, require_readable, unreadable
 from .formats import files_written, format_of
 from .parts import HEADER_BYTES, data_files, pair_of
+from .quiet import quiet_stderr
 
 CHUNK, START_BYTES = 1 << 22, 4096
 GZIP = b"\x1f\x8b"
 SECONDS_TO_READ = 600
 NIFTI_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 256
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
+DICOM_ENDINGS = (".dcm", ".ima")
+DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
+DICOM_SYNTAX = "0002|0010"
+DICOM_PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+DICOM_MOST_PACKED = 2000
 VTK_BYTES = {"char": 1, "short": 2, "int": 4, "long": 8, "float": 4, "double": 8}
 NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
@@ -53,7 +59,8 @@ def require_whole(path: Path) -> None:
         OSError: the disk does not give the file.
     """
     own = format_of(path)
-    if own is None:
+    if own is None or own.ending in DICOM_ENDINGS:
+        _require_dicom_or_survival(path)
         return
     check = _CHECKS.get(own.ending.removeprefix(".seg"))
     try:
@@ -81,6 +88,28 @@ def require_undamaged(path: Path, role: str) -> None:
         raise InputError(f"The {role} cannot be read; {damage}; export or copy it again.") from damage
     except OSError as error:
         raise unreadable(error, role) from error
+
+
+def require_dicom(path: Path) -> None:
+    """Compare what a DICOM file declares with its length, before anything is allocated.
+
+    Raises:
+        Damage: more voxels are declared than the file can hold.
+        RuntimeError: it cannot be understood at all.
+    """
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO("GDCMImageIO")
+    reader.ReadImageInformation()
+    pixel = sitk.Image([1] * 3, reader.GetPixelID()).GetSizeOfPixelComponent()
+    declared = prod(reader.GetSize()) * reader.GetNumberOfComponents() * pixel
+    plain = reader.HasMetaDataKey(DICOM_SYNTAX) and reader.GetMetaData(DICOM_SYNTAX).strip("\0 ") in DICOM_PLAIN
+    # What is stored in bytes may be read as wider numbers, because of its scaling.
+    room = path.stat().st_size * (8 if plain else DICOM_MOST_PACKED)
+    if declared > room:
+        raise Damage("it is damaged or cut short: it declares more than it holds")
 
 
 def _nrrd(path: Path) -> None:
@@ -288,11 +317,25 @@ def _start(path: Path) -> tuple[bytes, str]:
             raise Damage("it is damaged: its packed data does not match its checksum") from error
 
 
+def _require_dicom_or_survival(path: Path) -> None:
+    with path.open("rb") as file:
+        dicom = file.read(DICOM_MARK_AT + len(DICOM_MARK)).endswith(DICOM_MARK)
+    if not dicom:
+        _require_survival(path)
+        return
+    try:
+        with quiet_stderr, plain_name(path) as name:
+            require_dicom(Path(name))
+    except RuntimeError as error:
+        raise Damage("it is a damaged DICOM file, or one without an image") from error
+
+
 def _require_survival(path: Path) -> None:
     """Read the file in a process of its own first, which may end as it likes."""
-    command = [sys.executable, "-I", "-c", _TRIAL, path.absolute().as_posix(), *sys.path]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS_TO_READ, check=False)
+        with plain_name(path.absolute()) as name:
+            command = [sys.executable, "-I", "-c", _TRIAL, name, *sys.path]
+            done = subprocess.run(command, capture_output=True, timeout=SECONDS_TO_READ, check=False)
     except subprocess.TimeoutExpired as error:
         raise Damage("reading it does not come to an end") from error
     if done.returncode:

@@ -53,8 +53,8 @@ FORMATS = (
     Format(".rec", writable=False, guarded=True),
     Format(".tiff", writable=False, guarded=True),
     Format(".tif", writable=False, guarded=True),
-    Format(".dcm", writable=False, guarded=True),
-    Format(".ima", writable=False, guarded=True),
+    Format(".dcm", writable=False),
+    Format(".ima", writable=False),
 )
 NAMED = ".seg.nrrd, .nrrd, .nii.gz, .nii, .mha, .mhd, .nhdr or .hdr"
 """Those that a sentence names; the others are rare."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, OutputError
 from .access import plain_folder, plain_name, require_readable
 from .atomic import output_error
-from .damage import Damage, require_undamaged, require_whole
+from .damage import Damage, require_dicom, require_undamaged, require_whole
 from .formats import alternatives, writable_format
 from .grids import Grid
 from .quiet import quiet_stderr
@@ -90,8 +90,13 @@ def _read_file(path: Path, role: str) -> Any:
 
 
 def _read_series(folder: Path, role: str) -> Any:
+    with plain_name(folder) as name:
+        return _read_plain_series(name, role)
+
+
+def _read_plain_series(folder: str, role: str) -> Any:
     with quiet_stderr:
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
     if not series:
         raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
     if len(series) > 1:
@@ -99,10 +104,12 @@ def _read_series(folder: Path, role: str) -> Any:
     reader = sitk.ImageSeriesReader()
     try:
         with quiet_stderr:
-            reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+            names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder, series[0])
+            require_dicom(Path(names[0]))
+            reader.SetFileNames(names)
             reader.MetaDataDictionaryArrayUpdateOn()
             image = reader.Execute()
-    except RuntimeError as error:
+    except (RuntimeError, Damage) as error:
         raise InputError(f"The DICOM series given as {role} cannot be read; a file of it is damaged.") from error
     _require_even_slices(reader, len(reader.GetFileNames()), role)
     return image

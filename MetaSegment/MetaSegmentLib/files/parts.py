@@ -42,7 +42,7 @@ def pair_of(path: Path) -> list[Path]:
         if lower.endswith(ending):
             stem = path.name[: -len(ending)]
             names = (path.with_name(stem + one) for one in (other, other.upper()))
-            return [one for one in names if os.path.exists(one)][:1]
+            return [one for one in names if one.exists()][:1]
     return []
 
 
@@ -53,9 +53,9 @@ def clash(outputs: Iterable[Path], inputs: Iterable[Path]) -> bool:
 
 
 def same_file(first: Path, second: Path) -> bool:
-    """By what lies on the disk where both are there: links, capitals and blanks are what the file system makes of them."""
+    """Whether two names are one file: by what lies on the disk where both are there, whatever links and capitals."""
     with suppress(OSError, ValueError):
-        return os.path.samefile(first, second)
+        return first.samefile(second)
     return os.path.realpath(first) == os.path.realpath(second)
 
 
