@@ -109,9 +109,9 @@ def _read_plain_series(folder: str, role: str) -> Any:
             reader.SetFileNames(names)
             reader.MetaDataDictionaryArrayUpdateOn()
             image = reader.Execute()
-    except (RuntimeError, Damage) as error:
+        _require_even_slices(reader, len(reader.GetFileNames()), role)
+    except (RuntimeError, ValueError, Damage) as error:
         raise InputError(f"The DICOM series given as {role} cannot be read; a file of it is damaged.") from error
-    _require_even_slices(reader, len(reader.GetFileNames()), role)
     return image
 
 
