@@ -1,0 +1,23 @@
+"""Damaged files of every format: a volume or one sentence, no abort, no file changed, little memory."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+from benchmarks.fuzz import FINE, KINDS, fuzz
+
+NEEDS = {"nifti2": "nibabel", "multi-frame dicom": "pydicom"}
+COUNT = 510
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="aborts are caught in forked children")
+def test_damaged_files_lead_to_a_volume_or_a_sentence() -> None:
+    kinds = tuple(kind for kind in KINDS if kind not in NEEDS or find_spec(NEEDS[kind]))
+    counts, kept = fuzz(COUNT, kinds)
+    assert sum(counts.values()) == COUNT
+    assert not {key: number for key, number in counts.items() if key[1] not in FINE}, kept
+    for kind in kinds:
+        assert counts[kind, "sentence"], f"no {kind} was damaged enough to be refused"
