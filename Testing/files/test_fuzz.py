@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz import FINE, KINDS, fuzz
+from benchmarks.fuzz import FINE, KINDS, fuzz, make, read
 
 NEEDS = {"nifti2": "nibabel", "multi-frame dicom": "pydicom"}
 COUNT = 510
+HERE = tuple(kind for kind in KINDS if kind not in NEEDS or find_spec(NEEDS[kind]))
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_what_is_whole_is_read(tmp_path: Path, kind: str) -> None:
+    assert read(kind, make(kind, tmp_path)) == "volume"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="aborts are caught in forked children")
 def test_damaged_files_lead_to_a_volume_or_a_sentence() -> None:
-    kinds = tuple(kind for kind in KINDS if kind not in NEEDS or find_spec(NEEDS[kind]))
-    counts, kept = fuzz(COUNT, kinds)
+    counts, kept = fuzz(COUNT, HERE)
     assert sum(counts.values()) == COUNT
     assert not {key: number for key, number in counts.items() if key[1] not in FINE}, kept
-    for kind in kinds:
+    for kind in HERE:
         assert counts[kind, "sentence"], f"no {kind} was damaged enough to be refused"

@@ -32,6 +32,10 @@ DICOM_ENDINGS = (".dcm", ".ima")
 DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
 DICOM_SYNTAX = "0002|0010"
 DICOM_PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+DICOM_OTHERWISE = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+"""Big-endian and packed as a whole."""
+DICOM_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+DICOM_UNKNOWN_LENGTH = 0xFFFFFFFF
 DICOM_MOST_PACKED = 2000
 VTK_BYTES = {"char": 1, "short": 2, "int": 4, "long": 8, "float": 4, "double": 8}
 NRRD_BYTES = {
@@ -90,6 +94,34 @@ def require_undamaged(path: Path, role: str) -> None:
         raise unreadable(error, role) from error
 
 
+def require_dicom_lengths(path: Path) -> None:
+    """Compare the length of each element of a DICOM file with what is left of it; other files pass.
+
+    Raises:
+        Damage: an element is longer than the rest of the file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if not file.read(DICOM_MARK_AT + len(DICOM_MARK)).endswith(DICOM_MARK):
+            return
+        while len(head := file.read(8)) == 8:
+            group, _, kind, short = struct.unpack("<HH2sH", head)
+            (length,) = struct.unpack("<I", head[4:])  # of an element that does not name its kind
+            if kind.isalpha() and kind.isupper():
+                length = short
+                if kind in DICOM_LONG:
+                    (length,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+            if length == DICOM_UNKNOWN_LENGTH:
+                return
+            if length > size - file.tell():
+                raise Damage("it is damaged or cut short: it declares more than it holds")
+            if group == 2 and length < START_BYTES:
+                if file.read(length).strip(b"\0 ").decode("latin-1") in DICOM_OTHERWISE:
+                    return
+            else:
+                file.seek(length, os.SEEK_CUR)
+
+
 def require_dicom(path: Path) -> None:
     """Compare what a DICOM file declares with its length, before anything is allocated.
 
@@ -99,6 +131,7 @@ def require_dicom(path: Path) -> None:
     """
     import SimpleITK as sitk
 
+    require_dicom_lengths(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("GDCMImageIO")

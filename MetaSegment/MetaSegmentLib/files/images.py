@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from ..errors import InputError, OutputError
 from .access import plain_folder, plain_name, require_readable
 from .atomic import output_error
-from .damage import Damage, require_dicom, require_undamaged, require_whole
+from .damage import Damage, require_dicom, require_dicom_lengths, require_undamaged, require_whole
 from .formats import alternatives, writable_format
 from .grids import Grid
+from .parts import files_of
 from .quiet import quiet_stderr
 
 # Slices may lie this much closer or farther apart than the middle one of all gaps.
@@ -95,6 +96,11 @@ def _read_series(folder: Path, role: str) -> Any:
 
 
 def _read_plain_series(folder: str, role: str) -> Any:
+    try:
+        for file in files_of(Path(folder)):
+            require_dicom_lengths(file)
+    except Damage as error:
+        raise InputError(f"The DICOM series given as {role} cannot be read; a file of it is damaged.") from error
     with quiet_stderr:
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(folder)
     if not series:
