@@ -26,7 +26,7 @@ from .quiet import quiet_stderr
 CHUNK, START_BYTES = 1 << 22, 4096
 GZIP = b"\x1f\x8b"
 SECONDS_TO_READ = 600
-NIFTI_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 256
+NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 540, 256
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
 DICOM_ENDINGS = (".dcm", ".ima")
 DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
@@ -52,7 +52,11 @@ META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT
 
 
 class Damage(Exception):
-    """A file is not what its header declares; the words end a sentence."""
+    """A file is not what its header declares; the words end a sentence, the advice is what to do."""
+
+    def __init__(self, words: str, advice: str = "export or copy it again") -> None:
+        super().__init__(words)
+        self.advice = advice
 
 
 def require_whole(path: Path) -> None:
@@ -89,7 +93,7 @@ def require_undamaged(path: Path, role: str) -> None:
     try:
         require_whole(path)
     except Damage as damage:
-        raise InputError(f"The {role} cannot be read; {damage}; export or copy it again.") from damage
+        raise InputError(f"The {role} cannot be read; {damage}; {damage.advice}.") from damage
     except OSError as error:
         raise unreadable(error, role) from error
 
@@ -203,14 +207,11 @@ def _nifti(path: Path) -> None:
 
 
 def _nifti_header(header: bytes) -> tuple[int, list[int], int]:
-    """Bits a voxel, sizes, and where the data begin; of NIfTI 1 and 2 and Analyze."""
+    """Bits a voxel, sizes, and where the data begin; of NIfTI 1 and Analyze."""
     for order in "<>":
         (length,) = struct.unpack_from(order + "i", header)
-        if length == 540:
-            (bits,) = struct.unpack_from(order + "h", header, 14)
-            dims = struct.unpack_from(order + "8q", header, 16)
-            (offset,) = struct.unpack_from(order + "q", header, 168)
-            break
+        if length == NIFTI_2_HEADER_BYTES:
+            raise Damage("it is a NIfTI-2 file", "save it as NIfTI-1 or .nrrd")
         dims = struct.unpack_from(order + "8h", header, 40)
         if 1 <= dims[0] <= 7:
             (bits,) = struct.unpack_from(order + "h", header, 72)
