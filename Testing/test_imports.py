@@ -39,6 +39,7 @@ ALLOWED = {
 FLOORS = (
     (
         "errors",
+        "imports",
         "interpreter",
         "progress",
         "settings",

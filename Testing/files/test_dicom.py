@@ -260,7 +260,7 @@ def test_a_multi_frame_file_cut_short_is_refused(tmp_path: Path, noise: np.ndarr
     content = path.read_bytes()
     for kept in (0, 131, 200, 400, len(content) // 2, -1):
         (tmp_path / "cut.dcm").write_bytes(content[:kept])
-        with pytest.raises(InputError, match="cut short"):
+        with pytest.raises(InputError, match="cut short|empty"):
             read_image(tmp_path / "cut.dcm")
 
 
@@ -355,11 +355,10 @@ def test_header_values_are_not_shown(tmp_path: Path, noise: np.ndarray, recwarn:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
-def test_a_name_that_is_no_text_is_named_as_the_reason(tmp_path: Path, noise: np.ndarray) -> None:
+def test_a_name_that_is_no_text_does_not_matter(tmp_path: Path, noise: np.ndarray) -> None:
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     write_slices(folder, noise, a_matrix())
-    with pytest.raises(InputError, match="not UTF-8"):
-        read_image(folder)
+    np.testing.assert_array_equal(read_image(folder)[0], noise)
 
 
 def test_a_file_that_must_not_be_read_is_not_called_damaged(

@@ -287,7 +287,7 @@ def test_a_file_that_was_cut_short_is_damaged(tmp_path: Path, encoding: str) -> 
     for length in np.linspace(0, len(whole) - 1, 60).astype(int):
         (tmp_path / "b.seg.nrrd").write_bytes(whole[:length])
         if length == len(whole) - 1 or length >= start or length < start - 300:
-            with pytest.raises(InputError, match=r"damaged, cut short|field '"):
+            with pytest.raises(InputError, match=r"damaged|empty|field '"):
                 read_seg_nrrd(tmp_path / "b.seg.nrrd")
 
 
@@ -342,7 +342,7 @@ def test_voxels_in_a_file_of_their_own_are_looked_after_too(tmp_path: Path) -> N
     with pytest.raises(InputError, match="damaged"):
         read_seg_nrrd(path)
     data.unlink()
-    with pytest.raises(InputError, match="voxels is missing; put it beside its header"):
+    with pytest.raises(InputError, match="is missing; put it beside its header"):
         read_seg_nrrd(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
 from . import dicom, headers, nifti
+from .access import plain_folder, plain_name, require_readable
 from .atomic import output_error
+from .damage import Damage, require_undamaged, require_whole
+from .formats import alternatives, writable_format
 from .grids import Grid
 from .quiet import quiet_stderr
-
-# Formats whose readers and writers in ITK pass over missing data in silence.
-SILENT_FORMATS = (".nii", ".nii.gz", ".gipl", ".gipl.gz", ".hdr", ".img", ".img.gz", ".vtk")
-GIPL_HEADER_BYTES = 256
 
 
 def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
@@ -40,10 +38,10 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
         InputError: missing, damaged, of an unknown format, not 3D, not one number a voxel, or of a geometry that is
             not known or not the same for every reader.
     """
-    if not path.exists():
-        raise InputError(f"The {role} does not exist; check its name.")
+    require_readable(path, role)
     if path.is_dir():
-        return dicom.read_folder(path, role)
+        with plain_name(path) as name:
+            return dicom.read_folder(Path(name), role)
     image = _read_file(path, role)
     if image is None:
         return dicom.read_file(path, role)
@@ -56,7 +54,6 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
     grid = Grid.of(image)
     if not np.isfinite(grid.matrix).all():
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
-    nifti.require_as_read(path, grid, role)
     return sitk.GetArrayFromImage(image), grid
 
 
@@ -75,74 +72,55 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
     direction = np.eye(array.ndim)
     direction[:3, :3] = np.reshape(grid.direction, (3, 3))
     image.SetDirection(direction.ravel().tolist())
+    form = writable_format(path)
+    if more and not form.oblique:
+        raise OutputError(f"This format cannot hold a 4D volume; write {alternatives(path)}.")
     try:
-        with quiet_stderr:
-            sitk.WriteImage(image, str(path), useCompression=True)
-            _require_whole(path)
-            kept = _keeps_geometry(path, image)
-    except (RuntimeError, OSError, EOFError) as error:
+        with quiet_stderr, plain_folder(path.parent) as folder:
+            sitk.WriteImage(image, str(folder / path.name), useCompression=True)
+            require_whole(folder / path.name)
+            lost = _lost(folder / path.name, image)
+    except (RuntimeError, OSError, Damage) as error:
         raise output_error(error, path.parent) from error
-    if not kept:
-        better = ".nrrd" if grid.sheared else ".nrrd or .nii.gz"
-        raise OutputError(f"This format cannot hold the volume's size or orientation; write {better}.")
+    if lost:
+        raise OutputError(f"This format cannot hold the volume's {lost}; write {alternatives(path)}.")
 
 
 def _read_file(path: Path, role: str) -> Any:
     """The SimpleITK image in a file; None for DICOM, of which ITK does not read where frames lie."""
+    require_undamaged(path, role)
     try:
         if dicom.is_dicom(path):
             return None
-        with quiet_stderr:
-            nifti.require_one_place(path, role)
-            headers.require_millimetres(path, role)
-            _require_whole(path)
+        with quiet_stderr, plain_name(path) as name:
+            nifti.require_one_place(Path(name), role)
+            headers.require_millimetres(Path(name), role)
             reader = sitk.ImageFileReader()
-            reader.SetFileName(str(path))
+            reader.SetFileName(name)
             reader.ReadImageInformation()
-            return None if reader.GetImageIO() == "GDCMImageIO" else reader.Execute()
+            if reader.GetImageIO() == "GDCMImageIO":
+                return None
+            image = reader.Execute()
+            nifti.require_as_read(Path(name), Grid.of(image), role)
+            return image
     except (RuntimeError, OSError, EOFError) as error:
         raise InputError(f"The {role} cannot be read; the file is damaged, cut short or no medical image.") from error
 
 
-def _require_whole(path: Path) -> None:
-    """Raise EOFError when the file has less data than its header declares, for formats where ITK does not notice."""
-    if not path.name.lower().endswith(SILENT_FORMATS):
-        return
+def _lost(path: Path, image: Any) -> str:
+    """What of the geometry is not in the file that was written; empty when all is."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    bits = int(reader.GetMetaData("bitpix")) if reader.HasMetaDataKey("bitpix") else 0
-    pixel_bytes = bits // 8 or sitk.Image([1] * 3, reader.GetPixelID()).GetSizeOfPixelComponent()
-    declared = int(np.prod(reader.GetSize(), dtype=np.int64)) * reader.GetNumberOfComponents() * pixel_bytes
-    header = GIPL_HEADER_BYTES if ".gipl" in path.suffixes else 0
-    if reader.HasMetaDataKey("vox_offset"):
-        header = int(float(reader.GetMetaData("vox_offset")))
-    data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" and path.with_suffix(".img").exists() else path
-    if data.suffix.lower() != ".hdr" and _length(data) < header + declared:
-        raise EOFError("data is missing")
-
-
-def _length(path: Path) -> int:
-    """Bytes of the file, unpacked."""
-    if path.suffix.lower() != ".gz":
-        return path.stat().st_size
-    length = 0
-    with gzip.open(path) as unpacked:
-        while part := unpacked.read(1 << 22):
-            length += len(part)
-    return length
-
-
-def _keeps_geometry(path: Path, image: Any) -> bool:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return (
-        reader.GetSize() == image.GetSize()
-        and _close(reader.GetOrigin(), image.GetOrigin())
-        and _close(reader.GetSpacing(), image.GetSpacing())
-        and _close(reader.GetDirection(), image.GetDirection())
-    )
+    if reader.GetSize() != image.GetSize():
+        return "size"
+    if not _close(reader.GetOrigin(), image.GetOrigin()) or not _close(reader.GetSpacing(), image.GetSpacing()):
+        return "position or spacing"
+    if not _close(reader.GetDirection(), image.GetDirection()):
+        columns = np.reshape(image.GetDirection(), (image.GetDimension(), -1))
+        upright = np.allclose(columns.T @ columns, np.eye(len(columns)), atol=1e-3)
+        return "orientation" if upright else "orientation (its axes are not at right angles)"
+    return ""
 
 
 def _close(first: Sequence[float], second: Sequence[float]) -> bool:

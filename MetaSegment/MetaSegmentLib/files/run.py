@@ -18,9 +18,11 @@ from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
 from .atomic import Staging
+from .formats import files_written, writable_format
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
+from .parts import clash, same_file
 from .records import with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
@@ -150,18 +152,16 @@ def _outputs(job: Job) -> list[Path]:
 
 
 def _check_outputs(job: Job) -> None:
-    inputs = [path for path in (job.image, job.support, job.support_image) if path is not None]
+    for path in (job.output, job.probabilities, job.uncertainty):
+        if path is not None:
+            writable_format(path)
     outputs = _outputs(job)
-    if any(_same(output, given) for output in outputs for given in inputs):
+    if clash(outputs, [path for path in (job.image, job.support, job.support_image) if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
-    if any(_same(first, second) for n, first in enumerate(outputs) for second in outputs[:n]):
-        raise OutputError("Two outputs have the same name; give each its own.")
-
-
-def _same(first: Path, second: Path) -> bool:
-    if first.exists() and second.exists():
-        return first.samefile(second)
-    return first.resolve() == second.resolve()
+    for number, path in enumerate(outputs):
+        written = [file for other in outputs[:number] for file in files_written(other)]
+        if any(same_file(file, other) for file in files_written(path) for other in written):
+            raise OutputError("Two outputs have the same name; give each its own.")
 
 
 def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:

@@ -23,8 +23,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .access import require_file
+from .damage import require_undamaged
 from .grids import Grid
-from .packed import require_whole_nrrd
 from .quiet import quiet_stderr
 from .segments import Labels, Segment, plain_segment, values_in
 
@@ -119,13 +120,12 @@ def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segm
 
 def _load(path: Path) -> tuple[Any, dict[str, str]]:
     """The SimpleITK image and the key/value fields of the header."""
-    if not path.is_file():
-        raise InputError("The support does not exist; check its name.")
+    require_file(path, "support")
+    require_undamaged(path, "support")
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NrrdImageIO")
     reader.SetFileName(str(path))
     try:
-        require_whole_nrrd(path)
         with quiet_stderr:
             reader.ReadImageInformation()
             if path.suffix.lower() != ".nhdr":

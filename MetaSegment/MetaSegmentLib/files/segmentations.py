@@ -27,6 +27,9 @@ __all__ = [
     "write_segmentation",
 ]
 
+# What labels are off by when a program stored them as scaled integers.
+ROUNDED_OFF = 0.01
+
 
 def is_segmentation_file(path: Path) -> bool:
     """Whether the name says that the file holds segments in layers, not a plain label map."""
@@ -52,8 +55,8 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     array, own = along(*read_image(path, "support"), grid)
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise InputError("The support holds numbers that are not whole; give the painted label map, not an image.")
+    if array.dtype.kind == "f":
+        array = _whole_numbers(array)
     return Painted((array,), tuple(plain_segment(value) for value in values_in(array)))
 
 
@@ -71,6 +74,18 @@ def write_segmentation(path: Path, layers: Sequence[Labels], segments: Iterable[
         write_seg_nrrd(path, layers, segments, grid)
     except OSError as error:
         raise output_error(error, path.parent) from error
+
+
+def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
+    """Labels without what a scaling in the file rounded off.
+
+    Raises:
+        InputError: farther from whole numbers than that.
+    """
+    whole = np.round(array)
+    if not np.allclose(array, whole, rtol=0, atol=ROUNDED_OFF):
+        raise InputError("The support holds numbers that are not whole; give the painted label map, not an image.")
+    return whole
 
 
 def _place(labels: NDArray[Any], own: Grid, grid: Grid) -> NDArray[Any]:
