@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from files.dicom_series import write_series
+from files.dicom_objects import a_matrix, write_frames, write_slices
 from MetaSegmentLib.errors import MetaSegmentError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
@@ -34,7 +34,7 @@ from MetaSegmentLib.files.segmentations import plain_segment, read_painted, writ
 SHAPE = (6, 9, 8)
 GRID = Grid(SHAPE[::-1], (-31.0, 12.0, 55.0), (0.5, 0.5, 2.5), tuple(np.eye(3).ravel()))
 VOLUMES = ("nrrd", "nhdr", "nii", "nii.gz", "mha", "mhd", "hdr", "gipl", "gipl.gz", "vtk")
-KINDS = (*VOLUMES, "raw.nrrd", "nifti2", "dicom folder", "one dicom", "multi-frame dicom", "seg.nrrd", "label map")
+KINDS = (*VOLUMES, "raw.nrrd", "nifti2", "dicom folder", "multi-frame dicom", "seg.nrrd", "label map")
 FINE = ("volume", "sentence")
 SECONDS = 30
 MEMORY = 1 << 30
@@ -59,32 +59,16 @@ def make(kind: str, folder: Path) -> Path:
             nibabel.save(nibabel.Nifti2Image(noise.transpose(2, 1, 0), np.eye(4)), folder / "a.nii")
             return folder / "a.nii"
         case "dicom folder":
-            write_series(folder, noise)
+            write_slices(folder, noise, a_matrix())
             return folder
-        case "one dicom" | "multi-frame dicom":
-            write_series(folder, noise[:3])
-            first, *others = sorted(folder.iterdir())
-            for other in others:
-                other.unlink()
-            if kind == "multi-frame dicom":
-                _frames(first, noise)
-            return first.rename(folder / "a.dcm")
+        case "multi-frame dicom":
+            return write_frames(folder / "a.dcm", noise, a_matrix())
         case "seg.nrrd":
             labels = (noise % 3).astype(np.uint8)
             write_segmentation(folder / "a.seg.nrrd", [labels], [plain_segment(1), plain_segment(2)], GRID)
             return folder / "a.seg.nrrd"
     write_image(folder / "a.nrrd", (noise % 3).astype(np.uint8), GRID)
     return folder / "a.nrrd"
-
-
-def _frames(file: Path, noise: np.ndarray) -> None:
-    import pydicom
-
-    data = pydicom.dcmread(file, force=True)
-    frames = noise.astype(data.pixel_array.dtype)
-    data.NumberOfFrames, data.Rows, data.Columns = frames.shape
-    data.PixelData = frames.tobytes()
-    data.save_as(file)
 
 
 def read(kind: str, path: Path) -> str:

@@ -12,7 +12,7 @@ from benchmarks.fuzz import FINE, KINDS, fuzz, make, read
 from MetaSegmentLib import InputError
 from MetaSegmentLib.files.images import read_image
 
-NEEDS = {"nifti2": "nibabel", "multi-frame dicom": "pydicom"}
+NEEDS = {"nifti2": "nibabel"}
 COUNT = 510
 HERE = tuple(kind for kind in KINDS if kind not in NEEDS or find_spec(NEEDS[kind]))
 

@@ -361,7 +361,7 @@ def _require_dicom_or_survival(path: Path) -> None:
         with quiet_stderr, plain_name(path) as name:
             require_dicom(Path(name))
     except RuntimeError as error:
-        raise Damage("it is a damaged DICOM file, or one without an image") from error
+        raise Damage("it is a DICOM file that is damaged, cut short or without an image") from error
 
 
 def _require_survival(path: Path) -> None:

@@ -54,6 +54,7 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
     grid = Grid.of(image)
     if not np.isfinite(grid.matrix).all():
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
+    nifti.require_as_read(path, grid, role)
     return sitk.GetArrayFromImage(image), grid
 
 
@@ -93,16 +94,14 @@ def _read_file(path: Path, role: str) -> Any:
         if dicom.is_dicom(path):
             return None
         with quiet_stderr, plain_name(path) as name:
-            nifti.require_one_place(Path(name), role)
-            headers.require_millimetres(Path(name), role)
+            nifti.require_one_place(path, role)
+            headers.require_millimetres(path, role)
             reader = sitk.ImageFileReader()
             reader.SetFileName(name)
             reader.ReadImageInformation()
             if reader.GetImageIO() == "GDCMImageIO":
                 return None
-            image = reader.Execute()
-            nifti.require_as_read(Path(name), Grid.of(image), role)
-            return image
+            return reader.Execute()
     except (RuntimeError, OSError, EOFError) as error:
         raise InputError(f"The {role} cannot be read; the file is damaged, cut short or no medical image.") from error
 
