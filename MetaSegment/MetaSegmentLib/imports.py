@@ -21,8 +21,6 @@ PIP_NAMES = {
     "sklearn": "scikit-learn",
     "tqdm": "tqdm",
     "packaging": "packaging",
-    "slicerio": "slicerio",
-    "nrrd": "pynrrd",
     "nibabel": "nibabel",
     "pydicom": "pydicom",
     "matplotlib": "matplotlib",

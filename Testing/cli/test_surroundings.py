@@ -160,7 +160,6 @@ def test_a_segmentation_where_a_folder_is_given(workplace: Workplace, refused) -
         ("safetensors", "raise RuntimeError('built for another Python')", ["safetensors", "another Python"]),
         ("scipy", "raise ImportError('libopenblas.so.0: no such file')", ["scipy", "libopenblas"]),
         ("SimpleITK", "raise ImportError('_SimpleITK: undefined symbol')", ["SimpleITK", "undefined symbol"]),
-        ("slicerio", "raise OSError('no disk')", ["slicerio"]),
     ],
 )
 def test_a_package_that_cannot_be_loaded_is_named_with_its_reason(

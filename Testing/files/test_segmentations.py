@@ -14,7 +14,7 @@ import pytest
 from MetaSegmentLib import InputError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
-from MetaSegmentLib.files.segmentations import Painted, read_painted, write_segmentation
+from MetaSegmentLib.files.segmentations import Painted, plain_segment, read_painted, write_segmentation
 
 slicerio = pytest.importorskip("slicerio")
 
@@ -247,3 +247,11 @@ def test_labels_stored_as_floats_are_labels(tmp_path: Path) -> None:
     assert [segment.value for segment in painted.segments] == [3]
     write_segmentation(tmp_path / "b.nii.gz", [painted.layers[0].astype(np.uint8)], painted.segments, GRID)
     assert np.array_equal(read_image(tmp_path / "b.nii.gz")[0], painted.layers[0])
+
+
+def test_a_segmentation_without_paint_is_called_that_whatever_its_grid(tmp_path: Path) -> None:
+    """Slicer stores no paint as a single voxel of 1 mm."""
+    elsewhere = Grid((1, 1, 1), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), tuple(np.eye(3).ravel()))
+    write_segmentation(tmp_path / "a.seg.nrrd", [np.zeros((1, 1, 1), np.uint8)], [plain_segment(1)], elsewhere)
+    with pytest.raises(InputError, match="Nothing is painted"):
+        read_painted(tmp_path / "a.seg.nrrd", GRID)

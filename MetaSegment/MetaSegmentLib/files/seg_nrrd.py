@@ -23,15 +23,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .access import require_file
+from .access import plain_name, require_file
 from .damage import require_undamaged
 from .grids import Grid
 from .quiet import quiet_stderr
 from .segments import Labels, Segment, plain_segment, values_in
 
 COMPRESSION_LEVEL = 4
-# No packed byte stands for more of them.
-LARGEST_PACKING = 1032
 TYPES = {
     "u1": "unsigned char",
     "u2": "unsigned short",
@@ -124,18 +122,12 @@ def _load(path: Path) -> tuple[Any, dict[str, str]]:
     require_undamaged(path, "support")
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NrrdImageIO")
-    reader.SetFileName(str(path))
     try:
-        with quiet_stderr:
+        with quiet_stderr, plain_name(path) as name:
+            reader.SetFileName(name)
             reader.ReadImageInformation()
-            if path.suffix.lower() != ".nhdr":
-                _require_room_for_data(path, reader)
             image = reader.Execute()
-    except FileNotFoundError as error:
-        raise InputError("The file that holds the support's voxels is missing; put it beside its header.") from error
-    except PermissionError as error:
-        raise InputError("The support may not be read; change its permissions or copy it.") from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, OSError) as error:
         if "domain axes" in str(error):
             raise _wrong("kinds", "has another number of spatial axes than the space") from error
         raise InputError("The support cannot be read; the file is damaged, cut short or no segmentation.") from error
@@ -145,13 +137,6 @@ def _load(path: Path) -> tuple[Any, dict[str, str]]:
         if any("\udc80" <= letter <= "\udcff" for letter in value):
             raise _wrong(key, "is not UTF-8 text")
     return image, fields
-
-
-def _require_room_for_data(path: Path, reader: Any) -> None:
-    """Memory is not taken for what cannot be in the file."""
-    voxels = int(np.prod(reader.GetSize(), dtype=object)) * reader.GetNumberOfComponents()
-    if voxels > LARGEST_PACKING * path.stat().st_size:
-        raise EOFError("data is missing")
 
 
 def _whole_numbers(layer: NDArray[Any]) -> Labels:

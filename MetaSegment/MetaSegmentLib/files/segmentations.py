@@ -91,6 +91,8 @@ def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
 def _place(labels: NDArray[Any], own: Grid, grid: Grid) -> NDArray[Any]:
     """Labels of a part of the grid, on the whole of it."""
     offset = own.offset_in(grid)
+    if offset is None and not labels.any():  # Slicer stores no paint as one voxel somewhere
+        raise InputError("Nothing is painted in the support; paint the structure on a few slices.")
     if offset is None:
         raise _other_grid(own, grid)
     if offset == (0, 0, 0) and own.size == grid.size:
