@@ -95,14 +95,14 @@ class CrossAttention(nn.Module):
         key = key + self._positions(supports.shape[3], supports.shape[4], features) + to_key[:, :, None]
         value = value + to_value[:, :, None]
         absent = place >= ABSENT - 1
-        mask = None
-        if absent.any():
-            barred = absent[:, :, None].expand(-1, -1, key.shape[2]).flatten(1)[:, None, None]
-            mask = torch.zeros_like(barred, dtype=features.dtype).masked_fill(barred, float("-inf"))
         query, key, value = (
             part.flatten(1, -2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query[:, None], key, value)
         )
-        found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        # By hand: torch's own attention has no second derivative, which MAML needs.
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        barred = absent[:, :, None].expand(-1, -1, key.shape[2] // absent.shape[1]).flatten(1)
+        scores = scores.masked_fill(barred[:, None, None], float("-inf"))
+        found = scores.softmax(-1) @ value
         found = found.transpose(1, 2).flatten(2).transpose(1, 2).unflatten(2, (height, width))
         return features + self.answer(found)
 

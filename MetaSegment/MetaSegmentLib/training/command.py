@@ -151,10 +151,10 @@ def _start(stage: str, usual: str | None, folder: Path | None, plan: str) -> dic
     from ..networks.grown import grown
     from ..networks.plan import plan_named
 
-    folder = folder or weights.FOLDER
-    name = stage if folder != weights.FOLDER and (folder / f"{stage}.safetensors").is_file() else usual
+    name = stage if folder is not None and (folder / f"{stage}.safetensors").is_file() else usual
     if name is None:
         return None
+    folder = folder or weights.FOLDER
     return grown(weights.load(name, folder), weights.load_plan(name, folder), plan_named(plan))
 
 
