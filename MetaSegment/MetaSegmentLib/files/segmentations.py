@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     if (found := _segments_in(path)) is not None:
         layers, segments, own = found
         turned = [along(layer, own, grid) for layer in layers]
-        return numbered([_place(layer, place, grid) for layer, place in turned], segments)
+        return replace(numbered([_place(layer, place, grid) for layer, place in turned], segments), stored=own)
     array, own = along(*read_image(path, "support"), grid)
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
