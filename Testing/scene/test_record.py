@@ -185,3 +185,20 @@ def test_the_volume_may_be_cut_or_extended_meanwhile(scene: Any, corner: tuple[i
     volume = add_volume(scene, image, place)
     painting = read_painting(volume, bench.segmentation)
     assert (painting.slices, painting.axis) == ({1: [index - k for index in SUPPORT]}, 0)
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 2], [1, 2, 0]], ids=["turned over", "other axes"])
+def test_the_volume_may_be_stored_otherwise_meanwhile(scene: Any, columns: list[int]) -> None:
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    axis = 2 - columns.index(2)
+    image = np.ascontiguousarray(an_image(BALL).transpose([2 - column for column in reversed(columns)]))
+    place = OBLIQUE[:, [*columns, 3]]
+    if axis == 0:
+        image = np.ascontiguousarray(image[::-1])
+        place[:, 3], place[:, 2] = place @ [0, 0, len(image) - 1, 1], -place[:, 2]
+    volume = add_volume(scene, image, place)
+    painting = read_painting(volume, bench.segmentation)
+    assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
+    found = {painting.paint_grid.to_volume(0, index) for index in SUPPORT}
+    assert found == {(axis, SHAPE[0] - 1 - index if axis == 0 else index) for index in SUPPORT}

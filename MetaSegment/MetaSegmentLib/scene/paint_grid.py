@@ -203,7 +203,7 @@ def paint_grid_of(volume: Any, segmentation: Any, segments: Sequence[Any] | None
         layer = segment.GetRepresentation(LABELMAP)
         if layer is None or layer.IsEmpty():
             continue
-        grid = own if own.holds(layer) or _shares_voxels(layer, own) else _covering(layer, own)
+        grid = own if own.holds(layer) or _was_turned_over(layer, own) else _covering(layer, own)
         if found is None:
             found = segment.GetName(), grid
         elif not found[1].same_as(grid):
@@ -218,11 +218,13 @@ def is_turned(segment: Any, grid: Grid) -> bool:
     return layer is not None and not layer.IsEmpty() and not grid.holds(layer) and _parallel(layer, grid) is None
 
 
-def _shares_voxels(layer: Any, volume: Grid) -> bool:
-    """Whether the voxels of a label map are voxels of the volume, though along other axes or in the other sense:
-    Slicer turns volumes over when it reads left-handed ones, but no segmentations."""
+def _was_turned_over(layer: Any, volume: Grid) -> bool:
+    """Whether the voxels of a left-handed label map are voxels of the volume, which is not left-handed.
+
+    Slicer turns left-handed volumes over when it reads them, but no segmentations; records of slices go by the volume.
+    """
     matrix = _parallel(layer, volume)
-    if matrix is None:
+    if matrix is None or not np.linalg.det(matrix[:3, :3]) < 0 < np.linalg.det(volume.matrix[:3, :3]):
         return False
     between = np.linalg.inv(volume.matrix) @ matrix
     ends = [(s.start, s.stop - 1) for s in reversed(extent_of(layer))]
