@@ -407,3 +407,16 @@ def test_a_segmentation_in_dicom_is_called_that(tmp_path: Path, noise: np.ndarra
     path = write_frames(tmp_path / "seg.dcm", noise, a_matrix(), change=change)
     with pytest.raises(InputError, match=r"load it in Slicer and save it as \.seg\.nrrd"):
         read_image(path, "support")
+
+
+def test_a_file_that_is_there_twice_counts_once(tmp_path: Path, noise: np.ndarray) -> None:
+    paths = write_slices(tmp_path / "s", noise, a_matrix())
+    (tmp_path / "s" / "copy of a slice.dcm").write_bytes(paths[3].read_bytes())
+    assert_read(tmp_path / "s", noise, a_matrix())
+
+    def changed(data: Dataset) -> None:
+        data.PixelData = bytes(len(data.PixelData))
+
+    saved(tmp_path / "s" / "copy of a slice.dcm", changed)
+    with pytest.raises(InputError, match="several times at the same place"):
+        read_image(tmp_path / "s")

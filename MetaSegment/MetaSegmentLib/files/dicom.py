@@ -6,6 +6,7 @@ C.7.6.2 and C.7.6.16.2). What does not make one evenly spaced stack is refused: 
 
 from __future__ import annotations
 
+import filecmp
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
 
 
 def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
-    images = _images_of(folder, role)
+    images = _without_copies(_images_of(folder, role))
     if not images:
         inside = "folders and no DICOM images" if any(one.is_dir() for one in folder.iterdir()) else "no DICOM images"
         raise InputError(f"The folder given as {role} holds {inside}; choose the folder of one series.")
@@ -182,6 +183,17 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
     if any(_ending(file) in endings and not _is_text(file) for file in strangers):
         raise _damaged(role)
     return images
+
+
+def _without_copies(images: dict[Path, Any]) -> dict[Path, Any]:
+    """The images, of equal files only the first."""
+    first: dict[str, Path] = {}
+    kept: dict[Path, Any] = {}
+    for path, data in images.items():
+        other = first.setdefault(str(data.get("SOPInstanceUID") or path), path)
+        if other == path or not filecmp.cmp(other, path, shallow=False):
+            kept[path] = data
+    return kept
 
 
 def _header(path: Path, role: str) -> Any:
