@@ -202,3 +202,14 @@ def test_the_volume_may_be_stored_otherwise_meanwhile(scene: Any, columns: list[
     assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
     found = {painting.paint_grid.to_volume(0, index) for index in SUPPORT}
     assert found == {(axis, SHAPE[0] - 1 - index if axis == 0 else index) for index in SUPPORT}
+
+
+def test_a_volume_that_was_cut_through_the_segment_is_refused(scene: Any) -> None:
+    """What was cut off cannot be told from what was corrected."""
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    place = OBLIQUE.copy()
+    place[:3, 3] = (OBLIQUE @ [0, 8, 0, 1])[:3]
+    volume = add_volume(scene, an_image(BALL)[:, 8:], place)
+    with pytest.raises(InputError, match="volume of another size; choose that volume"):
+        read_painting(volume, bench.segmentation)

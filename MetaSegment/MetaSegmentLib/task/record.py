@@ -88,7 +88,18 @@ class SliceRecord:
         support = {index - up: p for index, p in self.support.items() if index - up in there}
         filled = {index - up: p for index, p in self.filled.items() if index - up in there}
         corrected = {index for index, p in filled.items() if prints.get(index) != p}
+        if corrected and self._cuts(part):
+            return None
         return sorted(corrected | (prints.keys() - support.keys() - filled.keys()) | support.keys())
+
+    def _cuts(self, part: Part) -> bool:
+        """Whether the volume may have been cut through the segment: what is missing then looks like a correction."""
+        return any(
+            part.shape[axis] < self.shape[axis]
+            and (part.corner[axis] == 0 or part.corner[axis] + part.box.shape[axis] == part.shape[axis])
+            for axis in range(3)
+            if axis != self.axis
+        )
 
     def to_text(self) -> str:
         """One line without ``:``, ``|`` and ``~``, which separate tags in a segmentation file."""
