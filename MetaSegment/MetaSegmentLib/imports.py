@@ -28,6 +28,8 @@ PIP_NAMES = {
 """What pip calls the packages that are used here, by the name of import."""
 OLDEST = {"torch": "2.8", "numpy": "2.0", "scipy": "1.13", "SimpleITK": "2.4"}
 LONGEST_REASON = 160
+OUT_OF_MEMORY = ("failed to map segment", "annot allocate memory")
+"""What loaders of shared libraries say then."""
 
 
 @contextmanager
@@ -49,6 +51,10 @@ def import_error(error: BaseException) -> DependencyError | None:
     if package is None:
         return None
     pip = PIP_NAMES.get(package, package)
+    if any(words in str(error) for words in OUT_OF_MEMORY):
+        return DependencyError(
+            f"There is too little memory to load the package {pip}; raise the limit (ulimit -v) or free some."
+        )
     if isinstance(error, ModuleNotFoundError) and error.name == package:
         return DependencyError(f"MetaSegment needs the package {pip}, which is missing; run 'pip install {pip}'.")
     if (what := _hidden(package)) is not None:

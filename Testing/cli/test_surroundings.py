@@ -156,6 +156,7 @@ def test_a_segmentation_where_a_folder_is_given(workplace: Workplace, refused) -
         ),
         ("torch", "raise OSError('libtorch.so: cannot open shared object file')", ["libtorch.so", "force-reinstall"]),
         ("torch", "import math\nmath.nothing", ["cannot be loaded", "torch"]),
+        ("torch", "raise ImportError('libtorch.so: failed to map segment from shared object')", ["too little memory"]),
         ("monai", "raise ImportError('DLL load failed')", ["monai", "DLL load failed"]),
         ("safetensors", "raise RuntimeError('built for another Python')", ["safetensors", "another Python"]),
         ("scipy", "raise ImportError('libopenblas.so.0: no such file')", ["scipy", "libopenblas"]),

@@ -17,6 +17,7 @@ from files.dicom_objects import a_matrix, saved, write_frames, write_slices
 from MetaSegmentLib import InputError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
+from MetaSegmentLib.files.parts import clash
 
 OBLIQUE = np.linalg.qr(np.array([[0.9, 0.2, 0.4], [-0.3, 0.8, 0.5], [0.1, -0.4, 0.9]]))[0]
 OBLIQUE[:, 2] *= np.linalg.det(OBLIQUE)
@@ -371,4 +372,51 @@ def test_a_file_that_must_not_be_read_is_not_called_damaged(
 
     monkeypatch.setattr("MetaSegmentLib.files.dicom.is_dicom", refuse)
     with pytest.raises(InputError, match="permissions"):
+        read_image(tmp_path / "s")
+
+
+def test_the_only_folder_in_a_folder_is_the_one_that_is_meant(tmp_path: Path, noise: np.ndarray) -> None:
+    inner = tmp_path / "export" / "PAT0" / "ST0"
+    inner.mkdir(parents=True)
+    names = [f"IM{k}" for k in range(9)]
+    write_slices(inner / "SE0", noise, a_matrix(), names)
+    (tmp_path / "export" / "DICOMDIR").write_bytes(b"index")
+    (tmp_path / "export" / ".DS_Store").write_bytes(b"litter")
+    assert_read(tmp_path / "export", noise, a_matrix())
+    assert clash([inner / "SE0" / "IM3"], [tmp_path / "export"]), "a report may have any name"
+    write_slices(inner / "SE1", noise, a_matrix(), names)
+    with pytest.raises(InputError, match="folders and no DICOM images; choose the folder of one series"):
+        read_image(tmp_path / "export")
+
+
+def test_pixels_in_high_bits_are_refused(tmp_path: Path, noise: np.ndarray) -> None:
+    """ITK cuts them off, pydicom does not."""
+
+    def change(k: int, data: Dataset) -> None:
+        data.BitsStored, data.HighBit = 12, 15
+
+    write_slices(tmp_path / "s", noise, a_matrix(), change=change)
+    with pytest.raises(InputError, match="other bits"):
+        read_image(tmp_path / "s")
+
+
+def test_a_segmentation_in_dicom_is_called_that(tmp_path: Path, noise: np.ndarray) -> None:
+    def change(data: Dataset, shared: Dataset, frames: list[Dataset]) -> None:
+        data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+
+    path = write_frames(tmp_path / "seg.dcm", noise, a_matrix(), change=change)
+    with pytest.raises(InputError, match=r"load it in Slicer and save it as \.seg\.nrrd"):
+        read_image(path, "support")
+
+
+def test_a_file_that_is_there_twice_counts_once(tmp_path: Path, noise: np.ndarray) -> None:
+    paths = write_slices(tmp_path / "s", noise, a_matrix())
+    (tmp_path / "s" / "copy of a slice.dcm").write_bytes(paths[3].read_bytes())
+    assert_read(tmp_path / "s", noise, a_matrix())
+
+    def changed(data: Dataset) -> None:
+        data.PixelData = bytes(len(data.PixelData))
+
+    saved(tmp_path / "s" / "copy of a slice.dcm", changed)
+    with pytest.raises(InputError, match="several times at the same place"):
         read_image(tmp_path / "s")

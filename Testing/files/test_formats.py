@@ -16,6 +16,7 @@ from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
 from MetaSegmentLib.files.leftovers import PREFIX, WaitingFolder
 from MetaSegmentLib.files.parts import clash, files_of
+from MetaSegmentLib.files.run import Job, run
 
 GRID = Grid((5, 4, 3), (1.0, 2.0, 3.0), (0.5, 0.75, 2.0), tuple(np.eye(3).ravel()))
 VOLUME = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
@@ -162,3 +163,16 @@ def test_a_killed_run_s_folder_goes_with_the_next_one_a_living_one_s_stays(tmp_p
     assert {file.name for file in tmp_path.iterdir()} == {"o.nrrd", living.path.name}
     living.remove()
     assert sitk.ReadImage(str(tmp_path / "o.nrrd")).GetSize() == (5, 4, 3)
+
+
+@pytest.mark.parametrize(("output", "beside"), [("a.hdr", "a.img"), ("a.img", "a.hdr"), ("a.mhd", "a.zraw")])
+def test_a_file_that_would_lose_its_place_to_the_data_of_an_output_stays(
+    tmp_path: Path, output: str, beside: str
+) -> None:
+    job = Job(tmp_path / "image.nrrd", tmp_path / "painted.nrrd", tmp_path / output)
+    (tmp_path / beside).write_text("something else")
+    with pytest.raises(OutputError, match="beside an output belongs to something else"):
+        run(job)
+    (tmp_path / output).write_text("an older result")
+    with pytest.raises(InputError, match="does not exist"):  # what is looked at next
+        run(job)

@@ -11,7 +11,8 @@ import pytest
 
 from MetaSegmentLib import InputError, Settings
 from MetaSegmentLib.files.grids import Grid
-from MetaSegmentLib.files.images import write_image
+from MetaSegmentLib.files.images import read_image, write_image
+from MetaSegmentLib.files.orientation import Turn
 from MetaSegmentLib.files.records import without_filled
 from MetaSegmentLib.files.run import Job, run
 from MetaSegmentLib.files.segmentations import plain_segment, read_painted, write_segmentation
@@ -139,3 +140,51 @@ def test_axes_that_contradict_each_other_are_refused() -> None:
 def test_a_record_of_something_else_is_passed_over(text: str) -> None:
     painted = Painted((BALL.astype(np.uint8),), (Segment(1, 0, {"name": "a", "tags": {TAG: text}}),))
     assert without_filled(painted, GRID) == (painted, None, None)
+
+
+TURNS = [Turn((0, 1, 2), (0,)), Turn((0, 1, 2), (1,)), Turn((2, 0, 1), ()), Turn((1, 2, 0), (0, 2))]
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_the_image_may_be_stored_otherwise_than_the_painted_one_was(folder: Path, turn: Turn) -> None:
+    """As one and the same series is by Slicer and by other programs."""
+    assert segment(folder, "painted.seg.nrrd", "first.seg.nrrd") == {"ball": SUPPORT, "bar": [5, 9]}
+    image, grid = read_image(folder / "image.nrrd")
+    write_image(folder / "image.nrrd", np.ascontiguousarray(turn.apply(image)), turn.grid(grid))
+    axis = turn.order.index(0)
+    last = grid.array_shape[0] - 1
+
+    def there(slices: list[int]) -> list[int]:
+        return sorted(last - i if axis in turn.reversed_axes else i for i in slices)
+
+    wanted = {"ball": there(SUPPORT), "bar": there([5, 9])}
+    assert segment(folder, "first.seg.nrrd", "second.seg.nrrd") == wanted
+    assert segment(folder, "second.seg.nrrd", "third.seg.nrrd") == wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((0, -2, -1), (0, -1, -1)), ((3, 0, 4), (1, 5, 2))], ids=["cut", "extended"]
+)
+def test_the_image_may_be_cut_or_extended_meanwhile(folder: Path, before: Any, after: Any) -> None:
+    segment(folder, "painted.seg.nrrd", "first.seg.nrrd", segments=("ball",))
+    image, grid = read_image(folder / "image.nrrd")
+    kept = tuple(slice(max(0, -b), n + min(0, a)) for b, a, n in zip(before, after, image.shape, strict=True))
+    pads = [(max(0, b), max(0, a)) for b, a in zip(before, after, strict=True)]
+    image = np.pad(image[kept], pads, mode="edge")
+    matrix = grid.matrix.copy()
+    matrix[:3, 3] = (matrix @ [*(-b for b in reversed(before)), 1])[:3]
+    write_image(folder / "image.nrrd", image, Grid.from_matrix(image.shape[::-1], matrix))
+    wanted = {"ball": [i + before[0] for i in SUPPORT]}
+    assert segment(folder, "first.seg.nrrd", "second.seg.nrrd") == wanted
+
+
+def test_a_record_that_fits_nowhere_is_not_passed_over_in_silence() -> None:
+    mask = np.pad(BALL, 3)
+    record = SliceRecord.take(Part.of(mask[:, :, ::-1]), 0, [11])
+    one = Segment(1, 0, {"name": "a", "tags": {TAG: record.to_text()}})
+    painted = Painted((BALL.astype(np.uint8),), (one,))
+    with pytest.raises(
+        InputError, match=r"'a' was filled .* another size; name the slices that count \(--slices 1:3,9\)"
+    ):
+        without_filled(painted, GRID)
+    assert without_filled(painted, GRID, slices={1: (8,)})[1] == {1: (8,)}

@@ -154,6 +154,12 @@ def test_slices_are_named_as_those_of_the_volume(finer: Finer) -> None:
     np.testing.assert_array_equal(finer.on(finer.look(), finer.own), finer.on(finer.painted, finer.own))
 
 
+@pytest.mark.parametrize("index", [-1, 99])
+def test_a_slice_outside_the_volume_is_refused(finer: Finer, index: int) -> None:
+    with pytest.raises(InputError, match=f"Slice {index} lies outside the volume"):
+        finer.run(slices=[index])
+
+
 def test_another_segmentation_gets_it_on_the_same_grid(scene: Any, finer: Finer) -> None:
     other = add_segmentation(scene)
     finer.run(output=other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
 from MetaSegmentLib.task.parts import Part
-from scene.bench import BALL, PAINTED, SUPPORT, Bench
-from scene.nodes import SHAPE, a_ball, an_image, only, repaint
+from scene.bench import BALL, OBLIQUE, PAINTED, SUPPORT, Bench
+from scene.nodes import SHAPE, a_ball, add_volume, an_image, only, repaint
 
 
 def test_second_run_sees_the_painted_slices_only(bench: Bench) -> None:
@@ -170,3 +171,45 @@ def test_slicer_turns_left_handed_volumes_over_and_the_record_with_them(
     assert painting.slices == {1: sorted(SHAPE[0] - 1 - i for i in support) if reverse else support}
     there = painting.layers[0][::-1] if depth < 0 else painting.layers[0]
     np.testing.assert_array_equal(there, only(BALL, axis, support))
+
+
+@pytest.mark.parametrize("corner", [(2, 2, 1), (-4, -2, -3)], ids=["cut", "extended"])
+def test_the_volume_may_be_cut_or_extended_meanwhile(scene: Any, corner: tuple[int, int, int]) -> None:
+    """As by Slicer's Crop Volume, without resampling; the segment's voxels keep counting from the old corner."""
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    image, (k, j, i) = an_image(BALL), corner
+    image = image[k:, j:, i:] if k > 0 else np.pad(image, ((-k, 1), (-j, 2), (-i, 0)))
+    place = OBLIQUE.copy()
+    place[:3, 3] = (OBLIQUE @ [i, j, k, 1])[:3]
+    volume = add_volume(scene, image, place)
+    painting = read_painting(volume, bench.segmentation)
+    assert (painting.slices, painting.axis) == ({1: [index - k for index in SUPPORT]}, 0)
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 2], [1, 2, 0]], ids=["turned over", "other axes"])
+def test_the_volume_may_be_stored_otherwise_meanwhile(scene: Any, columns: list[int]) -> None:
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    axis = 2 - columns.index(2)
+    image = np.ascontiguousarray(an_image(BALL).transpose([2 - column for column in reversed(columns)]))
+    place = OBLIQUE[:, [*columns, 3]]
+    if axis == 0:
+        image = np.ascontiguousarray(image[::-1])
+        place[:, 3], place[:, 2] = place @ [0, 0, len(image) - 1, 1], -place[:, 2]
+    volume = add_volume(scene, image, place)
+    painting = read_painting(volume, bench.segmentation)
+    assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
+    found = {painting.paint_grid.to_volume(0, index) for index in SUPPORT}
+    assert found == {(axis, SHAPE[0] - 1 - index if axis == 0 else index) for index in SUPPORT}
+
+
+def test_a_volume_that_was_cut_through_the_segment_is_refused(scene: Any) -> None:
+    """What was cut off cannot be told from what was corrected."""
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    place = OBLIQUE.copy()
+    place[:3, 3] = (OBLIQUE @ [0, 8, 0, 1])[:3]
+    volume = add_volume(scene, an_image(BALL)[:, 8:], place)
+    with pytest.raises(InputError, match="volume of another size; choose that volume"):
+        read_painting(volume, bench.segmentation)

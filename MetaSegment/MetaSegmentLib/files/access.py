@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, OutputError
 from .formats import format_of
-from .parts import data_files, files_of, pair_of
+from .parts import data_files, files_of, innermost, pair_of
 
 
 def require_readable(path: Path, role: str) -> None:
@@ -24,7 +24,7 @@ def require_readable(path: Path, role: str) -> None:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            if any(one.is_file() and not os.access(one.path, os.R_OK) for one in os.scandir(path)):
+            if any(one.is_file() and not os.access(one.path, os.R_OK) for one in os.scandir(innermost(path))):
                 raise PermissionError(errno.EACCES, "a file of the folder")
             return
         if not stat.S_ISREG(mode):

@@ -160,6 +160,8 @@ def output_error(error: Exception, folder: Path) -> OutputError:
         return OutputError("The disk is full; free some space or write to another folder.")
     if number == errno.ENAMETOOLONG:
         return OutputError("The name of an output is too long for its folder; give it a shorter one.")
+    if number == errno.EFBIG or (number is None and _size_is_limited()):
+        return OutputError("Files may not become that large for this user; raise the limit (ulimit -f).")
     if not _is_folder(folder):
         return OutputError("The output folder does not exist; create it or write to another one.")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -179,6 +181,15 @@ def _nearly_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
     except OSError:
         return False
+
+
+def _size_is_limited() -> bool:
+    """Whether this process may write small files only; C++ libraries do not give the reason of a failure."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return False
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _flush_to_disk(file: Path) -> None:

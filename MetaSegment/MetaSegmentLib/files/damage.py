@@ -6,7 +6,6 @@ header declares before they look for it.
 
 from __future__ import annotations
 
-import bz2
 import os
 import struct
 import subprocess
@@ -19,12 +18,12 @@ from typing import BinaryIO
 
 from ..errors import InputError
 from .access import plain_name, require_readable, unreadable
+from .contents import GZIP, misnamed
 from .formats import files_written, format_of
 from .parts import HEADER_BYTES, data_files, pair_of
 from .quiet import quiet_stderr
 
 CHUNK, START_BYTES = 1 << 22, 4096
-GZIP = b"\x1f\x8b"
 SECONDS_TO_READ = 600
 NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 540, 256
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
@@ -93,7 +92,8 @@ def require_undamaged(path: Path, role: str) -> None:
     try:
         require_whole(path)
     except Damage as damage:
-        raise InputError(f"The {role} cannot be read; {damage}; {damage.advice}.") from damage
+        what, advice = misnamed(path) or (str(damage), damage.advice)
+        raise InputError(f"The {role} cannot be read; {what}; {advice}.") from damage
     except OSError as error:
         raise unreadable(error, role) from error
 
@@ -157,6 +157,8 @@ def _nrrd(path: Path) -> None:
     if len(sizes) != int(fields["dimension"]) or min(sizes) < 1:
         raise Damage("the sizes in its header are damaged")
     encoding = fields["encoding"].lower()
+    if encoding in ("bz2", "bzip2"):
+        raise Damage("its data is packed with bzip2, which is not read here", "save it with gzip")
     if encoding in ("ascii", "text", "txt", "hex"):
         declared, encoding = prod(sizes), "raw"  # a character for a number at the very least
     else:
@@ -167,7 +169,7 @@ def _nrrd(path: Path) -> None:
     lines = int(fields.get("line skip", fields.get("lineskip", "0")))
     if lines < 0 or skip < -1:
         raise Damage("its header is damaged")
-    packing = {"gz": "gzip", "bz2": "bzip2"}.get(encoding, encoding)
+    packing = {"gz": "gzip"}.get(encoding, encoding)
     _require_data(files or [path], 0 if files else start, declared, packing, max(skip, 0), lines)
 
 
@@ -311,9 +313,6 @@ def _length(data: BinaryIO, packing: str) -> int:
             return os.fstat(data.fileno()).st_size - data.tell()
         if packing in ("gzip", "zlib"):
             return sum(map(len, _inflated(data)))
-        if packing == "bzip2":
-            with bz2.BZ2File(data) as unpacked:
-                return sum(map(len, iter(lambda: unpacked.read(CHUNK), b"")))
     except EOFError as error:
         raise Damage("it is damaged or cut short: its packed data has no end") from error
     except (zlib.error, OSError) as error:
@@ -355,13 +354,19 @@ def _require_dicom_or_survival(path: Path) -> None:
     with path.open("rb") as file:
         dicom = file.read(DICOM_MARK_AT + len(DICOM_MARK)).endswith(DICOM_MARK)
     if not dicom:
-        _require_survival(path)
+        try:
+            _require_survival(path)
+        except Damage as damage:
+            raise Damage(f"{damage}, or its format is not read here", "save it as .nrrd or .nii.gz") from damage
         return
     try:
         with quiet_stderr, plain_name(path) as name:
             require_dicom(Path(name))
     except RuntimeError as error:
-        raise Damage("it is a DICOM file that is damaged, cut short or without an image") from error
+        raise Damage(
+            "it is a DICOM file that is damaged, cut short or without an image",
+            "export it again, or load it in Slicer and save it as .seg.nrrd or .nrrd",
+        ) from error
 
 
 def _require_survival(path: Path) -> None:

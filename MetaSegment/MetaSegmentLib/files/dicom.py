@@ -6,6 +6,7 @@ C.7.6.2 and C.7.6.16.2). What does not make one evenly spaced stack is refused: 
 
 from __future__ import annotations
 
+import filecmp
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -103,9 +104,10 @@ def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
 
 
 def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
-    images = _images_of(folder, role)
+    images = _without_copies(_images_of(folder, role))
     if not images:
-        raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
+        inside = "folders and no DICOM images" if any(one.is_dir() for one in folder.iterdir()) else "no DICOM images"
+        raise InputError(f"The folder given as {role} holds {inside}; choose the folder of one series.")
     series = {str(data.get("SeriesInstanceUID", "")) for data in images.values()}
     if len(series) > 1:
         raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
@@ -147,7 +149,7 @@ def stack(slices: Sequence[Slice], role: str) -> tuple[list[int], Grid]:
     if gaps.min() <= TOLERANCE_VOXELS * np.median(gaps):
         raise InputError(
             f"{what} lie several times at the same place, as of several times, echoes or copies; "
-            "put those of one volume alone into a folder."
+            "put those of one volume alone into a folder, or load it in Slicer and save one volume as .nrrd."
         )
     mean = (positions[-1] - positions[0]) / (len(slices) - 1)
     for step in ((mean @ first.across) * first.across, mean):  # a shear that is rounding alone is none
@@ -181,6 +183,17 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
     if any(_ending(file) in endings and not _is_text(file) for file in strangers):
         raise _damaged(role)
     return images
+
+
+def _without_copies(images: dict[Path, Any]) -> dict[Path, Any]:
+    """The images, of equal files only the first."""
+    first: dict[str, Path] = {}
+    kept: dict[Path, Any] = {}
+    for path, data in images.items():
+        other = first.setdefault(str(data.get("SOPInstanceUID") or path), path)
+        if other == path or not filecmp.cmp(other, path, shallow=False):
+            kept[path] = data
+    return kept
 
 
 def _header(path: Path, role: str) -> Any:
@@ -290,6 +303,12 @@ def _checked_slice(data: Any, place: tuple[Any, Any, Any], rescale: tuple[float,
     numbers = np.array([*position, *orientation, *down_and_along, *rescale])
     if (len(position), len(orientation), len(down_and_along)) != (3, 6, 2) or not np.isfinite(numbers).all():
         raise _no_place(role)
+    stored = int(data.get("BitsStored", data.BitsAllocated))
+    if int(data.get("HighBit", stored - 1)) != stored - 1:  # not allowed any more
+        raise InputError(
+            f"The DICOM image given as {role} stores its pixels in other bits than the lowest ones, which programs "
+            "read differently; have the scanner's or the archive's software export it anew."
+        )
     axes = np.reshape(orientation, (2, 3))
     if np.abs(axes @ axes.T - np.eye(2)).max() > ROUNDING or min(down_and_along) <= 0:
         raise _no_place(role)
@@ -306,6 +325,11 @@ def _checked_slice(data: Any, place: tuple[Any, Any, Any], rescale: tuple[float,
 
 
 def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
+    if not _is_image(data):
+        raise InputError(
+            f"The {role} is a DICOM file of another kind than images (a segmentation, a dose, a report, …); "
+            "load it in Slicer and save it as .seg.nrrd or .nrrd."
+        )
     if _frame_count(data) == 1:
         raise InputError(f"The DICOM image given as {role} is a single slice; give the folder with the whole series.")
     frames = list(_frames_of(data, role))

@@ -21,6 +21,7 @@ from .atomic import output_error
 from .damage import Damage, require_undamaged, require_whole
 from .formats import alternatives, writable_format
 from .grids import Grid
+from .parts import innermost
 from .quiet import quiet_stderr
 
 
@@ -40,7 +41,7 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
     """
     require_readable(path, role)
     if path.is_dir():
-        with plain_name(path) as name:
+        with plain_name(innermost(path)) as name:
             return dicom.read_folder(Path(name), role)
     image = _read_file(path, role)
     if image is None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .contents import GZIP
 from .grids import Grid
 
 ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
@@ -99,7 +100,9 @@ def _header(path: Path) -> NDArray[Any] | None:
             pair = [file for file in path.parent.iterdir() if file.name[: len(stem)] == stem]
             path = next((file for file in pair if file.name[len(stem) :].lower() in (".hdr", ".hdr.gz")), path)
     try:
-        with (gzip.open if path.suffix.lower() == ".gz" else Path.open)(path, "rb") as file:
+        with path.open("rb") as start:
+            packed = path.suffix.lower() == ".gz" and start.read(len(GZIP)) == GZIP  # a name in ``.gz`` may lie
+        with (gzip.open if packed else Path.open)(path, "rb") as file:
             content = file.read(np.dtype(NIFTI_2).itemsize)
     except zlib.error as error:
         raise EOFError("data is missing") from error

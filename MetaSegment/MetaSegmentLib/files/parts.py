@@ -13,14 +13,25 @@ from .formats import files_written
 HEADER_BYTES = 1 << 20
 """No header in text is longer."""
 MOST_PARTS = 100_000
+INDEX = "DICOMDIR"
+"""The file that lies beside the folders of DICOM exports."""
 
 
 def files_of(path: Path) -> list[Path]:
     """The files that are read when ``path`` is: itself, its data files, or all files of a folder."""
     with suppress(OSError):
         if path.is_dir():
-            return [Path(entry.path) for entry in os.scandir(path) if entry.is_file()]
+            return [Path(entry.path) for entry in os.scandir(innermost(path)) if entry.is_file()]
     return [path, *pair_of(path), *data_files(path)]
+
+
+def innermost(folder: Path) -> Path:
+    """The folder that the files lie in, where others have nothing in them but it, as exports of one series have."""
+    while True:
+        entries = [one for one in os.scandir(folder) if not one.name.startswith(".") and one.name != INDEX]
+        if len(entries) != 1 or not entries[0].is_dir(follow_symlinks=False):
+            return folder
+        folder = Path(entries[0].path)
 
 
 def data_files(path: Path) -> list[Path]:

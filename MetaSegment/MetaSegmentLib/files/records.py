@@ -12,6 +12,7 @@ from ..settings import Result
 from ..task.parts import Mask, Part, on_slices
 from ..task.record import TAG, SliceRecord
 from .grids import Grid
+from .orientation import Turn
 from .segments import Painted, Segment, compact
 
 NamedSlices = tuple[int, ...] | Mapping[int, tuple[int, ...]]
@@ -44,13 +45,19 @@ def without_filled(
         if record is None or segment.value in named:
             continue
         mask = layers[segment.layer] == segment.value
-        found = record.painted_now(Part.of(_as_in_slicer(mask, grid)))
+        found = _painted_now(record, mask, _frames(grid, painted.stored or grid))
+        if found is None and mask.any() and record.filled and sorted(record.shape) != sorted(grid.array_shape):
+            raise InputError(
+                f"The segment '{segment.name}' was filled by an earlier run on a volume of another size; name the "
+                f"slices that count (--slices {segment.value}:3,9), or give that volume."
+            )
         if found is None:
             continue
-        part, own = Part.of(mask), _turned(found, record.axis, grid)
-        axes[record.axis] = segment
+        own_axis, own = found
+        part = Part.of(mask)
+        axes[own_axis] = segment
         filled = part.box.copy()
-        filled[on_slices(part.extent, record.axis, own)] = False
+        filled[on_slices(part.extent, own_axis, own)] = False
         if np.array_equal(filled, part.box):
             raise InputError(
                 f"The segment '{segment.name}' was filled by an earlier run and holds no paint any more; paint it on "
@@ -98,6 +105,27 @@ def _with_record(segment: Segment, result: Result, grid: Grid, elsewhere: int | 
         mask = _as_in_slicer(result.labels == segment.value, grid)
         tags[TAG] = SliceRecord.take(Part.of(mask), axis, _turned(support, axis, grid)).to_text()
     return replace(segment, fields={**segment.fields, "tags": tags})
+
+
+def _painted_now(record: SliceRecord, mask: Mask, frames: Sequence[Turn]) -> tuple[int, list[int]] | None:
+    """The axis and the slices of the mask that the record knows as painted, in the first frame in which it fits."""
+    for turn in frames:
+        turned = turn.apply(mask)
+        found = record.painted_now(Part.of(turned))
+        if found is not None:
+            last = turned.shape[record.axis] - 1
+            return turn.order[record.axis], sorted(last - i if record.axis in turn.reversed_axes else i for i in found)
+    return None
+
+
+def _frames(grid: Grid, stored: Grid) -> list[Turn]:
+    """How to turn the image's arrays into those that a record may go by: as Slicer reads the file that it stands in,
+    or as the file stores them."""
+    if not _left_handed(stored):
+        return [Turn.onto(grid, stored)]
+    reversed_slices = np.reshape(stored.direction, (3, 3)) * (1, 1, -1)
+    in_slicer = replace(stored, direction=tuple(float(x) for x in reversed_slices.ravel()))
+    return [Turn.onto(grid, in_slicer), Turn.onto(grid, stored)]
 
 
 def _as_in_slicer(mask: Mask, grid: Grid) -> Mask:

@@ -158,6 +158,10 @@ def _check_outputs(job: Job) -> None:
     outputs = _outputs(job)
     if clash(outputs, [path for path in (job.image, job.support, job.support_image) if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
+    for path in outputs:
+        header, *beside = files_written(path)
+        if not header.exists() and any(file.exists() for file in beside):
+            raise OutputError("A file beside an output belongs to something else; give the output another name.")
     for number, path in enumerate(outputs):
         written = [file for other in outputs[:number] for file in files_written(other)]
         if any(same_file(file, other) for file in files_written(path) for other in written):

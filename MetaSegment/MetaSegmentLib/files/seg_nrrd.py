@@ -26,6 +26,7 @@ from ..errors import InputError
 from .access import plain_name, require_file
 from .damage import require_undamaged
 from .grids import Grid
+from .headers import HEADER_BYTES, NRRD
 from .quiet import quiet_stderr
 from .segments import Labels, Segment, plain_segment, values_in
 
@@ -73,6 +74,15 @@ def read_seg_nrrd(path: Path) -> tuple[list[Labels], list[Segment], Grid]:
         extents = [_extent(fields, n, grid) for n, one in enumerate(listed) if one.layer == number]
         clipped.append(_clipped(layer, _union(extents)))
     return clipped, listed, grid
+
+
+def lists_segments(path: Path) -> bool:
+    """Whether an NRRD file of any name lists segments, as one does that Slicer wrote and somebody renamed."""
+    if not path.name.lower().endswith(NRRD) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        header = re.split(rb"\r?\n\r?\n", file.read(HEADER_BYTES), maxsplit=1)[0]
+    return re.search(rb"^Segment0_ID:=", header, re.MULTILINE) is not None
 
 
 def write_seg_nrrd(path: Path, layers: Sequence[Labels], segments: Iterable[Segment], grid: Grid) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .access import require_readable
 from .atomic import output_error
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import along
-from .seg_nrrd import read_seg_nrrd, write_seg_nrrd
+from .seg_nrrd import lists_segments, read_seg_nrrd, write_seg_nrrd
 from .segments import Labels, Painted, Segment, compact, numbered, plain_segment, values_in
 
 __all__ = [
@@ -42,16 +44,17 @@ def read_painted(path: Path, grid: Grid) -> Painted:
     What an earlier run filled is there too; see :func:`~MetaSegmentLib.files.records.without_filled`.
 
     Args:
-        path: a label map on the very grid, or a ``.seg.nrrd``, which may cover a part of it.
+        path: a label map on the very grid, or a file as ``.seg.nrrd`` of any name, which may cover a part of it.
         grid: the image's.
 
     Raises:
         InputError: missing, damaged, no label map, or on another grid.
     """
-    if is_segmentation_file(path):
-        layers, segments, own = read_seg_nrrd(path)
+    require_readable(path, "support")
+    if (found := _segments_in(path)) is not None:
+        layers, segments, own = found
         turned = [along(layer, own, grid) for layer in layers]
-        return numbered([_place(layer, place, grid) for layer, place in turned], segments)
+        return replace(numbered([_place(layer, place, grid) for layer, place in turned], segments), stored=own)
     array, own = along(*read_image(path, "support"), grid)
     if own.size != grid.size or own.offset_in(grid) != (0, 0, 0):
         raise _other_grid(own, grid)
@@ -76,6 +79,17 @@ def write_segmentation(path: Path, layers: Sequence[Labels], segments: Iterable[
         raise output_error(error, path.parent) from error
 
 
+def _segments_in(path: Path) -> tuple[list[Labels], list[Segment], Grid] | None:
+    """What a ``.seg.nrrd`` of any name holds; None for a label map, also where it has kept another one's header."""
+    named = is_segmentation_file(path)
+    if not named and not lists_segments(path):
+        return None
+    layers, segments, grid = read_seg_nrrd(path)
+    listed = {(one.layer, one.value) for one in segments}
+    whole = all((number, value) in listed for number, layer in enumerate(layers) for value in values_in(layer))
+    return (layers, segments, grid) if named or whole else None
+
+
 def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
     """Labels without what a scaling in the file rounded off.
 
@@ -83,7 +97,8 @@ def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
         InputError: farther from whole numbers than that.
     """
     whole = np.round(array)
-    if not np.allclose(array, whole, rtol=0, atol=ROUNDED_OFF):
+    paint_lost = array.any() and not whole.any()
+    if paint_lost or not np.isfinite(array).all() or not np.allclose(array, whole, rtol=0, atol=ROUNDED_OFF):
         raise InputError("The support holds numbers that are not whole; give the painted label map, not an image.")
     return whole
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .grids import Grid
 
 Labels = NDArray[np.integer[Any]]
 GOLDEN_RATIO = 0.618034
@@ -50,10 +51,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Painted:
-    """Painted slices: (K, J, I) label maps on the grid of the image, one a layer, and what the labels mean."""
+    """Painted slices: (K, J, I) label maps on the grid of the image, one a layer, and what the labels mean.
+
+    Attributes:
+        stored: the grid of the file, whose axes may run otherwise than the image's.
+    """
 
     layers: tuple[Labels, ...]
     segments: tuple[Segment, ...]
+    stored: Grid | None = None
 
     def in_layer(self, layer: int) -> list[Segment]:
         return [segment for segment in self.segments if segment.layer == layer]
@@ -77,7 +83,7 @@ class Painted:
                     raise InputError(f"The support has no segment '{word}'; it has: {there}.")
                 chosen |= found
         kept = tuple(segment for segment in self.segments if segment.value in chosen)
-        return compact([keep(layer, chosen) for layer in self.layers], kept)
+        return replace(compact([keep(layer, chosen) for layer in self.layers], kept), stored=self.stored)
 
     def _named(self, word: str) -> set[int]:
         """The labels of the segments with this name or label; blanks around it count only if that tells them apart."""

@@ -27,6 +27,7 @@ from .geometry import LABELMAP, Grid, extent_of, grid_of, transform_between, vox
 from .i18n import tr as _
 
 _MOST_VOXELS = 1 << 29
+_SAME_VOXELS = 1e-2
 _STRAIGHT_VOXELS = 0.25
 """Axes that drift by less than this over the whole grid run in the same direction."""
 
@@ -202,7 +203,7 @@ def paint_grid_of(volume: Any, segmentation: Any, segments: Sequence[Any] | None
         layer = segment.GetRepresentation(LABELMAP)
         if layer is None or layer.IsEmpty():
             continue
-        grid = own if own.holds(layer) else _covering(layer, own)
+        grid = own if own.holds(layer) or _was_turned_over(layer, own) else _covering(layer, own)
         if found is None:
             found = segment.GetName(), grid
         elif not found[1].same_as(grid):
@@ -215,6 +216,23 @@ def is_turned(segment: Any, grid: Grid) -> bool:
     """Whether the voxels of a vtkSegment lie along other directions than those of ``grid``."""
     layer = segment.GetRepresentation(LABELMAP)
     return layer is not None and not layer.IsEmpty() and not grid.holds(layer) and _parallel(layer, grid) is None
+
+
+def _was_turned_over(layer: Any, volume: Grid) -> bool:
+    """Whether the voxels of a left-handed label map are voxels of the volume, which is not left-handed.
+
+    Slicer turns left-handed volumes over when it reads them, but no segmentations; records of slices go by the volume.
+    """
+    matrix = _parallel(layer, volume)
+    if matrix is None or not np.linalg.det(matrix[:3, :3]) < 0 < np.linalg.det(volume.matrix[:3, :3]):
+        return False
+    between = np.linalg.inv(volume.matrix) @ matrix
+    ends = [(s.start, s.stop - 1) for s in reversed(extent_of(layer))]
+    corners = np.array([[*corner, 1.0] for corner in product(*ends)])
+    there = (between @ corners.T)[:3].T
+    unit = np.allclose(np.abs(_straight(between[:3, :3])).sum(axis=0), 1, atol=_SAME_VOXELS)
+    inside = (there > -0.5).all() and (there < np.array(volume.shape[::-1]) - 0.5).all()
+    return bool(unit and inside and np.abs(there - np.round(there)).max() < _SAME_VOXELS)
 
 
 def _covering(layer: Any, volume: Grid) -> Grid:

@@ -19,7 +19,7 @@ from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, voxels
 from .i18n import tr as _
 from .paint_grid import PaintGrid, is_turned, paint_grid_of
 from .presence import stamp, while_there
-from .record import record_of
+from .record import SliceRecord, painted_now_steps, record_of
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -129,7 +129,7 @@ def _read(
         found.append(segment_id)
         snapshots[segment_id] = yield from Snapshot.steps(part)
         record = record_of(segment)
-        own = (yield from record.painted_now_steps(part)) if record else None
+        own = (yield from _painted_now_steps(record, part, slices)) if record else None
         if record and own is not None:
             axes[record.axis] = segment.GetName()
             own = own if slices is None else _on_grid(slices, paint_grid, record.axis, [part])
@@ -171,6 +171,11 @@ def _read(
     )
 
 
+def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | None) -> Steps[list[int] | None]:
+    """The painted slices by the record, which need not fit where slices are named."""
+    return (yield from (painted_now_steps(record, part) if slices is None else record.painted_now_steps(part)))
+
+
 def _turned_warning(name: str) -> str:
     text = _(
         'Segment "{name}" was painted on a voxel grid that is turned against the volume; its voxels were moved to the '
@@ -186,8 +191,12 @@ def _on_grid(slices: Sequence[int], paint_grid: PaintGrid, axis: int | None, par
     axis = _axis_of(parts) if axis is None else axis
     there = {index for part in parts for index in drain(part.slices_steps(axis))}
     across, _index = paint_grid.to_volume(axis, 0)
+    last = paint_grid.volume.shape[across] - 1
     found: set[int] = set()
     for index in slices:
+        if not 0 <= index <= last:
+            text = _("Slice {index} lies outside the volume; slices along axis {axis} go from 0 to {last}.")
+            raise InputError(text.format(index=index, axis=across, last=last))
         _axis, inside = paint_grid.from_volume(across, index)
         found |= there.intersection(inside) or set(inside)
     return sorted(found)

@@ -6,15 +6,33 @@ from typing import Any
 
 import vtk
 
+from ..errors import InputError
+from ..pieces import Steps
+from ..task.parts import Part
 from ..task.record import TAG, SliceRecord
+from .i18n import tr as _
 
-__all__ = ["TAG", "SliceRecord", "record_of", "records_of"]
+__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of"]
 
 
 def record_of(segment: Any) -> SliceRecord | None:
     """The record of a vtkSegment, if it carries a readable one."""
     text = vtk.reference("")
     return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
+
+
+def painted_now_steps(record: SliceRecord, part: Part) -> Steps[list[int] | None]:
+    """As :meth:`SliceRecord.painted_now_steps`.
+
+    Raises:
+        InputError: the run was on a volume of another size, where the segment was not the same.
+    """
+    found = yield from record.painted_now_steps(part)
+    if found is None and record.filled and sorted(record.shape) != sorted(part.shape):
+        raise InputError(
+            _("The segment was filled on a volume of another size; choose that volume, or paint in a new segment.")
+        )
+    return found
 
 
 def records_of(segmentation: Any) -> frozenset[tuple[str, str]]:

@@ -23,7 +23,7 @@ from .i18n import tr as _
 from .layers import layers_steps
 from .paint_grid import PaintGrid, paint_grid_of
 from .reader import has_labelmap_source, read_part, read_part_steps
-from .record import TAG, SliceRecord, record_of
+from .record import TAG, SliceRecord, painted_now_steps, record_of
 
 _MANY_SLICES = 12
 """Nobody paints more by hand without a gap: a segment on so many slices across every axis was made before."""
@@ -256,7 +256,7 @@ def _find(segment: Any, paint_grid: PaintGrid) -> Steps[_Found]:
 
 def _painted_steps(part: Part, record: SliceRecord | None) -> Steps[tuple[int, list[int], tuple[Doubt, ...]]]:
     """Slice axis, painted slices, and what paint is not taken for complete slices."""
-    known = (yield from record.painted_now_steps(part)) if record else None
+    known = (yield from painted_now_steps(record, part)) if record else None
     if record is not None and known is not None:
         return record.axis, known, ()
     yield

@@ -9,7 +9,7 @@ scene as in a ``.seg.nrrd``.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..pieces import Steps, drain
 from .parts import Part
@@ -60,13 +60,46 @@ class SliceRecord:
     def painted_now_steps(self, part: Part) -> Steps[list[int] | None]:
         """As :meth:`painted_now`, in pieces."""
         if part.shape != self.shape:
-            return None
+            return (yield from self._painted_elsewhere_steps(part))
         prints = yield from part.fingerprints_steps(self.axis)
         known = self.support | self.filled
         if not any(prints.get(i) == p for i, p in known.items()):
             return None
         corrected = {i for i, p in self.filled.items() if prints.get(i) != p}
         return sorted(corrected | (prints.keys() - known.keys()) | self.support.keys())
+
+    def _painted_elsewhere_steps(self, part: Part) -> Steps[list[int] | None]:
+        """As :meth:`painted_now`, where the volume was cut or extended after the run, which moves all indices."""
+        known = self.support | self.filled
+        shift = yield from part.shifts_steps(self.axis, set(known.values()) - {_EMPTY}, self.shape)
+        if shift is None:
+            return None
+        place = list(shift)
+        place.insert(self.axis, 0)
+        k, j, i = (c + n for c, n in zip(part.corner, place, strict=True))
+        prints = yield from replace(part, corner=(k, j, i)).fingerprints_steps(self.axis)
+        longer = self.shape[self.axis] - part.shape[self.axis]
+
+        def matches(up: int) -> int:
+            return sum(prints.get(index - up) == p for index, p in known.items())
+
+        up = max(range(min(0, longer), max(0, longer) + 1), key=matches)
+        there = range(part.shape[self.axis])
+        support = {index - up: p for index, p in self.support.items() if index - up in there}
+        filled = {index - up: p for index, p in self.filled.items() if index - up in there}
+        corrected = {index for index, p in filled.items() if prints.get(index) != p}
+        if corrected and self._cuts(part):
+            return None
+        return sorted(corrected | (prints.keys() - support.keys() - filled.keys()) | support.keys())
+
+    def _cuts(self, part: Part) -> bool:
+        """Whether the volume may have been cut through the segment: what is missing then looks like a correction."""
+        return any(
+            part.shape[axis] < self.shape[axis]
+            and (part.corner[axis] == 0 or part.corner[axis] + part.box.shape[axis] == part.shape[axis])
+            for axis in range(3)
+            if axis != self.axis
+        )
 
     def to_text(self) -> str:
         """One line without ``:``, ``|`` and ``~``, which separate tags in a segmentation file."""
