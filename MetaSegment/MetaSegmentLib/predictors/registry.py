@@ -186,7 +186,7 @@ _ALL = (
     MethodInfo(
         "experts",
         "Without networks",
-        "The four predictors below with fixed weights: what meta-learning has to beat.",
+        "The five predictors below with fixed weights: what meta-learning has to beat.",
         ("baselines",),
         Maker("methods.fusion", "baselines_only"),
         network=False,
@@ -229,6 +229,16 @@ _ALL = (
         network=False,
         uses_baselines=False,
     ),
+    MethodInfo(
+        "random-walk",
+        "Random walk",
+        "Takes the label that a random walk through the image meets first (Grady 2006).",
+        ("baselines",),
+        Maker("predictors.random_walk", "RandomWalk"),
+        baseline=True,
+        network=False,
+        uses_baselines=False,
+    ),
 )
 
 METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
@@ -241,6 +251,7 @@ _PARTS = {
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),
     "grow": Maker("methods.fusion", "fused", ("grow",)),
     "pixels": Maker("methods.fusion", "fused", ("pixels",)),
+    "walk": Maker("methods.fusion", "fused", ("walk",)),
     "detail": Maker("methods.fusion", "fused"),
 }
 ABLATIONS: dict[str, MethodInfo] = {
