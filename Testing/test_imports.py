@@ -19,6 +19,7 @@ ALLOWED = {
     "torch": ("networks/", "methods/", "training/", "device.py", "cli.py"),
     "monai": ("networks/", "methods/", "training/", "evaluation/metrics.py"),
     "SimpleITK": ("files/", "registration/", "training/supervoxels.py"),
+    "pydicom": ("files/",),
     "vtk": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
     "vtkmodules": ("scene/", "web/", "evaluation/peers.py", "predictors/grow_from_seeds.py"),
     "slicer": (
@@ -38,6 +39,7 @@ ALLOWED = {
 FLOORS = (
     (
         "errors",
+        "imports",
         "interpreter",
         "progress",
         "settings",

@@ -48,12 +48,8 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         from importlib import import_module
 
-        try:
+        from .imports import explained_imports
+
+        with explained_imports():
             return getattr(import_module(f".{_LAZY[name]}", __name__), name)
-        except ModuleNotFoundError as error:
-            if error.name is not None and error.name.startswith(__name__):
-                raise
-            raise DependencyError(
-                f"MetaSegment needs the package {error.name}; install it with: python setup_deps.py install"
-            ) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import io
+import errno
 import os
 import signal
 import sys
@@ -15,14 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import Cancelled, InputError, MetaSegmentError
+from .errors import Cancelled, DependencyError, InputError, MetaSegmentError
+from .imports import explained_imports, import_error
 from .settings import DEFAULT_METHOD, Settings
-from .terminal import progress_bar, words
+from .terminal import one_line, outlasting_streams, progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _GO_ON = ("evaluate", "train", "calibrate")
 """Commands that keep what is done when they are stopped, and go on from there."""
+_PRINT = ("methods", "info")
+"""Commands that write nothing but to standard output."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,8 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # ITK's own pool of threads may crash the interpreter at exit; this has to stand before SimpleITK is imported.
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
-    _replace_unprintable()
-    arguments = _parser().parse_args(argv)
+    with outlasting_streams() as output:
+        arguments = _parser().parse_args(argv)
+        status = _run(arguments)
+        output.flush()
+        if status == DONE and output.lost is not None and not isinstance(output.lost, BrokenPipeError):
+            if arguments.prints:
+                return _report_error("What was asked for could not be printed; is the disk full?", FAILED, False)
+            print("Note: all files are written, but the summary could not be printed.", file=sys.stderr)
+        return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         with _terminable(), warnings.catch_warnings():
             if not arguments.verbose:
@@ -51,17 +64,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _report_error("Memory ran out; use a machine with more, or crop the image.", FAILED, arguments.verbose)
     except Exception as error:
-        hint = "run it again with --verbose to see where."
-        return _report_error(
-            f"Something unexpected went wrong ({type(error).__name__}); {hint}", FAILED, arguments.verbose
-        )
+        return _report_error(_sentence(error), FAILED, arguments.verbose)
 
 
-def _replace_unprintable() -> None:
-    """Streams print a question mark for a character that the terminal lacks, instead of raising."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+def _sentence(error: Exception) -> str:
+    """What to do about an error that is none of ours: the surroundings' fault, or a fault of the program."""
+    if (explained := import_error(error)) is not None:
+        return str(explained)
+    if isinstance(error, OSError):
+        try:
+            Path.cwd()
+        except OSError:
+            return "The current folder is not there any more; go to another one and try again."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "The disk is full; free some space, or set TMPDIR to a folder with more."
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return "A file or folder may not be used by this user; change its permissions, or write to another folder."
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "Too many files are open; raise the limit (ulimit -n) and try again."
+        if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+            return "There is no folder for temporary files; set TMPDIR to one with some room."
+    return f"Something unexpected went wrong ({type(error).__name__}); run it again with --verbose to see where."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         loudness = one.add_mutually_exclusive_group()
         loudness.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
         loudness.add_argument("--verbose", action="store_true", help="show where an error came from, and warnings")
-        one.set_defaults(run=run, goes_on=name in _GO_ON)
+        one.set_defaults(run=run, goes_on=name in _GO_ON, prints=name in _PRINT)
         return one
 
     _add_segment_arguments(command("segment", "Segment a volume from its painted slices.", _segment))
@@ -107,7 +130,14 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
     add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
-    add("--segments", type=words, default=(), metavar="A,B", help="names or label values to segment; default: all")
+    add(
+        "--segments",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="names or label values to segment (repeatable; a name with a comma alone or in double quotes); "
+        "default: all",
+    )
     add(
         "--slices",
         type=_named_slices,
@@ -162,7 +192,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         support=arguments.support,
         output=arguments.output,
         support_image=arguments.support_image,
-        segments=arguments.segments,
+        segments=tuple(arguments.segments),
         slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
         settings=_settings(arguments),
@@ -173,7 +203,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     with progress_bar(arguments.quiet) as progress:
         report = run(job, progress)
     for sentence in report["warnings"]:
-        print(f"Note: {sentence}", file=sys.stderr)
+        print(f"Note: {one_line(sentence)}", file=sys.stderr)
     if not arguments.quiet:
         _summarise(report)
     return DONE
@@ -182,12 +212,12 @@ def _segment(arguments: argparse.Namespace) -> int:
 def _summarise(report: dict[str, Any]) -> None:
     why = " from one painted slice" if len(report["support_slices"]) == 1 else ""
     for segment in report["segments"].values():
-        dice = segment["estimated_dice"]
+        name, dice = one_line(segment["name"]), segment["estimated_dice"]
         if not segment["filled_voxels"]:
-            print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
+            print(f"{name}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
             continue
         estimate = f"{dice:.2f}" if dice is not None else f"not available{why}"
-        print(f"{segment['name']}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
+        print(f"{name}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
     if report["suggested_slices"]:
         best = report["suggested_slices"][0]
         print(f"To improve it, paint slice {best['index']} (axis {best['axis']}) next.")
@@ -229,9 +259,10 @@ def _check_weights(name: str) -> int:
 
 def _devices() -> list[str]:
     try:
-        import torch
-    except ImportError:
-        return ["none, as torch is not installed"]
+        with explained_imports():
+            import torch
+    except DependencyError as error:
+        return [f"none; {error}"]
     found = [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         found.append("mps")
@@ -270,5 +301,5 @@ def _terminable() -> Iterator[None]:
 def _report_error(sentence: str, status: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    print(f"metasegment: {sentence}", file=sys.stderr)
+    print(f"metasegment: {one_line(sentence)}", file=sys.stderr)
     return status

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 TORCH = "torch>=2.8"
-SLICERS_OWN = ("numpy", "scipy", "SimpleITK")
+SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom")
 
 _MEGABYTES = {"monai": 3, "safetensors": 1, "scikit-learn": 14, "tqdm": 1}
 """Downloads, with what they bring along, rounded up."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import DependencyError, MetaSegmentError, SettingsError
+from .errors import MetaSegmentError, SettingsError
+from .imports import explained_imports
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +27,8 @@ def choose_device(name: str = "auto") -> torch.device:
         DependencyError: torch is not installed.
     """
     kind, number = _parsed(name)
-    try:
+    with explained_imports():
         import torch
-    except ModuleNotFoundError as error:
-        raise DependencyError(
-            f"MetaSegment needs the package {error.name}; install it with: python setup_deps.py install"
-        ) from error
 
     has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":

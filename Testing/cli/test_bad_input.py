@@ -19,6 +19,7 @@ import SimpleITK as sitk
 
 from cli.workplace import GRID, SHAPE, Workplace, a_ball, an_image_of, painted_on
 from MetaSegmentLib.cli import main
+from MetaSegmentLib.files import segmentations
 from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.predictors.registry import METHODS
@@ -234,13 +235,11 @@ def test_a_disk_that_fills_up_while_writing(
 def test_a_disk_that_is_full_for_the_segmentation_and_the_report(
     workplace: Workplace, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import slicerio
-
     def full(*arguments: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(slicerio, "write_segmentation", full)
+        patched.setattr(segmentations, "write_seg_nrrd", full)
         assert "disk is full" in refused()
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_text", full)

@@ -17,6 +17,7 @@ from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image
 from MetaSegmentLib.files.segmentations import plain_segment, read_painted, write_segmentation
+from MetaSegmentLib.task.record import TAG
 
 REPORT_FIELDS = {
     "method",
@@ -47,7 +48,9 @@ def test_the_output_lies_on_the_image_and_keeps_the_paint(workplace: Workplace, 
 def test_names_and_colours_are_kept(workplace: Workplace) -> None:
     assert workplace.segment() == 0
     given, found = (read_painted(workplace.path(name), GRID).segments for name in ("painted.seg.nrrd", "out.seg.nrrd"))
-    assert found == given
+    plain = tuple(replace(one, fields={**one.fields, "tags": {}}) for one in found)
+    assert plain == given, "the record of what was filled is all that is new"
+    assert all(TAG in one.tags for one in found)
     assert found[0].name == "liver"
 
 
@@ -92,6 +95,35 @@ def test_the_report_says_what_the_contract_promises_and_no_paths(workplace: Work
     assert max(report["seconds"].values()) == report["seconds"]["total"]
     assert all(set(suggestion) == {"axis", "index", "score"} for suggestion in report["suggested_slices"])
     assert str(workplace.folder) not in text and "painted.seg" not in text
+
+
+def tilted(degrees: float) -> Grid:
+    """The grid of the scan as a gantry tilted about a row makes it."""
+    matrix = GRID.matrix
+    matrix[:3, 2] += matrix[:3, 1] / GRID.spacing[1] * np.tan(np.deg2rad(degrees)) * GRID.spacing[2]
+    return Grid.from_matrix(GRID.size, matrix)
+
+
+def test_a_tilt_is_kept_and_makes_no_volume(workplace: Workplace) -> None:
+    upright = tilted(0)
+    for grid in (upright, tilted(25)):
+        workplace.image(an_image_of(workplace.truth), grid)
+        workplace.paint(painted_on(workplace.truth), grid)
+        assert workplace.segment(report="r.json") == 0
+        labels, found = read_image(workplace.path("out.seg.nrrd"))
+        np.testing.assert_allclose(found.matrix, grid.matrix, atol=1e-6)
+        segment = json.loads(workplace.path("r.json").read_text(encoding="utf-8"))["segments"]["1"]
+        expected = np.count_nonzero(labels) * np.prod(GRID.spacing) / 1000
+        assert segment["volume_ml"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_paint_that_passed_over_a_tilt_is_refused_with_the_way_out(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workplace.image(an_image_of(workplace.truth), tilted(15))
+    assert workplace.segment() == 1
+    assert "acquisition geometry regularization" in capsys.readouterr().err
+    assert not workplace.path("out.seg.nrrd").exists()
 
 
 def test_probabilities_and_uncertainty(workplace: Workplace) -> None:

@@ -86,3 +86,10 @@ def test_outputs_of_several_folders_come_all_or_not_at_all(tmp_path: Path, monke
     assert len(done) > 2
     assert (folders[0] / "old.txt").read_text(encoding="utf-8") == "earlier"
     assert sorted(file.name for folder in folders for file in folder.iterdir()) == ["old.txt"]
+
+
+def test_a_limit_on_the_size_of_files_is_called_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    assert "become that large" in str(output_error(OSError(errno.EFBIG, "too large"), tmp_path))
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (512, 512))
+    assert "become that large" in str(output_error(RuntimeError("no reason"), tmp_path))

@@ -48,3 +48,31 @@ def test_rounded_headers_are_no_other_grid() -> None:
 
 def test_rounding_that_adds_up_over_the_volume_is_another_grid() -> None:
     assert replace(GRID, spacing=(0.502, 0.75, 3.0)).offset_in(GRID) is None
+
+
+def a_sheared_grid(millimetres: float) -> Grid:
+    """Each slice lies so many mm further along j than the one before."""
+    matrix = GRID.matrix
+    matrix[:3, 2] += matrix[:3, 1] / 0.75 * millimetres
+    return Grid.from_matrix(GRID.size, matrix)
+
+
+@pytest.mark.parametrize("shear", [0.0, 1.0, -2.5])
+def test_a_voxel_is_as_large_as_its_steps_span(shear: float) -> None:
+    assert a_sheared_grid(shear).voxel_ml == pytest.approx(0.5 * 0.75 * 3 / 1000)
+
+
+@pytest.mark.parametrize(("shear", "sheared"), [(0.0, False), (1e-4, False), (0.02, True), (-1.0, True)])
+def test_a_shear_is_one_when_it_moves_voxels(shear: float, sheared: bool) -> None:
+    assert a_sheared_grid(shear).sheared is sheared
+
+
+def test_a_grid_that_passed_over_a_tilt_is_told_from_it() -> None:
+    assert "sheared" in GRID.difference_from(a_sheared_grid(1.0))
+    assert "sheared" not in a_sheared_grid(1.0).difference_from(GRID)
+
+
+def test_what_differs_at_the_far_end_only_is_told() -> None:
+    other = replace(GRID, spacing=(0.5004, 0.75, 3.0), size=(400, 20, 10))
+    words = other.difference_from(replace(GRID, size=(400, 20, 10)))
+    assert "last voxel is 0.16 mm" in words

@@ -14,7 +14,7 @@ import pytest
 from MetaSegmentLib import InputError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
-from MetaSegmentLib.files.segmentations import Painted, read_painted, write_segmentation
+from MetaSegmentLib.files.segmentations import Painted, plain_segment, read_painted, write_segmentation
 
 slicerio = pytest.importorskip("slicerio")
 
@@ -247,3 +247,37 @@ def test_labels_stored_as_floats_are_labels(tmp_path: Path) -> None:
     assert [segment.value for segment in painted.segments] == [3]
     write_segmentation(tmp_path / "b.nii.gz", [painted.layers[0].astype(np.uint8)], painted.segments, GRID)
     assert np.array_equal(read_image(tmp_path / "b.nii.gz")[0], painted.layers[0])
+
+
+def test_a_segmentation_without_paint_is_called_that_whatever_its_grid(tmp_path: Path) -> None:
+    """Slicer stores no paint as a single voxel of 1 mm."""
+    elsewhere = Grid((1, 1, 1), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), tuple(np.eye(3).ravel()))
+    write_segmentation(tmp_path / "a.seg.nrrd", [np.zeros((1, 1, 1), np.uint8)], [plain_segment(1)], elsewhere)
+    with pytest.raises(InputError, match="Nothing is painted"):
+        read_painted(tmp_path / "a.seg.nrrd", GRID)
+
+
+@pytest.mark.parametrize("values", [[0, np.inf], [0, np.nan], [0, 1 / 255]], ids=["infinity", "no number", "tiny"])
+def test_what_is_no_label_is_not_called_unpainted(tmp_path: Path, values: list[float]) -> None:
+    labels = np.array(values, np.float32)[paint_box((3, 4, 5), (2, 3, 4)).astype(int)]
+    with pytest.raises(InputError, match="not whole"):
+        read_painted(_label_map(tmp_path, labels), GRID)
+
+
+def test_a_renamed_segmentation_keeps_names_and_layers(tmp_path: Path) -> None:
+    first, second = paint_box((3, 4, 5), (2, 3, 4)), paint_box((4, 4, 5), (2, 3, 4)) * np.uint8(2)
+    segments = [plain_segment(1, "größer"), replace(plain_segment(2, "b"), layer=1)]
+    write_segmentation(tmp_path / "a.seg.nrrd", [first, second], segments, GRID)
+    (tmp_path / "a.seg.nrrd").rename(tmp_path / "a.seg (1).nrrd")
+    painted = read_painted(tmp_path / "a.seg (1).nrrd", GRID)
+    assert [segment.name for segment in painted.segments] == ["größer", "b"]
+    assert [np.count_nonzero(layer) for layer in painted.layers] == [np.count_nonzero(x) for x in (first, second)]
+
+
+def test_a_label_map_with_another_one_s_header_loses_no_paint(tmp_path: Path) -> None:
+    labels = paint_box((3, 4, 5), (2, 3, 4)) * np.uint8(7)
+    write_segmentation(tmp_path / "a.seg.nrrd", [labels], [plain_segment(1, "stale")], GRID)
+    (tmp_path / "a.seg.nrrd").rename(tmp_path / "a.nrrd")
+    painted = read_painted(tmp_path / "a.nrrd", GRID)
+    assert [segment.value for segment in painted.segments] == [7]
+    assert np.array_equal(painted.layers[0], labels)

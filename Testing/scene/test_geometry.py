@@ -10,7 +10,8 @@ import vtk
 
 import slicer
 from MetaSegmentLib import InputError
-from MetaSegmentLib.scene.geometry import spacing_of, voxels
+from MetaSegmentLib.scene.geometry import voxels
+from MetaSegmentLib.scene.paint_grid import paint_grid_of
 from MetaSegmentLib.scene.reader import read_painting
 from scene.bench import BALL, Bench
 from scene.nodes import (
@@ -59,10 +60,17 @@ def test_round_trip(scene: Any, grid: Any, transforms: tuple[Any, Any], axis: in
 
 
 def test_spacing_is_measured_in_the_world(scene: Any) -> None:
-    volume = add_volume(scene, an_image(a_ball()), GRIDS["oblique"])
-    assert spacing_of(volume) == pytest.approx((3.0, 0.9, 0.7))
+    volume, segmentation = add_volume(scene, an_image(a_ball()), GRIDS["oblique"]), add_segmentation(scene, TURN)
+    assert paint_grid_of(volume, segmentation).spacing(segmentation) == pytest.approx((3.0, 0.9, 0.7))
     put_under(volume, affine(np.diag([2.0, 2.0, 2.0])))
-    assert spacing_of(volume) == pytest.approx((6.0, 1.8, 1.4))
+    assert paint_grid_of(volume, segmentation).spacing(segmentation) == pytest.approx((6.0, 1.8, 1.4))
+
+
+def test_a_voxel_is_as_large_as_in_the_world(scene: Any) -> None:
+    volume, segmentation = add_volume(scene, an_image(a_ball()), GRIDS["sheared"]), add_segmentation(scene, TURN)
+    assert paint_grid_of(volume, segmentation).voxel_ml(segmentation) == pytest.approx(0.0025)
+    put_under(volume, affine(np.array([[2.0, 0.7, 0], [0, 1, 0], [0, 0, -1.5]])))
+    assert paint_grid_of(volume, segmentation).voxel_ml(segmentation) == pytest.approx(0.0075)
 
 
 def test_reference_geometry_is_the_volumes(scene: Any) -> None:

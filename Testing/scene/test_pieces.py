@@ -12,8 +12,7 @@ import pytest
 import slicer
 from MetaSegmentLib import Cancelled, InputError
 from MetaSegmentLib.pieces import Steps, copy_steps, drain, slabs
-from MetaSegmentLib.scene import layers, parts, reader, views, writer
-from MetaSegmentLib.scene.parts import Part, Snapshot
+from MetaSegmentLib.scene import layers, reader, views, writer
 from MetaSegmentLib.scene.reader import Painting, read_painting, read_painting_steps
 from MetaSegmentLib.scene.record import TAG
 from MetaSegmentLib.scene.rules import EditRules
@@ -21,7 +20,9 @@ from MetaSegmentLib.scene.slices import SliceList, painted_slices
 from MetaSegmentLib.scene.views import show_uncertainty, show_uncertainty_steps
 from MetaSegmentLib.scene.writer import write_result_steps
 from MetaSegmentLib.settings import Result
+from MetaSegmentLib.task import parts
 from MetaSegmentLib.task.paint import read_paint, read_segment
+from MetaSegmentLib.task.parts import Part, Snapshot
 from scene.bench import BALL, PAINTED, Bench
 from scene.nodes import (
     a_rotation,

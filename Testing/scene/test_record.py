@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from MetaSegmentLib import InputError
-from MetaSegmentLib.scene.parts import Part
+from MetaSegmentLib import InputError, Settings
+from MetaSegmentLib.files.grids import Grid
+from MetaSegmentLib.files.images import write_image
+from MetaSegmentLib.files.run import Job, run
+from MetaSegmentLib.files.segmentations import plain_segment, write_segmentation
 from MetaSegmentLib.scene.reader import read_painting
 from MetaSegmentLib.scene.record import TAG, SliceRecord, record_of
-from scene.bench import BALL, PAINTED, SUPPORT, Bench
-from scene.nodes import SHAPE, a_ball, only, repaint
+from MetaSegmentLib.task.parts import Part
+from scene.bench import BALL, OBLIQUE, PAINTED, SUPPORT, Bench
+from scene.nodes import SHAPE, a_ball, add_volume, an_image, only, repaint
 
 
 def test_second_run_sees_the_painted_slices_only(bench: Bench) -> None:
@@ -112,3 +118,98 @@ def test_record_text_is_safe_in_a_segmentation_file() -> None:
     record = SliceRecord.take(Part.of(a_ball()), 2, [3, 9])
     assert SliceRecord.from_text(record.to_text()) == record
     assert not set(record.to_text()) & set("|:~^\n")
+
+
+def test_a_scene_and_files_read_each_others_records(bench: Bench, tmp_path: Path) -> None:
+    """Filled in Slicer, filled again from files, read in Slicer: the painted slices stay the painted ones."""
+    bench = Bench(bench.scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    for node, kind, name in (
+        (bench.segmentation, "vtkMRMLSegmentationStorageNode", "a.seg.nrrd"),
+        (bench.volume, "vtkMRMLVolumeArchetypeStorageNode", "image.nrrd"),
+    ):
+        storage = bench.scene.AddNewNodeByClass(kind)
+        storage.SetFileName(str(tmp_path / name))
+        assert storage.WriteData(node)
+    job = Job(tmp_path / "image.nrrd", tmp_path / "a.seg.nrrd", tmp_path / "b.seg.nrrd")
+    report = run(replace(job, settings=Settings(method="shape", device="cpu")))
+    assert report["support_slices"] == SUPPORT
+    storage = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "b.seg.nrrd"))
+    loaded = bench.scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    painting = read_painting(bench.volume, loaded)
+    assert painting.slices == {1: SUPPORT}
+    np.testing.assert_array_equal(painting.layers[0], PAINTED)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("depth", [2.0, -2.0])
+def test_slicer_turns_left_handed_volumes_over_and_the_record_with_them(
+    bench: Bench, tmp_path: Path, depth: float, axis: int
+) -> None:
+    support = [5, 8, 12]
+    grid = Grid(SHAPE[::-1], (1.0, 2.0, 3.0), (0.8, 0.9, abs(depth)), (1, 0, 0, 0, 1, 0, 0, 0, np.sign(depth)))
+    write_image(tmp_path / "image.nrrd", an_image(BALL), grid)
+    write_segmentation(tmp_path / "a.seg.nrrd", [only(BALL, axis, support).astype(np.uint8)], [plain_segment(1)], grid)
+    settings = Settings(method="shape", device="cpu")
+    for support_name, output in (("a", "b"), ("b", "c")):
+        names = ("image.nrrd", f"{support_name}.seg.nrrd", f"{output}.seg.nrrd")
+        report = run(replace(Job(*(tmp_path / name for name in names)), settings=settings))
+        assert (report["support_slices"], report["axis"]) == (support, axis)
+    volume, loaded = (bench.scene.AddNewNodeByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Segmentation"))
+    reader = bench.scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    reader.SetSingleFile(1)
+    for storage, name, node in (
+        (reader, "image.nrrd", volume),
+        (bench.scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode"), "c.seg.nrrd", loaded),
+    ):
+        storage.SetFileName(str(tmp_path / name))
+        assert storage.ReadData(node)
+    painting = read_painting(volume, loaded)
+    reverse = axis == 0 and depth < 0
+    assert painting.slices == {1: sorted(SHAPE[0] - 1 - i for i in support) if reverse else support}
+    there = painting.layers[0][::-1] if depth < 0 else painting.layers[0]
+    np.testing.assert_array_equal(there, only(BALL, axis, support))
+
+
+@pytest.mark.parametrize("corner", [(2, 2, 1), (-4, -2, -3)], ids=["cut", "extended"])
+def test_the_volume_may_be_cut_or_extended_meanwhile(scene: Any, corner: tuple[int, int, int]) -> None:
+    """As by Slicer's Crop Volume, without resampling; the segment's voxels keep counting from the old corner."""
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    image, (k, j, i) = an_image(BALL), corner
+    image = image[k:, j:, i:] if k > 0 else np.pad(image, ((-k, 1), (-j, 2), (-i, 0)))
+    place = OBLIQUE.copy()
+    place[:3, 3] = (OBLIQUE @ [i, j, k, 1])[:3]
+    volume = add_volume(scene, image, place)
+    painting = read_painting(volume, bench.segmentation)
+    assert (painting.slices, painting.axis) == ({1: [index - k for index in SUPPORT]}, 0)
+
+
+@pytest.mark.parametrize("columns", [[0, 1, 2], [1, 2, 0]], ids=["turned over", "other axes"])
+def test_the_volume_may_be_stored_otherwise_meanwhile(scene: Any, columns: list[int]) -> None:
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    axis = 2 - columns.index(2)
+    image = np.ascontiguousarray(an_image(BALL).transpose([2 - column for column in reversed(columns)]))
+    place = OBLIQUE[:, [*columns, 3]]
+    if axis == 0:
+        image = np.ascontiguousarray(image[::-1])
+        place[:, 3], place[:, 2] = place @ [0, 0, len(image) - 1, 1], -place[:, 2]
+    volume = add_volume(scene, image, place)
+    painting = read_painting(volume, bench.segmentation)
+    assert (painting.slices, painting.axis) == ({1: SUPPORT}, 0)
+    found = {painting.paint_grid.to_volume(0, index) for index in SUPPORT}
+    assert found == {(axis, SHAPE[0] - 1 - index if axis == 0 else index) for index in SUPPORT}
+
+
+def test_a_volume_that_was_cut_through_the_segment_is_refused(scene: Any) -> None:
+    """What was cut off cannot be told from what was corrected."""
+    bench = Bench(scene, transforms=(None, None))
+    bench.fill([bench.ball])
+    place = OBLIQUE.copy()
+    place[:3, 3] = (OBLIQUE @ [0, 8, 0, 1])[:3]
+    volume = add_volume(scene, an_image(BALL)[:, 8:], place)
+    with pytest.raises(InputError, match="volume of another size; choose that volume"):
+        read_painting(volume, bench.segmentation)

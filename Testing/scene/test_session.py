@@ -16,7 +16,7 @@ from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
 from scene.lasting import lasting_executor
-from scene.nodes import add_segmentation, an_image, look, only, repaint
+from scene.nodes import add_segmentation, affine, an_image, look, only, repaint
 
 
 def dice(a: Any, b: Any) -> float:
@@ -134,6 +134,15 @@ def test_the_report_says_what_was_written(bench: Bench) -> None:
     assert written["volume_ml"][1] == pytest.approx(bench.look().sum() * millilitres)
     assert written["left_to_others_ml"] == pytest.approx(((result.labels == 1) & bar).sum() * millilitres)
     assert written["left_to_others_ml"] > 0
+
+
+def test_millilitres_of_a_sheared_grid(scene: Any) -> None:
+    shear = np.array([[0.8, 0, 0], [0, 0.8, 1.2], [0, 0, 2.0]])
+    bench = Bench(scene, 0, affine(shear, (5, 6, 7)), (affine(np.diag([1.0, 1.5, 1.0])), None))
+    report = bench.run().report
+    voxels = int(bench.look().sum())
+    assert report["segments"]["1"]["volume_ml"] == pytest.approx(voxels * 0.8 * 0.8 * 2.0 * 1.5 / 1000)
+    assert report["written"]["volume_ml"][1] == pytest.approx(voxels * 0.8 * 0.8 * 2.0 * 1.5 / 1000)
 
 
 def test_an_overlay_of_uncertainty_is_no_input(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..networks import weights
-from ..settings import SuggestedSlice
+from ..settings import Result, SuggestedSlice
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from ..task.paint import Paint
     from ..task.volume import Volume
 
-PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "SimpleITK", "safetensors", "slicerio", "slicer-core")
+PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "SimpleITK",
+    "pydicom",
+    "safetensors",
+    "slicer-core",
+)
 """The packages that decide on the results."""
 
 
@@ -43,6 +54,15 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
+
+
+def with_voxel_volume(result: Result, voxel_ml: float) -> Result:
+    """The result with its volumes by a voxel's millilitres, which on sheared axes are not those of its spacing."""
+    segments = {
+        value: {**segment, "volume_ml": float(segment["voxels"]) * voxel_ml}
+        for value, segment in result.report["segments"].items()
+    }
+    return replace(result, report={**result.report, "segments": segments})
 
 
 def make_report(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ..errors import OutputError
+from .formats import alternatives, files_written, format_of
+from .leftovers import HOLD, WaitingFolder, remove_leftovers
 
 NEARLY_FULL_BYTES = 1 << 20
 
@@ -27,7 +30,8 @@ class Staging:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Path, Path] = {}
+        self._waiting: dict[Path, WaitingFolder] = {}
+        self._final: dict[Path, Path] = {}
 
     def __enter__(self) -> Staging:
         return self
@@ -36,23 +40,33 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for waiting in self._waiting.values():
-            shutil.rmtree(waiting, ignore_errors=True)
+            waiting.remove()
 
     def path(self, final: Path) -> Path:
-        """Where to write what will become ``final``; the name, and so the format, is the same.
+        """Where to write what will become ``final``: under the same name, or one of the same format that any library
+        can write.
 
         Raises:
-            OutputError: the folder of ``final`` is missing or cannot be written to.
+            OutputError: the folder of ``final`` is missing or cannot be written to, its name cannot be used, or it is
+                the same file as an earlier one.
         """
+        files = files_written(final)
         folder = final.absolute().parent
-        if final.is_dir():
-            raise OutputError("An output has the name of a folder; give it the name of a file.")
+        _require_place(files)
         if folder not in self._waiting:
+            remove_leftovers(folder)
             try:
-                self._waiting[folder] = Path(tempfile.mkdtemp(prefix=".metasegment-", dir=folder))
+                self._waiting[folder] = WaitingFolder(folder)
             except OSError as error:
                 raise output_error(error, folder) from error
-        return self._waiting[folder] / final.name
+        waiting = self._waiting[folder].path
+        # The file system itself knows which names it takes for the same.
+        if any((waiting / file.name).exists() for file in files):
+            raise OutputError("Two outputs have the same name; give each its own.")
+        names = _plain_names(files)
+        for file, name in zip(files, names, strict=True):
+            self._final[waiting / name] = folder / file.name
+        return waiting / names[0]
 
     def commit(self) -> None:
         """Move every file written so far to its place, replacing older ones; all of them, or none.
@@ -62,9 +76,9 @@ class Staging:
         """
         # In the order of writing, so that whoever finds the last output finds the others too.
         moves = [
-            (file, folder / file.name)
+            (file, self._final.get(file, folder / file.name))
             for folder, waiting in self._waiting.items()
-            for file in sorted(filter(Path.is_file, waiting.iterdir()), key=lambda f: f.stat().st_mtime_ns)
+            for file in sorted(filter(_is_output, waiting.path.iterdir()), key=lambda f: f.stat().st_mtime_ns)
         ]
         moved: list[tuple[Path, Path | None]] = []
         folder = moves[0][1].parent if moves else Path()
@@ -84,6 +98,51 @@ class Staging:
             raise output_error(error, folder) from error
 
 
+def _is_output(file: Path) -> bool:
+    return file.is_file() and file.name != HOLD
+
+
+def _require_place(files: tuple[Path, ...]) -> None:
+    for file in files:
+        try:
+            if stat.S_ISREG(file.stat().st_mode):
+                continue
+            kind = "a folder" if file.is_dir() else "a pipe or a device"
+            raise OutputError(f"An output has the name of {kind}; give it the name of a file.")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise output_error(error, file.parent) from error
+
+
+def _plain_names(files: tuple[Path, ...]) -> list[str]:
+    """Names to write under: UTF-8, with the endings in small letters.
+
+    Raises:
+        OutputError: the header would have to name a data file that it cannot name.
+    """
+    own = format_of(files[0])
+    if own is None:
+        return [file.name for file in files]
+    stem = files[0].name[: -len(own.ending)]
+    plain = stem.isprintable() and _is_text(stem)
+    if own.names_data and (not plain or stem != stem.strip() or "%" in stem):
+        raise OutputError(
+            f"A format of two files needs a plain name, without % and blanks at its ends; choose one, or write "
+            f"{alternatives(files[0])}."
+        )
+    stem = stem if plain else "volume"
+    return [stem + ending for ending in (own.ending, *own.data)]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _kept_aside(place: Path, folder: Path) -> Path:
     """A second name for a file that is about to be replaced; it never loses its first one."""
     aside = Path(tempfile.mkdtemp(prefix="earlier-", dir=folder)) / place.name
@@ -97,13 +156,24 @@ def _kept_aside(place: Path, folder: Path) -> Path:
 def output_error(error: Exception, folder: Path) -> OutputError:
     """The sentence that goes with a failure to write into ``folder``, without naming it."""
     number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT) or (folder.is_dir() and _nearly_full(folder)):
+    if number in (errno.ENOSPC, errno.EDQUOT) or (_is_folder(folder) and _nearly_full(folder)):
         return OutputError("The disk is full; free some space or write to another folder.")
-    if not folder.is_dir():
+    if number == errno.ENAMETOOLONG:
+        return OutputError("The name of an output is too long for its folder; give it a shorter one.")
+    if number == errno.EFBIG or (number is None and _size_is_limited()):
+        return OutputError("Files may not become that large for this user; raise the limit (ulimit -f).")
+    if not _is_folder(folder):
         return OutputError("The output folder does not exist; create it or write to another one.")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError("The output folder cannot be written to; choose another one or change its permissions.")
     return OutputError("The output could not be written; check the format that its name ends in, or write elsewhere.")
+
+
+def _is_folder(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _nearly_full(folder: Path) -> bool:
@@ -111,6 +181,15 @@ def _nearly_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
     except OSError:
         return False
+
+
+def _size_is_limited() -> bool:
+    """Whether this process may write small files only; C++ libraries do not give the reason of a failure."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return False
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _flush_to_disk(file: Path) -> None:

@@ -1,8 +1,7 @@
-"""Volumes and label maps as files, in every format SimpleITK knows, and DICOM series folders."""
+"""Volumes and label maps as files, in every format SimpleITK knows, and DICOM series."""
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +15,18 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ..errors import InputError, OutputError
+from . import dicom, headers, nifti
+from .access import plain_folder, plain_name, require_readable
 from .atomic import output_error
+from .damage import Damage, require_undamaged, require_whole
+from .formats import alternatives, writable_format
 from .grids import Grid
+from .parts import innermost
 from .quiet import quiet_stderr
-
-# Formats whose readers and writers in ITK pass over missing data in silence.
-SILENT_FORMATS = (".nii", ".nii.gz", ".gipl", ".gipl.gz", ".hdr", ".img", ".img.gz", ".vtk")
-GIPL_HEADER_BYTES = 256
-# Slices may lie this much closer or farther apart than the middle one of all gaps.
-UNEVEN_GAPS = 0.1
-DICOM_POSITION, DICOM_ORIENTATION = "0020|0032", "0020|0037"
 
 
 def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
-    """Read a scalar 3D volume, or the only series in a DICOM folder.
+    """Read a scalar 3D volume, a multi-frame DICOM file, or the only series in a DICOM folder.
 
     Args:
         path: file or folder.
@@ -39,18 +36,27 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
         (K, J, I) in the file's own type of numbers, and its grid.
 
     Raises:
-        InputError: missing, damaged, of an unknown format, not 3D, or not one number a voxel.
+        InputError: missing, damaged, of an unknown format, not 3D, not one number a voxel, or of a geometry that is
+            not known or not the same for every reader.
     """
-    if not path.exists():
-        raise InputError(f"The {role} does not exist; check its name.")
-    image = _read_series(path, role) if path.is_dir() else _read_file(path, role)
+    require_readable(path, role)
+    if path.is_dir():
+        with plain_name(innermost(path)) as name:
+            return dicom.read_folder(Path(name), role)
+    image = _read_file(path, role)
+    if image is None:
+        return dicom.read_file(path, role)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[..., 0]
     if image.GetDimension() != 3:
         raise InputError(f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume.")
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
-    return sitk.GetArrayFromImage(image), Grid.of(image)
+    grid = Grid.of(image)
+    if not np.isfinite(grid.matrix).all():
+        raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
+    nifti.require_as_read(path, grid, role)
+    return sitk.GetArrayFromImage(image), grid
 
 
 def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
@@ -68,98 +74,53 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
     direction = np.eye(array.ndim)
     direction[:3, :3] = np.reshape(grid.direction, (3, 3))
     image.SetDirection(direction.ravel().tolist())
+    form = writable_format(path)
+    if more and not form.oblique:
+        raise OutputError(f"This format cannot hold a 4D volume; write {alternatives(path)}.")
     try:
-        with quiet_stderr:
-            sitk.WriteImage(image, str(path), useCompression=True)
-            _require_whole(path)
-            kept = _keeps_geometry(path, image)
-    except (RuntimeError, OSError, EOFError) as error:
+        with quiet_stderr, plain_folder(path.parent) as folder:
+            sitk.WriteImage(image, str(folder / path.name), useCompression=True)
+            require_whole(folder / path.name)
+            lost = _lost(folder / path.name, image)
+    except (RuntimeError, OSError, Damage) as error:
         raise output_error(error, path.parent) from error
-    if not kept:
-        raise OutputError("This format cannot hold the volume's size or orientation; write .nrrd or .nii.gz.")
+    if lost:
+        raise OutputError(f"This format cannot hold the volume's {lost}; write {alternatives(path)}.")
 
 
 def _read_file(path: Path, role: str) -> Any:
+    """The SimpleITK image in a file; None for DICOM, of which ITK does not read where frames lie."""
+    require_undamaged(path, role)
     try:
-        with quiet_stderr:
-            _require_whole(path)
-            return sitk.ReadImage(str(path))
+        if dicom.is_dicom(path):
+            return None
+        with quiet_stderr, plain_name(path) as name:
+            nifti.require_one_place(path, role)
+            headers.require_millimetres(path, role)
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(name)
+            reader.ReadImageInformation()
+            if reader.GetImageIO() == "GDCMImageIO":
+                return None
+            return reader.Execute()
     except (RuntimeError, OSError, EOFError) as error:
         raise InputError(f"The {role} cannot be read; the file is damaged, cut short or no medical image.") from error
 
 
-def _read_series(folder: Path, role: str) -> Any:
-    with quiet_stderr:
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise InputError(f"The folder given as {role} holds no DICOM images; choose the folder of one series.")
-    if len(series) > 1:
-        raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
-    reader = sitk.ImageSeriesReader()
-    try:
-        with quiet_stderr:
-            reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-            reader.MetaDataDictionaryArrayUpdateOn()
-            image = reader.Execute()
-    except RuntimeError as error:
-        raise InputError(f"The DICOM series given as {role} cannot be read; a file of it is damaged.") from error
-    _require_even_slices(reader, len(reader.GetFileNames()), role)
-    return image
-
-
-def _require_even_slices(reader: Any, count: int, role: str) -> None:
-    if count < 3 or not reader.HasMetaDataKey(0, DICOM_POSITION) or not reader.HasMetaDataKey(0, DICOM_ORIENTATION):
-        return
-    across = np.cross(*np.reshape(_numbers(reader.GetMetaData(0, DICOM_ORIENTATION)), (2, 3)))
-    places = [across @ _numbers(reader.GetMetaData(n, DICOM_POSITION)) for n in range(count)]
-    gaps = np.abs(np.diff(places))
-    if np.abs(gaps - np.median(gaps)).max() > UNEVEN_GAPS * np.median(gaps):
-        raise InputError(f"The slices of the DICOM series given as {role} are not evenly spaced; add those missing.")
-
-
-def _numbers(text: str) -> NDArray[np.float64]:
-    return np.array([float(part) for part in text.split("\\")])
-
-
-def _require_whole(path: Path) -> None:
-    """Raise EOFError when the file has less data than its header declares, for formats where ITK does not notice."""
-    if not path.name.lower().endswith(SILENT_FORMATS):
-        return
+def _lost(path: Path, image: Any) -> str:
+    """What of the geometry is not in the file that was written; empty when all is."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    bits = int(reader.GetMetaData("bitpix")) if reader.HasMetaDataKey("bitpix") else 0
-    pixel_bytes = bits // 8 or sitk.Image([1] * 3, reader.GetPixelID()).GetSizeOfPixelComponent()
-    declared = int(np.prod(reader.GetSize(), dtype=np.int64)) * reader.GetNumberOfComponents() * pixel_bytes
-    header = GIPL_HEADER_BYTES if ".gipl" in path.suffixes else 0
-    if reader.HasMetaDataKey("vox_offset"):
-        header = int(float(reader.GetMetaData("vox_offset")))
-    data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" and path.with_suffix(".img").exists() else path
-    if data.suffix.lower() != ".hdr" and _length(data) < header + declared:
-        raise EOFError("data is missing")
-
-
-def _length(path: Path) -> int:
-    """Bytes of the file, unpacked."""
-    if path.suffix.lower() != ".gz":
-        return path.stat().st_size
-    length = 0
-    with gzip.open(path) as unpacked:
-        while part := unpacked.read(1 << 22):
-            length += len(part)
-    return length
-
-
-def _keeps_geometry(path: Path, image: Any) -> bool:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return (
-        reader.GetSize() == image.GetSize()
-        and _close(reader.GetOrigin(), image.GetOrigin())
-        and _close(reader.GetSpacing(), image.GetSpacing())
-        and _close(reader.GetDirection(), image.GetDirection())
-    )
+    if reader.GetSize() != image.GetSize():
+        return "size"
+    if not _close(reader.GetOrigin(), image.GetOrigin()) or not _close(reader.GetSpacing(), image.GetSpacing()):
+        return "position or spacing"
+    if not _close(reader.GetDirection(), image.GetDirection()):
+        columns = np.reshape(image.GetDirection(), (image.GetDimension(), -1))
+        upright = np.allclose(columns.T @ columns, np.eye(len(columns)), atol=1e-3)
+        return "orientation" if upright else "orientation (its axes are not at right angles)"
+    return ""
 
 
 def _close(first: Sequence[float], second: Sequence[float]) -> bool:

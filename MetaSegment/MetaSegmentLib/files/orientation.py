@@ -13,6 +13,17 @@ from ..settings import Result, SuggestedSlice
 from .grids import Grid
 
 
+def along(array: NDArray[Any], grid: Grid, other: Grid) -> tuple[NDArray[Any], Grid]:
+    """(K, J, I) and its grid with the axes in the order and the sense of another grid's; every voxel stays in place.
+
+    Programs store one volume in different ways: Slicer turns left-handed ones over when it reads them.
+    """
+    turn = Turn.onto(grid, other)
+    if turn == AS_IT_IS:
+        return array, grid
+    return turn.apply(array), turn.grid(grid)
+
+
 @dataclass(frozen=True)
 class Turn:
     """A permutation of array axes and then a reversal of some, without resampling.
@@ -33,6 +44,16 @@ class Turn:
         order = linear_sum_assignment(-np.abs(cosines))[1]
         against = tuple(axis for axis in range(3) if cosines[axis, order[axis]] < 0)
         return cls((int(order[0]), int(order[1]), int(order[2])), against)
+
+    def grid(self, grid: Grid) -> Grid:
+        """The grid of what :meth:`apply` makes of an array on ``grid``."""
+        axes = [2 - axis for axis in reversed(self.order)]  # i, j, k afterwards: which they were before
+        turned = np.eye(4)
+        turned[:3, :3] = np.eye(3)[:, axes]
+        for axis in self.reversed_axes:
+            before = axes[2 - axis]
+            turned[before, 2 - axis], turned[before, 3] = -1, grid.size[before] - 1
+        return Grid.from_matrix([grid.size[axis] for axis in axes], grid.matrix @ turned)
 
     def apply(self, array: NDArray[Any]) -> NDArray[Any]:
         """(K, J, I) turned."""
@@ -61,3 +82,6 @@ class Turn:
             report={**result.report, "suggested_slices": suggested},
             compute_probabilities=lambda: self.undo(result.probabilities),
         )
+
+
+AS_IT_IS = Turn((0, 1, 2), ())

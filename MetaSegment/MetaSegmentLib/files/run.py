@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..answer.layers import merge_probabilities, merge_reports
+from ..answer.report import with_voxel_volume
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
 from .atomic import Staging
+from .formats import files_written, writable_format
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
+from .parts import clash, same_file
+from .records import with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
 
@@ -33,8 +37,9 @@ class Job:
         support: label map or ``.seg.nrrd`` with the painted slices.
         output: ``.seg.nrrd`` or any label-map format.
         support_image: what ``support`` was painted on, when that is not ``image``.
-        segments: names or label values to segment; all by default.
-        slices: which slices are complete, for all segments or by label value; those with paint of it by default.
+        segments: names or label values to segment, one each or several between commas; all by default.
+        slices: which slices are complete, for all segments or by label value; by default those with paint of it that
+            no earlier run filled.
         axis: slice axis in array order; found from the paint by default.
         probabilities: file for (C, K, J, I) probabilities, background first.
         uncertainty: file for (K, J, I) entropy in [0, 1].
@@ -71,6 +76,8 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
             painted = painted.only(job.segments)
     if isinstance(job.slices, Mapping):
         _check_named(job.slices, painted)
+    painted, slices, axis = without_filled(painted, on_grid, job.slices, job.axis)
+    job = replace(job, slices=slices, axis=axis)
     if len(painted.layers) > 1 and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
@@ -78,6 +85,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
 
     other = None if job.support_image is None else (image, grid)
     results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
+    results = [with_voxel_volume(result, grid.voxel_ml) for result in results]
     report = merge_reports([result.report for result in results])
     report["seconds"] = seconds | report["seconds"]
 
@@ -89,7 +97,9 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
                 highest = np.max([result.uncertainty for result in results], axis=0)
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
-            write_segmentation(staging.path(job.output), labels, painted.segments, grid)
+            elsewhere = None if other is None else Turn.onto(grid, on_grid).order[report["axis"]]
+            segments = with_records(painted.segments, results, grid, elsewhere)
+            write_segmentation(staging.path(job.output), labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
@@ -142,18 +152,20 @@ def _outputs(job: Job) -> list[Path]:
 
 
 def _check_outputs(job: Job) -> None:
-    inputs = [path for path in (job.image, job.support, job.support_image) if path is not None]
+    for path in (job.output, job.probabilities, job.uncertainty):
+        if path is not None:
+            writable_format(path)
     outputs = _outputs(job)
-    if any(_same(output, given) for output in outputs for given in inputs):
+    if clash(outputs, [path for path in (job.image, job.support, job.support_image) if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
-    if any(_same(first, second) for n, first in enumerate(outputs) for second in outputs[:n]):
-        raise OutputError("Two outputs have the same name; give each its own.")
-
-
-def _same(first: Path, second: Path) -> bool:
-    if first.exists() and second.exists():
-        return first.samefile(second)
-    return first.resolve() == second.resolve()
+    for path in outputs:
+        header, *beside = files_written(path)
+        if not header.exists() and any(file.exists() for file in beside):
+            raise OutputError("A file beside an output belongs to something else; give the output another name.")
+    for number, path in enumerate(outputs):
+        written = [file for other in outputs[:number] for file in files_written(other)]
+        if any(same_file(file, other) for file in files_written(path) for other in written):
+            raise OutputError("Two outputs have the same name; give each its own.")
 
 
 def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:

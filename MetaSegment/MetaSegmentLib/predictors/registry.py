@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
+from ..imports import explained_imports
 
 if TYPE_CHECKING:
     from .protocol import Predictor
@@ -27,8 +28,9 @@ class Maker:
 
     def make(self) -> Predictor:
         library = __name__.split(".", 1)[0]
-        maker: Callable[..., Predictor] = getattr(import_module(f"{library}.{self.module}"), self.function)
-        return maker(*self.arguments)
+        with explained_imports():
+            maker: Callable[..., Predictor] = getattr(import_module(f"{library}.{self.module}"), self.function)
+            return maker(*self.arguments)
 
 
 @dataclass(frozen=True)

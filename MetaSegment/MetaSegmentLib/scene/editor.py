@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import slicer
 
-from .geometry import LABELMAP, Grid, blank, extent_of, voxels
+from ..task.parts import Part, one_voxel, pasted
+from .geometry import LABELMAP, Grid, voxels
 from .layers import Layer
-from .parts import Part, one_voxel, pasted
 from .presence import stamp
 
 PRIVATE_TAG = "MetaSegment"
@@ -116,9 +116,9 @@ class Editor:
         if not layer.IsEmpty():
             if not grid.holds(layer):
                 return
-            value = pasted(extent_of(layer), voxels(layer).__getitem__, where)
+            value = pasted(grid.place_of(layer), voxels(layer).__getitem__, where)
             there = bool(value == segment.GetLabelValue())
-        image = blank(where, grid.placement)
+        image = grid.blank(where)
         voxels(image)[:] = 1
         mode = self._logic.ModificationModeAdd if there else self._logic.ModificationModeRemove
         goes_on = stamp(segmentation) == self._written

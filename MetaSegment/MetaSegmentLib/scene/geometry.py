@@ -18,8 +18,8 @@ from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 import slicer
 
 from ..errors import InputError
+from ..task.parts import Extent, shifted, size_of
 from .i18n import tr as _
-from .parts import Extent, size_of
 
 LABELMAP = "Binary labelmap"
 """The representation that segments are edited in."""
@@ -34,10 +34,19 @@ class Grid:
     Attributes:
         shape: (K, J, I) voxels, numpy order.
         matrix: (4, 4) from voxel indices (i, j, k) to the coordinate system of the segmentation node, in mm.
+        first: (k, j, i) of its first voxel in the images that lie on it, whose indices may begin elsewhere.
     """
 
     shape: Shape
     matrix: NDArray[np.float64]
+    first: Shape = (0, 0, 0)
+
+    @classmethod
+    def of(cls, image: Any) -> Grid:
+        """The grid of a vtkOrientedImageData, with its own indices."""
+        matrix = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        return cls(size_of(extent_of(image)), _to_numpy(matrix))
 
     def same_as(self, other: Grid) -> bool:
         return self.shape == other.shape and np.allclose(self.matrix, other.matrix, atol=1e-4)
@@ -50,16 +59,26 @@ class Grid:
 
     @property
     def placement(self) -> Any:
-        """The matrix as a vtkMatrix4x4."""
-        return _to_vtk(self.matrix)
+        """The matrix of the images that lie on it, as a vtkMatrix4x4."""
+        matrix = self.matrix.copy()
+        matrix[:3, 3] -= self.matrix[:3, :3] @ self.first[::-1]
+        return _to_vtk(matrix)
+
+    def place_of(self, image: Any) -> Extent:
+        """Where the voxels of an image that lies on this grid are."""
+        return shifted(extent_of(image), [-n for n in self.first])
+
+    def blank(self, extent: Extent, dtype: Any = np.uint8) -> Any:
+        """A vtkOrientedImageData of a box of this grid; its voxels are not set yet."""
+        return blank(shifted(extent, self.first), self.placement, dtype)
 
     def reference(self, extent: Extent | None = None) -> Any:
         """A vtkOrientedImageData of this grid, or of a box of it, without voxels."""
-        return _without_voxels(self.extent if extent is None else extent, self.placement)
+        return _without_voxels(shifted(self.extent if extent is None else extent, self.first), self.placement)
 
     def image(self, array: NDArray[Any]) -> Any:
         """A vtkOrientedImageData of a (K, J, I) array on the whole grid."""
-        image = blank(self.extent, self.placement, array.dtype)
+        image = self.blank(self.extent, array.dtype)
         voxels(image)[:] = array
         return image
 
@@ -115,15 +134,6 @@ def grid_of(volume: Any, segmentation: Any) -> Grid:
     volume.GetIJKToRASMatrix(ijk_to_ras)
     i, j, k = data.GetDimensions()
     return Grid((k, j, i), transform_between(volume, segmentation) @ _to_numpy(ijk_to_ras))
-
-
-def spacing_of(volume: Any) -> tuple[float, float, float]:
-    """Millimetres between voxels in array order (k, j, i), as measured in the world: a parent transform may scale."""
-    ijk_to_ras = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(ijk_to_ras)
-    columns = (transform_between(volume, None) @ _to_numpy(ijk_to_ras))[:3, :3]
-    i, j, k = np.linalg.norm(columns, axis=0)
-    return (float(k), float(j), float(i))
 
 
 def transform_between(source: Any, target: Any | None) -> NDArray[np.float64]:

@@ -12,14 +12,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import vtk
 from numpy.typing import NDArray
 
 import slicer
 
 from ..pieces import Steps, slabs
-from .geometry import LABELMAP, Grid, blank, extent_of, voxels
-from .parts import NOWHERE, Extent, Part, Values, bounds_steps, cut, pasted, size_of, union
+from ..task.parts import (
+    NOWHERE,
+    Extent,
+    Part,
+    Values,
+    bounds_steps,
+    cut,
+    intersection,
+    pasted,
+    shifted,
+    size_of,
+    union,
+    within,
+)
+from .geometry import LABELMAP, Grid, voxels
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +50,8 @@ class Layer:
 def layers_steps(segments: Any, masks: Mapping[str, Part], grid: Grid) -> Steps[list[Layer]]:
     """The layers with which some segments get other voxels, and all others keep theirs.
 
-    Segments that share a layer go on sharing it, but for those that would lie over another one.
+    Segments that share a layer go on sharing it, but for those that would lie over another one. What lies beyond the
+    grid, as when a part of a scan was cut out, stays as it is.
 
     Args:
         segments: vtkSegmentation.
@@ -73,35 +86,55 @@ def _new_layers_steps(
         written: where some of them are to be.
     """
     below: Values | None = None
-    extent, placement, dtype = NOWHERE, grid.placement, np.dtype(np.uint8)
+    extent, place, dtype = NOWHERE, grid, np.dtype(np.uint8)
     others = {i: label for i, label in labels.items() if i not in written}
-    staying = dict(written)
-    if layer is not None and not layer.IsEmpty() and others:
-        below, extent, dtype = _values_of(layer, list(others.values())), extent_of(layer), voxels(layer).dtype
-        placement = vtk.vtkMatrix4x4()
-        layer.GetImageToWorldMatrix(placement)
-        extent = yield from bounds_steps(extent, below)
-        if not grid.holds(layer):
+    staying, kept_from, there = dict(written), None, NOWHERE
+    if layer is not None and not layer.IsEmpty():
+        on_grid = grid.holds(layer)
+        place = grid if on_grid or not others else Grid.of(layer)
+        there = place.place_of(layer)
+        kept_from = layer if on_grid and intersection(there, grid.extent) != there else None
+        beyond = [label for i, label in labels.items() if i in written] if kept_from is not None else []
+        if others or beyond:
+            below, dtype = _values_of(layer, list(others.values()), beyond, place), voxels(layer).dtype
+            extent = yield from bounds_steps(there, below)
+        if others and not on_grid:
             staying = {}
     staying = yield from _apart_steps(staying, below)
+    leaving = {i: part for i, part in written.items() if i not in staying}
+    if kept_from is not None and leaving:
+        below = _values_of(kept_from, list(others.values()), [labels[i] for i in staying], grid)
+        extent = yield from bounds_steps(there, below)
     extent = union(extent, *(part.extent for part in staying.values()))
     shared = others | {i: labels[i] for i in staying}
     dtype = np.promote_types(dtype, np.min_scalar_type(max(shared.values(), default=0)))
     masks = [(labels[i], part.within) for i, part in staying.items()]
-    layers = [Layer((yield from _image_steps(extent, placement, dtype, masks, below)), shared)] if shared else []
-    for segment_id, part in written.items():
-        if segment_id not in staying:
-            image = yield from _image_steps(part.extent, grid.placement, np.uint8, [(1, part.within)])
-            layers.append(Layer(image, {segment_id: 1}))
+    layers = [Layer((yield from _image_steps(extent, place, dtype, masks, below)), shared)] if shared else []
+    for segment_id, part in leaving.items():
+        own, extent = None, part.extent
+        if kept_from is not None:
+            own = _values_of(kept_from, [], [labels[segment_id]], grid)
+            extent = union(extent, (yield from bounds_steps(there, own)))
+        label = 1 if own is None else labels[segment_id]
+        kind = np.min_scalar_type(label)
+        image = yield from _image_steps(extent, grid, kind, [(label, part.within)], own)
+        layers.append(Layer(image, {segment_id: label}))
     return layers
 
 
-def _values_of(layer: Any, labels: list[int]) -> Values:
-    """What a layer holds of some labels."""
-    values, there = voxels(layer), extent_of(layer)
+def _values_of(layer: Any, labels: Sequence[int], beyond: Sequence[int], grid: Grid) -> Values:
+    """What a layer holds of some labels, and of those ``beyond`` outside the grid."""
+    values, there = voxels(layer), grid.place_of(layer)
 
     def read(own: Extent) -> NDArray[Any]:
-        return np.where(np.isin(values[own], labels), values[own], 0)
+        here = values[own]
+        kept = np.isin(here, labels)
+        if beyond:
+            outside = np.isin(here, beyond)
+            box = shifted(own, [s.start for s in there])
+            outside[within(intersection(box, grid.extent), box)] = False
+            kept |= outside
+        return np.where(kept, here, 0)
 
     return lambda extent: pasted(there, read, extent, values.dtype)
 
@@ -125,7 +158,7 @@ def _apart_steps(masks: Mapping[str, Part], below: Values | None) -> Steps[dict[
 
 def _image_steps(
     extent: Extent,
-    placement: Any,
+    grid: Grid,
     dtype: Any,
     sources: Sequence[tuple[int, Values]],
     below: Values | None = None,
@@ -133,9 +166,9 @@ def _image_steps(
     """A label map of masks with their labels, laid over what is ``below``."""
     if not all(size_of(extent)):
         empty = slicer.vtkOrientedImageData()
-        empty.SetGeometryFromImageToWorldMatrix(placement)
+        empty.SetGeometryFromImageToWorldMatrix(grid.placement)
         return empty
-    image = blank(extent, placement, dtype)
+    image = grid.blank(extent, dtype)
     target = voxels(image)
     for slab in slabs(target.shape):
         box = cut(extent, slab)

@@ -14,11 +14,12 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
-from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, spacing_of, voxels
+from ..task.parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
+from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, voxels
 from .i18n import tr as _
-from .parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
+from .paint_grid import PaintGrid, is_turned, paint_grid_of
 from .presence import stamp, while_there
-from .record import record_of
+from .record import SliceRecord, painted_now_steps, record_of
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -28,8 +29,9 @@ class Painting:
     """The painted slices of one volume, free of MRML, so that a worker thread may have it.
 
     Attributes:
-        image: (K, J, I) voxels of the volume.
+        image: (K, J, I) intensities of the volume on the grid of the paint.
         spacing: mm in array order.
+        voxel_ml: millilitres of one voxel.
         layers: (K, J, I) uint8 or uint16 each, painted slices only; label n is ``segment_ids[n - 1]``. A single one
             where no segments overlap.
         layer_of: label → index of its layer.
@@ -38,20 +40,34 @@ class Painting:
         axis: the slice axis if known from an earlier run.
         segment_ids: the segments to fill.
         names: segment names by label.
-        grid: the volume's grid as seen from the segmentation.
+        paint_grid: the grid of the paint, and the volume's, as seen from the segmentation.
         snapshots: each segment's whole mask as it was read.
+        warnings: what of the paint could not be kept, a sentence each.
     """
 
     image: NDArray[Any]
     spacing: tuple[float, float, float]
+    voxel_ml: float
     layers: tuple[Labels, ...]
     layer_of: dict[int, int]
     slices: list[int] | dict[int, list[int]] | None
     axis: int | None
     segment_ids: tuple[str, ...]
     names: dict[int, str]
-    grid: Grid
+    paint_grid: PaintGrid
     snapshots: dict[str, Snapshot]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the paint as seen from the segmentation."""
+        return self.paint_grid.grid
+
+    def warnings_with(self, others: Sequence[str]) -> list[str]:
+        """What could not be kept, and the ``others``, which number slices as they lie on the grid of the paint."""
+        counted = _("Slice numbers above count the slices of the segmentation, which are not those of the volume.")
+        also = [counted] if others and not self.paint_grid.is_volumes else []
+        return [*self.warnings, *others, *also]
 
     def slices_in(self, layer: int) -> list[int] | dict[int, list[int]] | None:
         """``slices``, of the segments in one layer."""
@@ -76,7 +92,7 @@ def read_painting_steps(
         volume: vtkMRMLScalarVolumeNode.
         segmentation: vtkMRMLSegmentationNode; nothing in it is changed, whatever its source representation.
         segment_ids: which segments; the default is all visible ones that have paint.
-        slices: which slices are painted; the default is what earlier runs did not fill.
+        slices: which slices of the volume are painted; the default is what earlier runs did not fill.
 
     Raises:
         InputError: an unknown or empty segment, or geometry that cannot be used.
@@ -93,9 +109,11 @@ def read_painting_steps(
 def _read(
     volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: Sequence[int] | None
 ) -> Steps[Painting]:
-    grid = grid_of(volume, segmentation)
-    source = _as_labelmaps(segmentation, grid)
+    source = _as_labelmaps(segmentation, grid_of(volume, segmentation))
     chosen = _chosen(segmentation, segment_ids)
+    paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
+    grid = paint_grid.grid
+    turned = [source.GetSegment(i).GetName() for i in chosen if is_turned(source.GetSegment(i), grid)]
     found: list[str] = []
     parts: list[Part] = []
     snapshots, painted_now, axes = {}, {}, {}
@@ -111,10 +129,10 @@ def _read(
         found.append(segment_id)
         snapshots[segment_id] = yield from Snapshot.steps(part)
         record = record_of(segment)
-        own = (yield from record.painted_now_steps(part)) if record else None
+        own = (yield from _painted_now_steps(record, part, slices)) if record else None
         if record and own is not None:
             axes[record.axis] = segment.GetName()
-            own = own if slices is None else list(slices)
+            own = own if slices is None else _on_grid(slices, paint_grid, record.axis, [part])
             part = yield from _painted_part_steps(part, record.axis, own)
             if part.empty and slices is None:
                 unpainted.append(segment.GetName())
@@ -129,25 +147,64 @@ def _read(
         text = _('Segment "{name}" has no paint any more; paint it on some slices or hide it.')
         raise InputError(text.format(name=unpainted[0]))
     axis = next(iter(axes), None)
-    named = list(slices) if slices is not None else None
+    named = None if slices is None else _on_grid(slices, paint_grid, axis, parts)
 
     def counts(box: Extent) -> Any:
         return ... if axis is None or named is None else on_slices(box, axis, named)
 
     dtype = np.uint8 if len(chosen) < 256 else np.uint16
     layers, layer_of = yield from _layers_steps(parts, grid.shape, dtype, counts)
+    image = yield from paint_grid.image_steps(volume)
     return Painting(
-        voxels(volume.GetImageData()),
-        spacing_of(volume),
+        image,
+        paint_grid.spacing(segmentation),
+        paint_grid.voxel_ml(segmentation),
         layers,
         layer_of,
         named if named is not None else painted_now or None,
         axis,
         tuple(found),
         names,
-        grid,
+        paint_grid,
         snapshots,
+        tuple(_turned_warning(name) for name in turned),
     )
+
+
+def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | None) -> Steps[list[int] | None]:
+    """The painted slices by the record, which need not fit where slices are named."""
+    return (yield from (painted_now_steps(record, part) if slices is None else record.painted_now_steps(part)))
+
+
+def _turned_warning(name: str) -> str:
+    text = _(
+        'Segment "{name}" was painted on a voxel grid that is turned against the volume; its voxels were moved to the '
+        "nearest ones of the volume."
+    )
+    return text.format(name=name)
+
+
+def _on_grid(slices: Sequence[int], paint_grid: PaintGrid, axis: int | None, parts: Sequence[Part]) -> list[int]:
+    """Slices of the volume as slices of the paint: of those that lie in one, the painted ones, or all if none is."""
+    if paint_grid.is_volumes:
+        return list(slices)
+    axis = _axis_of(parts) if axis is None else axis
+    there = {index for part in parts for index in drain(part.slices_steps(axis))}
+    across, _index = paint_grid.to_volume(axis, 0)
+    last = paint_grid.volume.shape[across] - 1
+    found: set[int] = set()
+    for index in slices:
+        if not 0 <= index <= last:
+            text = _("Slice {index} lies outside the volume; slices along axis {axis} go from 0 to {last}.")
+            raise InputError(text.format(index=index, axis=across, last=last))
+        _axis, inside = paint_grid.from_volume(across, index)
+        found |= there.intersection(inside) or set(inside)
+    return sorted(found)
+
+
+def _axis_of(parts: Sequence[Part]) -> int:
+    """The axis across which the fewest slices have paint."""
+    return min(range(3), key=lambda axis: sum(len(drain(part.slices_steps(axis))) for part in parts))
 
 
 def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
@@ -204,7 +261,7 @@ def read_part_steps(segment: Any, grid: Grid) -> Steps[Part]:
         return Part.nothing(grid.shape)
     values, label = voxels(layer), segment.GetLabelValue()
     if grid.holds(layer):
-        there = extent_of(layer)
+        there = grid.place_of(layer)
         extent = intersection(there, grid.extent)
         if extent == NOWHERE:
             return Part.nothing(grid.shape)

@@ -1,94 +1,18 @@
-"""Which slices of a segment the user painted and which were filled in, remembered in the segment itself.
-
-After a run a segment holds both. A second run must learn from the painted ones only, so each slice is remembered
-with a fingerprint of its voxels: a filled slice that no longer matches was corrected by the user and counts as
-painted. The record is one segment tag, so it is undone, copied, saved and loaded together with the segment.
-"""
+"""The record of painted and filled slices (see task/record.py) as a tag of a vtkSegment."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import vtk
 
-from ..pieces import Steps, drain
-from .parts import Part
+from ..errors import InputError
+from ..pieces import Steps
+from ..task.parts import Part
+from ..task.record import TAG, SliceRecord
+from .i18n import tr as _
 
-TAG = "MetaSegment.Slices"
-_EMPTY = "-"
-
-
-@dataclass(frozen=True)
-class SliceRecord:
-    """The slices of one segment as a run left them.
-
-    Attributes:
-        axis: the slice axis, numpy order.
-        shape: (K, J, I) of the volume.
-        support: fingerprints of the painted slices and of those named as empty, by index.
-        filled: fingerprints of the slices that the run filled, by index.
-    """
-
-    axis: int
-    shape: tuple[int, ...]
-    support: dict[int, str]
-    filled: dict[int, str]
-
-    @classmethod
-    def take(cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()) -> SliceRecord:
-        """Remember a mask; slices in ``ignore`` are left out, so that any paint on them is the user's."""
-        return drain(cls.take_steps(part, axis, support, ignore))
-
-    @classmethod
-    def take_steps(
-        cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()
-    ) -> Steps[SliceRecord]:
-        """As :meth:`take`, in pieces."""
-        prints = yield from part.fingerprints_steps(axis)
-        return cls(
-            axis,
-            part.shape,
-            {i: prints.get(i, _EMPTY) for i in sorted(support) if i not in ignore},
-            {i: p for i, p in prints.items() if i not in support and i not in ignore},
-        )
-
-    def painted_now(self, part: Part) -> list[int] | None:
-        """Slices that are the user's by now: painted before the run, painted since, or corrected since (an emptied
-        slice says that the structure is absent there). None if nothing is left of what was remembered."""
-        return drain(self.painted_now_steps(part))
-
-    def painted_now_steps(self, part: Part) -> Steps[list[int] | None]:
-        """As :meth:`painted_now`, in pieces."""
-        if part.shape != self.shape:
-            return None
-        prints = yield from part.fingerprints_steps(self.axis)
-        known = self.support | self.filled
-        if not any(prints.get(i) == p for i, p in known.items()):
-            return None
-        corrected = {i for i, p in self.filled.items() if prints.get(i) != p}
-        return sorted(corrected | (prints.keys() - known.keys()) | self.support.keys())
-
-    def to_text(self) -> str:
-        """One line without ``:``, ``|`` and ``~``, which separate tags in a segmentation file."""
-        parts = [f"axis={self.axis}", "shape=" + ",".join(str(n) for n in self.shape)]
-        for name, prints in (("painted", self.support), ("filled", self.filled)):
-            parts.append(f"{name}=" + ",".join(f"{i}.{p}" for i, p in prints.items()))
-        return ";".join(parts)
-
-    @classmethod
-    def from_text(cls, text: str) -> SliceRecord | None:
-        """None for a text that is not a record, such as one of a later version."""
-        try:
-            parts = dict(part.split("=", 1) for part in text.split(";"))
-            shape = tuple(int(n) for n in parts["shape"].split(","))
-            axis = int(parts["axis"])
-            support, filled = (_parse(parts[name]) for name in ("painted", "filled"))
-            inside = all(0 <= i < shape[axis] for i in support | filled)
-        except (ValueError, KeyError, IndexError):
-            return None
-        return cls(axis, shape, support, filled) if inside and axis in (0, 1, 2) else None
+__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of"]
 
 
 def record_of(segment: Any) -> SliceRecord | None:
@@ -97,12 +21,22 @@ def record_of(segment: Any) -> SliceRecord | None:
     return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
 
 
+def painted_now_steps(record: SliceRecord, part: Part) -> Steps[list[int] | None]:
+    """As :meth:`SliceRecord.painted_now_steps`.
+
+    Raises:
+        InputError: the run was on a volume of another size, where the segment was not the same.
+    """
+    found = yield from record.painted_now_steps(part)
+    if found is None and record.filled and sorted(record.shape) != sorted(part.shape):
+        raise InputError(
+            _("The segment was filled on a volume of another size; choose that volume, or paint in a new segment.")
+        )
+    return found
+
+
 def records_of(segmentation: Any) -> frozenset[tuple[str, str]]:
     """(segment id, record as text) of the segments of a vtkMRMLSegmentationNode that carry one."""
     segments = segmentation.GetSegmentation()
     found = ((i, record_of(segments.GetSegment(i))) for i in segments.GetSegmentIDs())
     return frozenset((i, record.to_text()) for i, record in found if record is not None)
-
-
-def _parse(text: str) -> dict[int, str]:
-    return {int(i): p for i, p in (item.split(".") for item in text.split(",") if item)}

@@ -12,10 +12,11 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import Steps
+from ..task.parts import Extent, Mask, Values, size_of
 from .editor import PRIVATE_TAG
-from .geometry import Grid, grid_of, volume_image, voxels
+from .geometry import Grid, volume_image, voxels
 from .i18n import tr as _
-from .parts import Extent, Mask, Values, size_of
+from .paint_grid import PaintGrid
 from .reader import read_part_steps
 from .runtime import nodes_of_class
 
@@ -54,18 +55,24 @@ class EditRules:
         ]
         return (yield from _inside_steps(segmentation, others, grid))
 
-    def editable_steps(self, segment_id: str) -> Steps[Callable[[Extent], Mask] | None]:
-        """Where a segment may be changed, for any box of the volume's grid; None where everything is allowed."""
+    def editable_steps(
+        self, segment_id: str, paint_grid: PaintGrid, source: Any
+    ) -> Steps[Callable[[Extent], Mask] | None]:
+        """Where a segment may be changed, for any box of the grid of the paint; None where everything is allowed.
+
+        Args:
+            source: the segmentation node that the paint is in.
+        """
         editor = self._editor
         if editor is None:
             return None
-        grid = grid_of(self._volume, editor.GetSegmentationNode())
+        grid = paint_grid.seen_from(source, editor.GetSegmentationNode())
         by_segments = None
         if editor.GetMaskMode() != slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere:
             by_segments = yield from _allowed_by_segments_steps(editor, grid, segment_id)
         if not editor.GetSourceVolumeIntensityMask():
             return by_segments
-        in_range = _intensity_range(editor, grid, self._volume)
+        in_range = _intensity_range(editor, grid, self._volume if paint_grid.is_volumes else None, self._volume)
         return in_range if by_segments is None else lambda extent: by_segments(extent) & in_range(extent)
 
 
@@ -103,11 +110,12 @@ def _inside_steps(node: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Ca
     return inside
 
 
-def _intensity_range(editor: Any, grid: Grid, volume: Any) -> Callable[[Extent], Mask]:
+def _intensity_range(editor: Any, grid: Grid, same: Any | None, volume: Any) -> Callable[[Extent], Mask]:
+    """Args: same: the volume whose voxels are those of ``grid``, if there is one."""
     low, high = editor.GetSourceVolumeIntensityMaskRange()
     source = editor.GetSourceVolumeNode() or volume
-    if source is volume:
-        read: Values = voxels(volume.GetImageData()).__getitem__
+    if same is not None and source is same:
+        read: Values = voxels(source.GetImageData()).__getitem__
     else:
         image = volume_image(source, editor.GetSegmentationNode())
 

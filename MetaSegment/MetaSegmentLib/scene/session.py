@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..answer.layers import merge_steps
+from ..answer.report import with_voxel_volume
 from ..errors import Cancelled, InputError, MetaSegmentError
 from ..executors import (
     Executor,
@@ -98,8 +99,8 @@ class Session:
             segmentation: vtkMRMLSegmentationNode with the painted slices.
             segment_ids: which segments; the default is all visible ones.
             method: a name of ``metasegment methods``; the default is the most accurate one.
-            slices: indices of the painted slices; one without paint says that the structures are absent there. The
-                default is every slice with paint that an earlier run did not fill.
+            slices: indices of the painted slices of the volume; one without paint says that the structures are absent
+                there. The default is every slice with paint that an earlier run did not fill.
             output: another vtkMRMLSegmentationNode to write to; ``segmentation`` stays as it is.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             wait: False returns a :class:`Run` at once; the result is written when the session is polled. Where a timer
@@ -135,7 +136,7 @@ class Session:
             return read_painting_steps(volume, segmentation, segment_ids, slices)
 
         def requests(painting: Painting) -> list[Request]:
-            state = _state(volume)
+            state = _state(volume), None if painting.paint_grid.is_volumes else painting.grid.matrix.tobytes()
             return [
                 Request(
                     painting.image,
@@ -259,15 +260,17 @@ class Session:
         same_step: bool,
         start: float,
     ) -> Steps[Result]:
-        result = yield from merge_steps(results)
+        result = with_voxel_volume((yield from merge_steps(results)), painting.voxel_ml)
         editor = self.editor_node
         if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
             editor = find_editor(target, segmentation)
         rules = EditRules(editor, volume)
         nodes = (volume, segmentation, target)
         written = yield from write_result_steps(painting, result, *nodes, rules, self.editor, same_step)
+        result = yield from painting.paint_grid.result_steps(result)
         seconds = {**result.report["seconds"], "total": round(time.monotonic() - start, 3)}
-        return replace(result, report={**result.report, "seconds": seconds, "written": written})
+        warnings = painting.warnings_with(result.report["warnings"])
+        return replace(result, report={**result.report, "seconds": seconds, "warnings": warnings, "written": written})
 
 
 def _state(volume: Any) -> Hashable:

@@ -6,7 +6,7 @@ changed one slice at a time. Every change is one undo step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,13 +16,14 @@ from ..errors import InputError
 from ..pieces import Steps, drain
 from ..task.doubt import Doubt
 from ..task.paint import read_segment
+from ..task.parts import Part, on_slices
 from .editor import Editor
-from .geometry import LABELMAP, Grid, grid_of
+from .geometry import LABELMAP, grid_of
 from .i18n import tr as _
 from .layers import layers_steps
-from .parts import Part, on_slices
+from .paint_grid import PaintGrid, paint_grid_of
 from .reader import has_labelmap_source, read_part, read_part_steps
-from .record import TAG, SliceRecord, record_of
+from .record import TAG, SliceRecord, painted_now_steps, record_of
 
 _MANY_SLICES = 12
 """Nobody paints more by hand without a gap: a segment on so many slices across every axis was made before."""
@@ -36,7 +37,7 @@ class PaintedSlice:
     """A slice of a segment that a run learns from.
 
     Attributes:
-        axis, index: which slice, in numpy order, from 0.
+        axis, index: which slice of the volume, in numpy order, from 0.
         empty: the structure is absent there.
         doubt: why its paint is not taken for a complete slice, in one sentence; nothing is learned from it then.
     """
@@ -109,7 +110,7 @@ class SliceList:
             segmentation: vtkMRMLSegmentationNode.
         """
         try:
-            grid = grid_of(volume, segmentation)
+            grid_of(volume, segmentation)
         except InputError as error:
             return Overview(problem=str(error))
         segments = segmentation.GetSegmentation()
@@ -126,10 +127,16 @@ class SliceList:
             segment = segments.GetSegment(segment_id)
             if segment is None or (display is not None and not display.GetSegmentVisibility(segment_id)):
                 continue
-            state = (_state(segment), grid.shape, grid.matrix.tobytes())
+            try:
+                paint_grid = paint_grid_of(volume, segmentation, [segment])
+            except InputError as error:
+                problem = problem or str(error)
+                continue
+            grids = tuple((grid.shape, grid.matrix.tobytes()) for grid in (paint_grid.grid, paint_grid.volume))
+            state = (_state(segment), grids)
             known, found = self._known.get(segment_id, (None, _Found()))
             if known != state:
-                found = yield from _find(segment, grid)
+                found = yield from _find(segment, paint_grid)
             self._known[segment_id] = (state, found)
             problem = problem or found.problem
             if found.problem or not found.there:
@@ -185,23 +192,25 @@ class SliceEdits:
     def _rewrite(
         self, volume: Any, segmentation: Any, segment_id: str, axis: int, index: int, keep: bool, painted: bool
     ) -> None:
-        grid = grid_of(volume, segmentation)
         segment = segmentation.GetSegmentation().GetSegment(segment_id)
         if segment is None:
             raise InputError(_("The segment is gone; choose another one."))
-        part = read_part(segment, grid)
-        record = _record(segment, part, axis)
-        if keep and index not in record.filled:
-            raise InputError(_("The slice that is shown was not filled in; go to one that was."))
-        if not 0 <= index < grid.shape[axis]:
+        paint_grid = paint_grid_of(volume, segmentation, [segment])
+        grid = paint_grid.grid
+        if not 0 <= index < paint_grid.volume.shape[axis]:
             raise InputError(_("The slice lies outside the volume; go to one inside."))
+        own_axis, slices = paint_grid.from_volume(axis, index)
+        part = read_part(segment, grid)
+        record = _record(segment, part, own_axis)
+        if keep and not record.filled.keys() & set(slices):
+            raise InputError(_("The slice that is shown was not filled in; go to one that was."))
         self._editor.open(segmentation)
         self._editor.begin_step()
         if not keep:
-            part = _without_slice(part, axis, index)
+            part = _without_slices(part, own_axis, slices)
             layers = drain(layers_steps(segmentation.GetSegmentation(), {segment_id: part}, grid))
             self._editor.put(layers)
-        segment.SetTag(TAG, _with_slice(record, part, index, painted).to_text())
+        segment.SetTag(TAG, _with_slices(record, part, slices, painted).to_text())
         self._editor.end_step()
         if not keep:
             self._editor.show(segmentation, segment_id, grid, part)
@@ -215,8 +224,8 @@ def _state(segment: Any) -> Hashable:
     return voxels, None if record is None else record.to_text()
 
 
-def _find(segment: Any, grid: Grid) -> Steps[_Found]:
-    part = yield from read_part_steps(segment, grid)
+def _find(segment: Any, paint_grid: PaintGrid) -> Steps[_Found]:
+    part = yield from read_part_steps(segment, paint_grid.grid)
     if part.empty:
         return _Found()
     record = record_of(segment)
@@ -229,12 +238,25 @@ def _find(segment: Any, grid: Grid) -> Steps[_Found]:
         slices = yield from part.slices_steps(a)
         there.append(slices)
     thick = all(len(there[a]) == part.box.shape[a] >= _MANY_SLICES for a in range(3))
-    return _Found(axis, tuple(painted), tuple(there[axis]), thick and record is None, doubts=doubts)
+
+    def on_volume(axis: int, slices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(sorted({paint_grid.to_volume(axis, index)[1] for index in slices}))
+
+    return _Found(
+        paint_grid.to_volume(axis, 0)[0],
+        on_volume(axis, painted),
+        on_volume(axis, there[axis]),
+        thick and record is None,
+        doubts=tuple(
+            replace(one, axis=paint_grid.to_volume(one.axis, 0)[0], slices=on_volume(one.axis, one.slices))
+            for one in doubts
+        ),
+    )
 
 
 def _painted_steps(part: Part, record: SliceRecord | None) -> Steps[tuple[int, list[int], tuple[Doubt, ...]]]:
     """Slice axis, painted slices, and what paint is not taken for complete slices."""
-    known = (yield from record.painted_now_steps(part)) if record else None
+    known = (yield from painted_now_steps(record, part)) if record else None
     if record is not None and known is not None:
         return record.axis, known, ()
     yield
@@ -255,16 +277,16 @@ def _record(segment: Any, part: Part, axis: int) -> SliceRecord:
     return SliceRecord.take(part, axis, painted)
 
 
-def _with_slice(record: SliceRecord, part: Part, index: int, painted: bool) -> SliceRecord:
-    support = {i: p for i, p in record.support.items() if i != index}
-    filled = {i: p for i, p in record.filled.items() if i != index}
+def _with_slices(record: SliceRecord, part: Part, slices: Sequence[int], painted: bool) -> SliceRecord:
+    support = {i: p for i, p in record.support.items() if i not in slices}
+    filled = {i: p for i, p in record.filled.items() if i not in slices}
     if painted:
-        support |= SliceRecord.take(part, record.axis, [index]).support
+        support |= SliceRecord.take(part, record.axis, slices).support
     return replace(record, support=dict(sorted(support.items())), filled=filled)
 
 
-def _without_slice(part: Part, axis: int, index: int) -> Part:
-    """A part without what lies on one slice."""
+def _without_slices(part: Part, axis: int, slices: Sequence[int]) -> Part:
+    """A part without what lies on some slices."""
     box = part.box.copy()
-    box[on_slices(part.extent, axis, [index])] = False
+    box[on_slices(part.extent, axis, slices)] = False
     return Part.of(box, part.corner, part.shape)

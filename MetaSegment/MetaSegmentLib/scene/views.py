@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 import slicer
 
 from ..pieces import Steps, drain, slabs
+from ..task.parts import bounds_steps, intersection
 from .geometry import transform_between, voxels
 from .i18n import tr as _
-from .parts import bounds_steps, intersection
 from .presence import while_there
 from .runtime import nodes_of_class
 

@@ -14,11 +14,11 @@ import numpy as np
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..settings import Result
+from ..task.parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, layers_steps
-from .parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord
@@ -100,7 +100,8 @@ def write_result_steps(
     segments = target.GetSegmentation()
     with _one_event(target):
         editor.open(target)
-        target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        if painting.paint_grid.is_volumes:
+            target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         editor.begin_step(same_step)
         for source_id, segment_id in destinations.items():
             if segments.GetSegment(segment_id) is None:
@@ -113,18 +114,18 @@ def write_result_steps(
     for segment_id in [i for i, change in by_id.items() if change.different]:
         yield
         editor.show(target, segment_id, grid, by_id[segment_id].mask)
-    millilitres = float(np.prod(painting.spacing)) / 1000
-    volumes = {label: change.voxels * millilitres for label, change in changes.items()}
-    return {"volume_ml": volumes, "left_to_others_ml": left_out * millilitres}
+    volumes = {label: change.voxels * painting.voxel_ml for label, change in changes.items()}
+    return {"volume_ml": volumes, "left_to_others_ml": left_out * painting.voxel_ml}
 
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
-    """The volume's grid as seen from ``target``."""
-    if not painting.grid.same_as(grid_of(volume, source)):
+    """The grid of the paint as seen from ``target``."""
+    if not painting.paint_grid.volume.same_as(grid_of(volume, source)):
         raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
     if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
         raise InputError(_("A segment was removed during the run; run it again."))
-    return grid_of(volume, target)
+    grid_of(volume, target)  # nothing must be under a non-linear transform
+    return painting.paint_grid.seen_from(source, target)
 
 
 def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
@@ -154,7 +155,9 @@ def _prepare(
         support = [int(i) for i in result.report["segments"][str(label)]["support_slices"]]
         segment = segments.GetSegment(destinations[source_id])
         now = Part.nothing(grid.shape) if segment is None else (yield from read_part_steps(segment, grid))
-        free = yield from rules.editable_steps(destinations[source_id] if target is source else source_id)
+        free = yield from rules.editable_steps(
+            destinations[source_id] if target is source else source_id, painting.paint_grid, source
+        )
         edited: list[int] = []
         if target is source:
             edited = yield from painting.snapshots[source_id].changed_steps(now, axis)

@@ -204,12 +204,13 @@ def make_frame(
 def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> Window:
     """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps.
 
-    Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again.
+    Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again; to the
+    nearest one, so that windows are as large on average as those that networks were trained on.
     """
     boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(mask)]
     side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * settings.growth
     side = max(side, settings.smallest * min(spacing))
-    side = min(spacing) * _SIDE_STEP ** math.ceil(math.log(side / min(spacing), _SIDE_STEP) - 1e-9)
+    side = min(spacing) * _SIDE_STEP ** round(math.log(side / min(spacing), _SIDE_STEP))
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
         count = max(round(side / s), b - a + 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +18,7 @@ Extent = tuple[slice, slice, slice]
 """A box of voxels of a grid: [start, stop) along each axis, numpy order."""
 Values = Callable[[Extent], NDArray[Any]]
 """Gives what an array holds in a box of a grid."""
+_PLANES_TRIED = 8
 NOWHERE: Extent = (slice(0, 0), slice(0, 0), slice(0, 0))
 
 
@@ -125,6 +126,27 @@ class Part:
                     prints[self.corner[axis] + index] = _fingerprint(plane, corner)
             yield
         return prints
+
+    def shifts_steps(self, axis: int, known: Collection[str], shape: Sequence[int]) -> Steps[tuple[int, int] | None]:
+        """How far the mask lay from here within its slices, (rows, columns), when one of them had a known fingerprint.
+
+        Args:
+            axis: across the slices.
+            known: fingerprints.
+            shape: of the grid then, which was cut or extended since.
+        """
+        across = [a for a in range(3) if a != axis]
+        first = [self.corner[a] for a in across]
+        ranges = [range(min(0, shape[a] - self.shape[a]), max(0, shape[a] - self.shape[a]) + 1) for a in across]
+        planes = [plane for plane in np.moveaxis(self.box, axis, 0) if plane.any()]
+        for plane in planes[:: max(1, len(planes) // _PLANES_TRIED)]:
+            for rows in ranges[0]:
+                corners = [(first[0] + rows, first[1] + columns) for columns in ranges[1]]
+                for columns, found in zip(ranges[1], _fingerprints(plane, corners), strict=True):
+                    if found in known:
+                        return rows, columns
+                yield
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,9 +283,16 @@ def on_slices(extent: Extent, axis: int, slices: Sequence[int]) -> tuple[Any, ..
     return (slice(None),) * axis + (own,)
 
 
-def _fingerprint(plane: Mask, corner: list[int]) -> str:
+def _fingerprint(plane: Mask, corner: Sequence[int]) -> str:
     """Must not depend on the box: other slices, painted later, change that."""
+    return next(_fingerprints(plane, [corner]))
+
+
+def _fingerprints(plane: Mask, corners: Iterable[Sequence[int]]) -> Iterator[str]:
+    """Those of a plane if it lay elsewhere in its slice."""
     rows, columns = (np.flatnonzero(plane.any(axis=a)) for a in (1, 0))
-    place: list[Any] = [corner[0] + rows[0], corner[1] + columns[0], rows[-1] - rows[0], columns[-1] - columns[0]]
-    voxels = plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return blake2b(np.array(place, "<i8").tobytes() + np.packbits(voxels).tobytes(), digest_size=6).hexdigest()
+    size = [rows[-1] - rows[0], columns[-1] - columns[0]]
+    voxels = np.packbits(plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).tobytes()
+    for row, column in corners:
+        place: list[Any] = [row + rows[0], column + columns[0], *size]
+        yield blake2b(np.array(place, "<i8").tobytes() + voxels, digest_size=6).hexdigest()
