@@ -20,7 +20,6 @@ from .grow_from_seeds import GrowFromSeeds, is_available
 from .pixel_trees import PixelTrees
 from .propagation import ContourPropagation
 from .protocol import Divisible, Fitted, OneByOne, Piece, Predictor
-from .random_walk import RandomWalk
 from .shape import ShapeInterpolation
 
 BASELINES: dict[str, type[Predictor]] = {
@@ -28,7 +27,6 @@ BASELINES: dict[str, type[Predictor]] = {
     "propagation": ContourPropagation,
     "grow": GrowFromSeeds,
     "pixels": PixelTrees,
-    "walk": RandomWalk,
 }
 """By the name under which plans and fusion weights refer to them."""
 

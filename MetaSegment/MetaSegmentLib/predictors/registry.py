@@ -188,7 +188,7 @@ _ALL = (
     MethodInfo(
         "experts",
         "Without networks",
-        "The five predictors below with fixed weights: what meta-learning has to beat.",
+        "Four of the predictors below with fixed weights: what meta-learning has to beat.",
         ("baselines",),
         Maker("methods.fusion", "baselines_only"),
         network=False,
@@ -253,7 +253,6 @@ _PARTS = {
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),
     "grow": Maker("methods.fusion", "fused", ("grow",)),
     "pixels": Maker("methods.fusion", "fused", ("pixels",)),
-    "walk": Maker("methods.fusion", "fused", ("walk",)),
     "detail": Maker("methods.fusion", "fused"),
 }
 ABLATIONS: dict[str, MethodInfo] = {
