@@ -10,8 +10,8 @@ from MetaSegmentLib.methods.gradient import fine_tuning
 from MetaSegmentLib.methods.gradient.adapting import HeadOnly
 from MetaSegmentLib.methods.gradient.inner_loop import HEAD, REPTILE_RATE, adaptable, inner_loop
 from MetaSegmentLib.networks import weights
-from MetaSegmentLib.networks.architectures import SliceNetwork
 from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.networks.slice_unet import SliceNetwork
 from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.registry import METHODS
 from MetaSegmentLib.task.paint import read_paint

@@ -24,8 +24,8 @@ from MetaSegmentLib.methods.metric.prototypes import (
 )
 from MetaSegmentLib.methods.metric.ridge import RidgeHead, ridge_weights
 from MetaSegmentLib.methods.metric.sampling import pixels_of
-from MetaSegmentLib.networks.architectures import SliceNetwork
 from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.networks.slice_unet import SliceNetwork
 
 EMBEDDING = SLICE_V1.arguments["embedding"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.synthesis import lesion, random_shapes, render
-from MetaSegmentLib.networks.encode import encode_left_out
-from MetaSegmentLib.networks.plan import SLICE_V1
+from MetaSegmentLib.networks.encode import encode, encode_left_out
+from MetaSegmentLib.networks.plan import CONTEXT_V1, SLICE_V1
 from MetaSegmentLib.predictors.context import Context
-from MetaSegmentLib.predictors.ensemble import Ensemble
+from MetaSegmentLib.predictors.ensemble import BASELINES, Ensemble
 from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.training.augment import augment, upside_down
 from MetaSegmentLib.training.config import EpisodeSettings
@@ -20,15 +23,16 @@ from MetaSegmentLib.training.sources import Source
 from MetaSegmentLib.training.tasks import TaskMaker
 
 
-def test_an_episode_holds_what_the_product_would_see(cohort):
+@pytest.mark.parametrize("plan", [SLICE_V1, CONTEXT_V1], ids=lambda plan: plan.name)
+def test_an_episode_holds_what_the_product_would_see(cohort, plan):
     maker = TaskMaker([Source(cohort, 1.0)])
     random = np.random.default_rng(1)
     drawn = maker.make(random)
-    found = make_episode(drawn, random, EpisodeSettings(keep_painted=20))
+    found = make_episode(drawn, random, EpisodeSettings(keep_painted=20), plan)
     task = make_task(drawn.volume, drawn.paint, (1,))
-    seen = encode_left_out(Ensemble(task, Context()), SLICE_V1)
+    seen = encode_left_out(Ensemble(task, Context()), plan)
     np.testing.assert_array_equal(found.support, seen.array().astype(np.float16))
-    assert found.query.shape[1:] == (len(SLICE_V1.inputs), *task.frame.shape)
+    assert found.query.shape[1:] == (len(plan.inputs), *task.frame.shape)
     assert found.query_truth.shape[1:] == task.frame.shape
 
 
@@ -42,10 +46,27 @@ def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(coho
     assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
-def test_turning_an_episode_over_twice_changes_nothing():
-    inputs = torch.randn(2, len(SLICE_V1.inputs), 8, 8)
-    assert torch.equal(upside_down(upside_down(inputs, SLICE_V1), SLICE_V1), inputs)
-    assert not torch.equal(upside_down(inputs, SLICE_V1), inputs)
+@pytest.mark.parametrize("plan", [SLICE_V1, CONTEXT_V1], ids=lambda plan: plan.name)
+def test_turning_an_episode_over_is_turning_its_volume_over(cohort, plan):
+    """But for predictors that know which way is up, and for the order of the painted slices, which means nothing."""
+    drawn = TaskMaker([Source(cohort, 1.0)]).make(np.random.default_rng(1))
+    task = make_task(drawn.volume, drawn.paint, (1,))
+    depth, structure = task.frame.depth, task.structure
+    turned_structure = replace(structure, distances={depth - 1 - i: one for i, one in structure.distances.items()})
+    frame = replace(task.frame, start=depth - task.frame.stop, stop=depth - task.frame.start)
+    turned_task = replace(task, frame=frame, image=task.image[::-1].copy(), structures=(turned_structure,))
+    index = next(i for i in task.near if structure.slices[0] < i < structure.slices[-1])
+    seen = torch.from_numpy(encode(Ensemble(task, Context()), (index,), plan).array())
+    other = torch.from_numpy(encode(Ensemble(turned_task, Context()), (depth - 1 - index,), plan).array())
+    turned = upside_down(seen, plan)
+    assert torch.equal(upside_down(turned, plan), seen) and not torch.equal(turned, seen)
+    supports = [one for one in plan.inputs if one.source.startswith("support ")]
+    painted = len(structure.slices)
+    for place, one in enumerate(plan.inputs):
+        if one in supports and one.step <= painted:
+            assert torch.equal(turned[0, place], other[0, plan.place(f"{one.source} {painted + 1 - one.step}")])
+        elif one.source not in BASELINES:
+            assert torch.equal(turned[0, place], other[0, place]), one.name
 
 
 def test_augmentation_moves_truth_and_inputs_alike_and_can_be_repeated():

@@ -14,6 +14,7 @@ from MetaSegmentLib.cli import main
 from MetaSegmentLib.errors import InputError, SettingsError
 from MetaSegmentLib.methods.gradient.inner_loop import RATE_PREFIX
 from MetaSegmentLib.networks import weights
+from MetaSegmentLib.networks.plan import CONTEXT_V1
 from MetaSegmentLib.training.config import TrainingSettings
 from MetaSegmentLib.training.distributed import Ranks
 from MetaSegmentLib.training.drawing import stream
@@ -126,3 +127,37 @@ def test_without_tensorboard_one_sentence_says_so(episodes, tmp_path, monkeypatc
     Trainer(episodes, tmp_path, TrainingSettings(steps=1, tasks=1, support=2, queries=2)).train()
     assert capsys.readouterr().err == "TensorBoard is not installed, so figures go to log.jsonl only.\n"
     assert np.isfinite(log_of(tmp_path)[-1]["loss"]) and not (tmp_path / "tensorboard").exists()
+
+
+def test_another_plan_is_trained_from_weights_that_know_less(cohort, tmp_path):
+    command = ["train", "episodes", "--data", str(cohort), "--episodes", str(tmp_path / "episodes"), "--count", "2"]
+    assert main([*command, "--plan", "context-v1", "--jobs", "1", "--painted", "4", "--quiet"]) == 0
+    train = [
+        "train",
+        "base",
+        "--plan",
+        "context-v1",
+        "--episodes",
+        str(tmp_path / "episodes"),
+        "--quiet",
+        "--steps",
+        "2",
+    ]
+    assert main([*train, "--output", str(tmp_path / "base"), "--start", str(weights.FOLDER)]) == 0
+    plan = weights.load_plan("base", tmp_path / "base")
+    assert plan.inputs == CONTEXT_V1.inputs and plan.architecture == CONTEXT_V1.architecture
+    tensors = weights.load("base", tmp_path / "base")
+    assert tensors["near.answer.weight"].any(), "what is new does not learn"
+    maml = [
+        "train",
+        "maml",
+        "--plan",
+        "context-v1",
+        "--episodes",
+        str(tmp_path / "episodes"),
+        "--quiet",
+        "--steps",
+        "1",
+    ]
+    assert main([*maml, "--output", str(tmp_path / "maml"), "--start", str(tmp_path / "base")]) == 0
+    assert main([*train, "--plan", "nothing", "--output", str(tmp_path / "none")]) == 1

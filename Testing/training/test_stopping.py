@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from MetaSegmentLib.networks import weights
-from MetaSegmentLib.networks.architectures import SliceNetwork
+from MetaSegmentLib.networks.slice_unet import SliceNetwork
 from MetaSegmentLib.training.checkpoint import Checkpoint
 
 STEPS = 16

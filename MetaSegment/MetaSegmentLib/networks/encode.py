@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from ..predictors.ensemble import BASELINES, Ensemble
 from ..task.frame import Stack
 from ..task.task import Structure, Task
-from .plan import Input, Plan
+from .plan import SUPPORTS, Input, Plan
 
 SCALARS = ("distance", "outside", "anisotropy", "painted slices")
 """Sources that are the same on a whole slice."""
+ABSENT = 6.0
+"""``support place`` of a slot without a painted slice; beyond what the place of any can be."""
 _EMPTY_SHAPE = -10.0
 """Signed distance in pixels that stands for a slice on which the structure is absent."""
 _FARTHEST = 3.0
@@ -115,7 +117,31 @@ def _plane(part: _Slice, structure: Structure, one: Input) -> Stack:
     if one.source == "painted shape":
         distance = structure.distances[nearest_painted(structure.slices, part.index)[one.step - 1]]
         return np.full(part.task.frame.shape, _EMPTY_SHAPE, np.float32) if distance is None else distance
+    if one.source.startswith("support "):
+        return _support_plane(part, structure, one)
     return np.full(part.task.frame.shape, scalar(part.task, structure, part.index, one.source, one.step), np.float32)
+
+
+def _support_plane(part: _Slice, structure: Structure, one: Input) -> Stack:
+    """Image, signed distance or place of one of the painted slices, all of which every slice sees alike."""
+    shape, shown = part.task.frame.shape, spread(structure.slices, SUPPORTS)
+    if one.step > len(shown):
+        return np.full(shape, ABSENT if one.source == "support place" else 0.0, np.float32)
+    index = shown[one.step - 1]
+    if one.source == "support image":
+        return part.task.slice_image(index)
+    if one.source == "support shape":
+        distance = structure.distances[index]
+        return np.full(shape, _EMPTY_SHAPE, np.float32) if distance is None else distance
+    place = float(np.clip((part.index - index) / structure.gap, -_FARTHEST, _FARTHEST))
+    return np.full(shape, place, np.float32)
+
+
+def spread(painted: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most so many of the painted slices, evenly spread, the outermost ones among them."""
+    if len(painted) <= most:
+        return tuple(painted)
+    return tuple(painted[place] for place in np.linspace(0, len(painted) - 1, most).round().astype(int))
 
 
 def scalar(task: Task, structure: Structure, index: int, source: str, step: int = 0) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import WeightsError
+from ..errors import SettingsError, WeightsError
 from ..task.frame import FrameSettings
 
 HEADER = "plan"
@@ -20,8 +20,9 @@ class Input:
 
     Attributes:
         name: what the plane is called.
-        source: ``image``; ``painted image`` or ``painted shape`` of the ``step``-th nearest painted slice; one of
-            :data:`~.encode.SCALARS`; or the name of a predictor, for its logit.
+        source: ``image``; ``painted image`` or ``painted shape`` of the ``step``-th nearest painted slice; ``support
+            image``, ``support shape`` or ``support place`` of the ``step``-th of SUPPORTS painted slices, in their
+            order; one of :data:`~.encode.SCALARS`; or the name of a predictor, for its logit.
         step: slices away from the slice in question, or which of the nearest painted slices (1, 2).
     """
 
@@ -140,3 +141,37 @@ SLICE_V1 = Plan(
     inputs=SLICE_V1_INPUTS,
 )
 """A 2.5D U-Net that sees a slice, its neighbours, the two nearest painted slices, and four predictors."""
+
+SUPPORTS = 8
+"""Painted slices that a network of the plan ``context-v1`` sees; of more, that many spread evenly."""
+
+CONTEXT_V1_INPUTS = (
+    *(Input(f"image {step:+}", "image", step) for step in (-3, -2)),
+    *SLICE_V1_INPUTS,
+    *(Input(f"image {step:+}", "image", step) for step in (2, 3)),
+    *(Input(f"support image {n}", "support image", n) for n in range(1, SUPPORTS + 1)),
+    *(Input(f"support shape {n}", "support shape", n, 10.0) for n in range(1, SUPPORTS + 1)),
+    *(Input(f"support place {n}", "support place", n) for n in range(1, SUPPORTS + 1)),
+)
+"""What the networks of the plan ``context-v1`` see of a slice."""
+
+CONTEXT_V1 = Plan(
+    "context-v1",
+    architecture="context-unet",
+    arguments={"widths": [16, 24, 32, 48, 64, 16], "embedding": 16, "support_widths": [16, 24, 32], "heads": 2},
+    inputs=CONTEXT_V1_INPUTS,
+)
+"""The network of ``slice-v1`` that looks three slices far and attends to all painted slices."""
+
+PLANS = {plan.name: plan for plan in (SLICE_V1, CONTEXT_V1)}
+
+
+def plan_named(name: str) -> Plan:
+    """One of PLANS.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if name not in PLANS:
+        raise SettingsError(f"There is no plan '{name}'; use one of {', '.join(PLANS)}.")
+    return PLANS[name]

@@ -13,17 +13,10 @@ from monai.transforms import (
 )
 from torch import Tensor
 
+from ..networks.encode import ABSENT
 from ..networks.plan import Plan
 from ..predictors.ensemble import BASELINES
 
-_MIRRORED = (
-    ("image below", "image above"),
-    ("grow below", "grow above"),
-    ("painted image 1", "painted image 2"),
-    ("painted shape 1", "painted shape 2"),
-    ("distance 1", "distance 2"),
-)
-"""Inputs that change places when slices are in reverse order."""
 _recolour = Compose(
     [
         RandScaleIntensity(0.3, prob=0.5),
@@ -66,12 +59,17 @@ def _recoloured(shown: Tensor, random: torch.Generator) -> Tensor:
 
 
 def upside_down(inputs: Tensor, plan: Plan) -> Tensor:
-    """The same episode with its slices in reverse order."""
-    order = list(range(len(plan.inputs)))
-    for names in _MIRRORED:
-        a, b = (plan.place(name) for name in names)
-        order[a], order[b] = b, a
+    """The same episode with its slices in reverse order: what was below is above, and the nearest change places."""
+    places = {(one.source, one.step): place for place, one in enumerate(plan.inputs)}
+    order = []
+    for place, one in enumerate(plan.inputs):
+        if one.source in ("painted image", "painted shape", "distance"):
+            place = places[one.source, 3 - one.step]
+        elif not one.source.startswith("support "):
+            place = places[one.source, -one.step]
+        order.append(place)
     turned = inputs[:, order]
-    distances = [place for place, one in enumerate(plan.inputs) if one.source == "distance"]
-    turned[:, distances] = -turned[:, distances]
+    for place, one in enumerate(plan.inputs):
+        if one.source in ("distance", "support place"):
+            turned[:, place] = torch.where(turned[:, place] < ABSENT - 1, -turned[:, place], turned[:, place])
     return turned

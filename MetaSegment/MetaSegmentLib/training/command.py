@@ -124,7 +124,7 @@ def _train(args: argparse.Namespace, config: Config) -> int:
         raise InputError("Name the folder of the run with --output.")
     objective = OBJECTIVES[args.stage]
     settings = config.training(args.stage, objective.defaults)
-    start = _start(args.stage, objective.start, args.start)
+    start = _start(args.stage, objective.start, args.start, settings.plan)
     with joined(settings.device) as (ranks, device):
         trainer = Trainer(args.episodes, args.output, settings, start, args.held_out_episodes, ranks, device)
         if ranks.first:
@@ -144,13 +144,18 @@ def _train(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _start(stage: str, usual: str | None, folder: Path | None) -> dict[str, Tensor] | None:
-    """Weights to begin with: the stage's own where ``folder`` has them, else its ``usual`` ones."""
+def _start(stage: str, usual: str | None, folder: Path | None, plan: str) -> dict[str, Tensor] | None:
+    """Weights to begin with: the stage's own where ``folder`` has them, else its ``usual`` ones; those of another plan
+    are made to fit."""
     from ..networks import weights
+    from ..networks.grown import grown
+    from ..networks.plan import plan_named
 
-    if folder is not None and (folder / f"{stage}.safetensors").is_file():
-        return weights.load(stage, folder)
-    return None if usual is None else weights.load(usual, folder or weights.FOLDER)
+    name = stage if folder is not None and (folder / f"{stage}.safetensors").is_file() else usual
+    if name is None:
+        return None
+    folder = folder or weights.FOLDER
+    return grown(weights.load(name, folder), weights.load_plan(name, folder), plan_named(plan))
 
 
 def _stopped(sentence: str, bar: Any) -> int:

@@ -46,6 +46,7 @@ class TaskSettings:
 class EpisodeSettings:
     """How many episodes are written, and what each keeps: the table ``[episodes]``."""
 
+    plan: str = option("slice-v1", "of the network: what it sees")
     count: int = option(1000, "episodes to write")
     jobs: int = option(0, "processes that write them; 0: one a core")
     keep_painted: int = option(5, "at most so many painted slices of a task are kept")
@@ -58,6 +59,7 @@ class TrainingSettings:
     """How one stage is trained: the table ``[training]`` for all stages, ``[training.STAGE]`` for one."""
 
     stage: str = "base"
+    plan: str = option("slice-v1", "of the network: what it sees")
     steps: int = option(4000, "updates; the learning rate falls to zero over them along a cosine")
     tasks: int = option(2, "episodes an update, for each process")
     support: int = option(3, "painted slices taken from an episode for an update")

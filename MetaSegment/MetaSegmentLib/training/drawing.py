@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import InputError
-from ..networks.plan import SLICE_V1 as PLAN
+from ..networks.plan import plan_named
 from .augment import augment
 from .config import TrainingSettings
 from .distributed import Ranks
@@ -68,7 +68,7 @@ def some_slices(
         [torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]]
     ).float()
     if augmented:
-        inputs, truth = augment(inputs, truth, PLAN, random)
+        inputs, truth = augment(inputs, truth, plan_named(settings.plan), random)
     n = len(support)
     return Batch(inputs[:n], truth[:n], inputs[n:], truth[n:])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from ..networks.encode import encode, encode_left_out, truth_of
-from ..networks.plan import SLICE_V1, Plan
+from ..networks.plan import SLICE_V1, Plan, plan_named
 from ..predictors.context import Context
 from ..predictors.ensemble import Ensemble
 from ..replacing import replacing
@@ -81,7 +81,7 @@ class EpisodeOrder:
         episode = None
         while episode is None:
             task = maker.make(random)
-            episode = make_episode(task, random, settings)
+            episode = make_episode(task, random, settings, plan_named(settings.plan))
         with replacing(self._path(number)) as waiting:
             save_file(vars(episode), waiting, metadata={"source": task.source})
         return self._path(number)

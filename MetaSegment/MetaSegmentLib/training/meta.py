@@ -22,7 +22,8 @@ from torch import Tensor
 from ..errors import InputError, SettingsError
 from ..methods.gradient.inner_loop import split_weights
 from ..networks import weights
-from ..networks.architectures import SliceNetwork
+from ..networks.architectures import slice_network
+from ..networks.plan import plan_named
 from ..version import __version__
 from .checkpoint import Checkpoint
 from .config import TrainingSettings
@@ -69,7 +70,7 @@ class Trainer:
         self._ranks, self._device = ranks or Ranks(), device or torch.device("cpu")
         self._half = _half_precision(settings.precision, self._device)
         self._objective = OBJECTIVES[settings.stage]
-        self.network = SliceNetwork()
+        self.network = slice_network(plan_named(settings.plan))
         self._plan = replace(self.network.plan, commit=__version__)
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])

@@ -33,8 +33,8 @@ from ..methods.metric.embedded import Features, Head
 from ..methods.metric.matching import MatchingHead
 from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
 from ..methods.metric.ridge import RidgeHead
-from ..networks.architectures import SliceNetwork
 from ..networks.losses import segmentation_loss
+from ..networks.slice_unet import SliceNetwork
 
 
 @dataclass(frozen=True)

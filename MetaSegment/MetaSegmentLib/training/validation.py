@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..networks.architectures import SliceNetwork
+from ..networks.slice_unet import SliceNetwork
 from .config import TrainingSettings
 from .drawing import list_episodes, number_seed, on_device, some_slices
 from .episodes import read_episode

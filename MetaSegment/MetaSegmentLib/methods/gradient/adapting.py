@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...networks.architectures import SliceNetwork, slice_network
+from ...networks.architectures import slice_network
 from ...networks.encode import encode_left_out, truth_of
 from ...networks.plan import Plan
 from ...networks.run import run_network
+from ...networks.slice_unet import SliceNetwork
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
 from ...task.frame import Stack

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...networks import weights
-from ...networks.architectures import SliceNetwork, slice_network
+from ...networks.architectures import slice_network
 from ...networks.encode import Encoded, encode, encode_left_out, encode_own, truth_of
 from ...networks.plan import Plan
 from ...networks.run import run_network
+from ...networks.slice_unet import SliceNetwork
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
 from ...task.frame import Stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...networks.architectures import SliceNetwork
+from ...networks.slice_unet import SliceNetwork
 from ..gradient.inner_loop import Parameters
 from .embedded import Embedded, Features
 from .prototypes import (

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from ...networks.architectures import SliceNetwork
+from ...networks.slice_unet import SliceNetwork
 from ..gradient.inner_loop import Parameters
 from .embedded import Embedded, Features
 from .sampling import pixels_of
