@@ -70,6 +70,13 @@ def same_file(first: Path, second: Path) -> bool:
     return os.path.realpath(first) == os.path.realpath(second)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; none is where the system takes no such name."""
+    with suppress(OSError, ValueError):
+        return path.exists()
+    return False
+
+
 def _lines(path: Path) -> list[bytes]:
     try:
         if not path.is_file():  # a pipe would be waited for

@@ -22,7 +22,7 @@ from .formats import files_written, writable_format
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
-from .parts import clash, same_file
+from .parts import clash, is_there, same_file
 from .records import with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
@@ -160,7 +160,7 @@ def _check_outputs(job: Job) -> None:
         raise OutputError("An output would overwrite an input; give the output another name.")
     for path in outputs:
         header, *beside = files_written(path)
-        if not header.exists() and any(file.exists() for file in beside):
+        if not is_there(header) and any(map(is_there, beside)):
             raise OutputError("A file beside an output belongs to something else; give the output another name.")
     for number, path in enumerate(outputs):
         written = [file for other in outputs[:number] for file in files_written(other)]
