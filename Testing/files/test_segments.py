@@ -56,3 +56,10 @@ def test_segments_of_the_same_voxels_are_all_kept() -> None:
     masks = [painted.layers[one.layer] == one.value for one in painted.segments]
     assert [mask.ravel().tolist() for mask in masks] == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert [one.value for one in painted.segments] == [1, 2, 3]
+
+
+def test_a_name_that_is_the_label_of_another_means_the_name() -> None:
+    painting = a_painting(("2", "b"))
+    assert [one.name for one in painting.only(["2"]).segments] == ["2"]
+    assert [one.name for one in painting.only(["1"]).segments] == ["2"]
+    assert [one.name for one in painting.only(["b"]).segments] == ["b"]

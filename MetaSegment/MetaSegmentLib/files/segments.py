@@ -9,7 +9,7 @@ from __future__ import annotations
 import colorsys
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,12 +86,14 @@ class Painted:
         return replace(compact([keep(layer, chosen) for layer in self.layers], kept), stored=self.stored)
 
     def _named(self, word: str) -> set[int]:
-        """The labels of the segments with this name or label; blanks around it count only if that tells them apart."""
-        for form in (str, _loosely):
-            found = {one.value for one in self.segments if form(word) in (form(one.name), str(one.value))}
-            if found:
-                return found
-        return set()
+        """The labels of the segments with this name, or else the label of this number, or else names but for blanks."""
+        tests: tuple[Callable[[Segment], bool], ...] = (
+            lambda one: one.name == word,
+            lambda one: str(one.value) == word.strip(),
+            lambda one: _loosely(one.name) == _loosely(word),
+        )
+        found = ({one.value for one in self.segments if test(one)} for test in tests)
+        return next(filter(None, found), set())
 
 
 def compact(layers: Sequence[Labels], segments: Sequence[Segment]) -> Painted:
