@@ -15,6 +15,7 @@ from MetaSegmentLib.scene.geometry import voxels
 from MetaSegmentLib.scene.paint_grid import paint_grid_of
 from MetaSegmentLib.scene.slices import SliceEdits, painted_slices
 from scene.bench import OBLIQUE, TURN
+from scene.lasting import lasting_executor
 from scene.nodes import (
     SHAPE,
     a_ball,
@@ -126,6 +127,15 @@ def test_a_second_run_changes_nothing(finer: Finer) -> None:
     before = finer.look()
     assert finer.run().report["support_slices"] == [4, 7, 10]
     np.testing.assert_array_equal(finer.look(), before)
+
+
+def test_a_run_in_the_background_does_the_same(scene: Any) -> None:
+    finer = Finer(scene, *GRIDS["finer in all"])
+    finer.session = Session(executor=lasting_executor())
+    result = finer.run(wait=False).wait(timeout=100)
+    assert result.report["support_slices"] == [4, 7, 10] and result.labels.shape == SHAPE
+    np.testing.assert_array_equal(finer.on(finer.look(), finer.own), finer.on(finer.painted, finer.own))
+    assert finer.on(finer.look(), finer.rest).any()
 
 
 def test_slices_are_listed_and_changed_as_those_of_the_volume(finer: Finer) -> None:
