@@ -71,6 +71,6 @@ def test_a_slice_gets_the_same_answer_alone_and_among_others(slanted) -> None:
 
 def test_stretches_lie_between_painted_slices(slanted) -> None:
     task, _mask = slanted
-    found = [((one.low, one.high), wanted) for one, wanted in stretches(task, [2, 5, 10, 7, 13, 18])]
+    found = [((one.low, one.high), wanted) for one, wanted in stretches(task, [2, 5, 10, 7, 13, 18], 1.0)]
     assert [wanted for _, wanted in found] == [(2,), (5, 7), (10,), (13,), (18,)]
     assert [bounds for bounds, _ in found][1:4] == [(4, 10), (10, 10), (10, 16)]

@@ -17,6 +17,8 @@ from ..task.task import Task
 from .context import Context
 from .stretches import INSIDE, Stretch, stretches
 
+_BEYOND = 0.5
+"""In gaps: what grows stops at the background there."""
 _FACTOR, _OFFSET = 6.0, -3.0
 """Logit of a grown pixel: 3 inside, -3 outside."""
 
@@ -46,7 +48,7 @@ class FittedGrowth:
     def logits(self, slices: Sequence[int]) -> Stack:
         task = self._task
         grown: dict[int, Mask] = {}
-        for stretch, wanted in stretches(task, slices):
+        for stretch, wanted in stretches(task, slices, _BEYOND):
             where = self._memo.get(("grown", stretch.digest(task)), partial(_grow, task, stretch))
             grown |= {index: where[index - stretch.low] for index in wanted if stretch.low <= index <= stretch.high}
         nothing = np.zeros(task.frame.shape, bool)

@@ -18,6 +18,8 @@ from .stretches import INSIDE, Stretch, stretches
 
 _CONTRAST = 120.0
 """β: how much harder a step is between pixels of different intensity, which are within ± 1.5."""
+_BEYOND = 1.0
+"""In gaps: half-way to the background there, the chances are even."""
 _EASE = 1e-4
 """Conductance that no difference in intensity takes away."""
 _MARGIN = 12
@@ -50,7 +52,7 @@ class FittedWalk:
         """(T, 1, H, W), within ±8."""
         task = self._task
         found: dict[int, Stack] = {}
-        for stretch, wanted in stretches(task, slices):
+        for stretch, wanted in stretches(task, slices, _BEYOND):
             chance = self._context.memo.get(("walk", stretch.digest(task)), partial(walk, task, stretch))
             found |= {index: chance[index - stretch.low] for index in wanted if stretch.low <= index <= stretch.high}
         nothing = np.zeros(task.frame.shape, np.float32)

@@ -6,6 +6,7 @@ no other: each can be worked out by itself, and only those next to a correction 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -50,18 +51,21 @@ class Stretch:
         return made.digest()
 
 
-def stretches(task: Task, slices: Sequence[int]) -> Iterator[tuple[Stretch, tuple[int, ...]]]:
+def stretches(task: Task, slices: Sequence[int], beyond: float) -> Iterator[tuple[Stretch, tuple[int, ...]]]:
     """The stretches of a task of one structure in which ``slices`` lie, each with those of them that lie in it.
 
-    A painted slice is a stretch of its own. Beyond the outermost painted slice there is background half a gap away,
-    unless the volume ends first, or the slice is known to be empty.
+    A painted slice is a stretch of its own. Beyond the outermost painted slice there is background, unless the volume
+    ends first, or the slice is known to be empty.
+
+    Args:
+        beyond: how far away that background is, in gaps.
     """
     painted = task.structure.slices
     for (below, above), some in groupby(sorted({*slices}), lambda index: neighbours(painted, index)):
-        yield _stretch(task, below, above), tuple(some)
+        yield _stretch(task, below, above, beyond), tuple(some)
 
 
-def _stretch(task: Task, below: int | None, above: int | None) -> Stretch:
+def _stretch(task: Task, below: int | None, above: int | None, beyond: float) -> Stretch:
     structure, frame = task.structure, task.frame
     seeds = {i: np.where(task.masks(i)[0], INSIDE, OUTSIDE).astype(np.uint8) for i in (below, above) if i is not None}
     if below is None or above is None:
@@ -70,7 +74,8 @@ def _stretch(task: Task, below: int | None, above: int | None) -> Stretch:
             if structure.goes_on(end, frame.depth, below=step < 0):
                 seeds.setdefault(0 if step < 0 else frame.depth - 1, np.zeros(frame.shape, np.uint8))
             else:
-                seeds[end + step * max(1, (structure.gap + 1) // 2)] = np.full(frame.shape, OUTSIDE, np.uint8)
+                far = max(1, math.floor(beyond * structure.gap + 0.5))
+                seeds[end + step * far] = np.full(frame.shape, OUTSIDE, np.uint8)
     low, high = max(min(seeds), frame.start), min(max(seeds), frame.stop - 1)
     for index, other in structure.others.items():
         if low < index < high:
