@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,16 @@ def test_stretches_lie_between_painted_slices(slanted) -> None:
     found = [((one.low, one.high), wanted) for one, wanted in stretches(task, [2, 5, 10, 7, 13, 18], 1.0)]
     assert [wanted for _, wanted in found] == [(2,), (5, 7), (10,), (13,), (18,)]
     assert [bounds for bounds, _ in found][1:4] == [(4, 10), (10, 10), (10, 16)]
+
+
+def test_what_is_kept_of_a_stretch_is_found_again_only_for_the_same_seeds_and_image(slanted) -> None:
+    task, _mask = slanted
+    ((stretch, _),) = stretches(task, [7], 1.0)
+    ((again, _),) = stretches(task.without(16), [7], 1.0)
+    assert stretch.digest(task) == again.digest(task)
+    seeds = {index: seed.copy() for index, seed in stretch.seeds.items()}
+    seeds[stretch.low][0, 0] = INSIDE
+    assert replace(stretch, seeds=seeds).digest(task) != stretch.digest(task)
+    image = task.image.copy()
+    image[7 - task.frame.start, 0, 0] += 0.5
+    assert stretch.digest(replace(task, image=image)) != stretch.digest(task)

@@ -120,3 +120,15 @@ def test_signed_distance_is_positive_inside_and_odd(seed):
     assert np.array_equal(distance > 0, mask)
     assert np.array_equal(signed_distance(~mask), -distance)
     assert np.abs(distance).min() == 0.5
+
+
+def test_windows_are_neither_larger_nor_smaller_than_those_of_training_on_average() -> None:
+    """Their sides go in steps, to the nearest one: networks were trained on sides of exactly 1.7 times the box."""
+    shares = []
+    for side in range(30, 80):
+        mask = np.zeros((9, 140, 140), bool)
+        mask[:, 20 : 20 + side, 30:50] = True
+        image = np.random.default_rng(0).normal(0, 1, mask.shape)
+        task = task_of(Volume(image.astype(np.float32), (1.0, 1.0, 1.0)), mask, 0, [2, 6])
+        shares.append(task.frame.window.shape[0] / (FrameSettings().growth * side))
+    assert abs(np.mean(shares) - 1) < 0.015 and 0.95 < min(shares) and max(shares) < 1.05

@@ -67,7 +67,7 @@ def plain_name(path: Path) -> Iterator[str]:
     """
     own = format_of(path)
     good_ending = own is None or path.name.endswith(own.ending)
-    if good_ending and _is_text(str(path)) and not (path.is_dir() and _awkward(path)):
+    if good_ending and is_text(str(path)) and not (path.is_dir() and _awkward(path)):
         yield str(path)
         return
     with _folder() as folder:
@@ -77,7 +77,7 @@ def plain_name(path: Path) -> Iterator[str]:
 @contextmanager
 def plain_folder(path: Path) -> Iterator[Path]:
     """A name of a folder to write into that C++ libraries can work with; see :func:`plain_name`."""
-    if _is_text(str(path)):
+    if is_text(str(path)):
         yield path
         return
     with _folder() as folder:
@@ -88,7 +88,7 @@ def plain_folder(path: Path) -> Iterator[Path]:
 
 def _awkward(folder: Path) -> bool:
     """Whether there is anything in a folder that a C++ library would stumble over or wait for."""
-    return any(not _is_text(one.name) or not (one.is_file() or one.is_dir()) for one in os.scandir(folder))
+    return any(not is_text(one.name) or not (one.is_file() or one.is_dir()) for one in os.scandir(folder))
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
@@ -105,13 +105,13 @@ def _link(path: Path, folder: Path, ending: str) -> str:
             _link_one(file, folder / f"{number:06d}")
         return str(folder)
     stem = path.name[: -len(ending)] if ending else path.name
-    stem = stem if _is_text(stem) else "volume"
+    stem = stem if is_text(stem) else "volume"
     for other in pair_of(path):
         found = format_of(other)
         _link_one(other, folder / f"{stem}{found.ending if found else ''}")
     for file in data_files(path):
         relative = os.path.relpath(file, path.parent)
-        if _is_text(relative) and os.pardir not in Path(relative).parts and file.exists():
+        if is_text(relative) and os.pardir not in Path(relative).parts and file.exists():
             (folder / relative).parent.mkdir(parents=True, exist_ok=True)
             _link_one(file, folder / relative)
     place = folder / f"{stem}{ending}"
@@ -127,7 +127,8 @@ def _link_one(file: Path, place: Path) -> None:
             place.hardlink_to(file)
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a name is UTF-8, which C++ libraries and headers need."""
     try:
         name.encode()
     except UnicodeEncodeError:

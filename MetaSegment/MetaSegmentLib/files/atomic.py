@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import OutputError
+from .access import is_text
 from .formats import alternatives, files_written, format_of
 from .leftovers import HOLD, WaitingFolder, remove_leftovers
 
@@ -125,7 +126,7 @@ def _plain_names(files: tuple[Path, ...]) -> list[str]:
     if own is None:
         return [file.name for file in files]
     stem = files[0].name[: -len(own.ending)]
-    plain = stem.isprintable() and _is_text(stem)
+    plain = stem.isprintable() and is_text(stem)
     if own.names_data and (not plain or stem != stem.strip() or "%" in stem):
         raise OutputError(
             f"A format of two files needs a plain name, without % and blanks at its ends; choose one, or write "
@@ -133,14 +134,6 @@ def _plain_names(files: tuple[Path, ...]) -> list[str]:
         )
     stem = stem if plain else "volume"
     return [stem + ending for ending in (own.ending, *own.data)]
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _kept_aside(place: Path, folder: Path) -> Path:
