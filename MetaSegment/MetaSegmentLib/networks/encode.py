@@ -6,19 +6,24 @@ Training and the product share this file, so a network is used exactly as it was
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..predictors.ensemble import BASELINES, Ensemble
+from ..predictors.scores import LeftOutDice, left_out_dice
 from ..task.frame import Stack
 from ..task.task import Structure, Task
 from .plan import SUPPORTS, Input, Plan
 
 SCALARS = ("distance", "outside", "anisotropy", "painted slices")
 """Sources that are the same on a whole slice."""
+SCORE = " score"
+"""A source with the name of a predictor before it: its Dice on the painted slices that it was not shown."""
+UNKNOWN_SCORE = 0.8
+"""Stands for a score where no painted slice can be left out."""
 ABSENT = 6.0
 """``support place`` of a slot without a painted slice; beyond what the place of any can be."""
 _EMPTY_SHAPE = -10.0
@@ -28,11 +33,17 @@ _FARTHEST = 3.0
 
 @dataclass(frozen=True, eq=False)
 class _Slice:
-    """One slice of a task, and the logits (C, H, W) of predictors by name and step; absent ones count as 0."""
+    """One slice of a task, and what predictors make of it.
+
+    Attributes:
+        logits: (C, H, W) by name and step; absent ones count as 0.
+        scores: what predictors reached on painted slices other than this one.
+    """
 
     task: Task
     index: int
     logits: Mapping[tuple[str, int], NDArray[np.float16]]
+    scores: LeftOutDice = field(default_factory=dict)
 
 
 class Encoded(Sequence[NDArray[np.float16]]):
@@ -72,27 +83,34 @@ class Encoded(Sequence[NDArray[np.float16]]):
 
 def encode(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
     """Inputs for slices that are not painted, from all painted ones."""
-    return Encoded(plan, _parts(ensemble, tuple(slices), plan))
+    return Encoded(plan, _parts(ensemble, tuple(slices), plan, _scores(ensemble, plan)))
 
 
 def encode_left_out(ensemble: Ensemble, plan: Plan, slices: Sequence[int] | None = None) -> Encoded:
     """Inputs for painted slices (by default all that can be left out), each from the other painted ones."""
     wanted = [i for i in ensemble.task.left_out if slices is None or i in slices]
-    return Encoded(plan, [part for index in wanted for part in _parts(ensemble.without(index), (index,), plan)])
+    scores = _scores(ensemble, plan)
+    return Encoded(plan, [part for index in wanted for part in _parts(ensemble.without(index), (index,), plan, scores)])
 
 
 def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:
     """Inputs for painted slices from all painted ones, themselves included."""
-    return Encoded(plan, _parts(ensemble, ensemble.task.slices, plan))
+    return Encoded(plan, _parts(ensemble, ensemble.task.slices, plan, _scores(ensemble, plan)))
 
 
-def _parts(ensemble: Ensemble, slices: tuple[int, ...], plan: Plan) -> list[_Slice]:
+def _scores(ensemble: Ensemble, plan: Plan) -> LeftOutDice:
+    """What the predictors reached whose scores the plan shows."""
+    names = [name for name in ensemble.names if any(one.source == name + SCORE for one in plan.inputs)]
+    return left_out_dice(ensemble, names)
+
+
+def _parts(ensemble: Ensemble, slices: tuple[int, ...], plan: Plan, scores: LeftOutDice) -> list[_Slice]:
     if not slices:
         return []
     wanted = {(one.source, one.step) for one in plan.inputs if one.source in ensemble.names}
     answers = {key: ensemble.logits(key[0], slices, key[1]).astype(np.float16) for key in wanted}
     return [
-        _Slice(ensemble.task, index, {key: answer[place] for key, answer in answers.items()})
+        _Slice(ensemble.task, index, {key: answer[place] for key, answer in answers.items()}, scores)
         for place, index in enumerate(slices)
     ]
 
@@ -107,7 +125,12 @@ def _planes(part: _Slice, one: Input) -> Stack:
         if value is None:
             return np.zeros((len(task.structures), *shape), np.float32)
         return (value.astype(np.float32) - np.float32(one.offset)) / np.float32(one.scale)
-    planes = [_plane(part, structure, one) for structure in task.structures]
+    if one.source.endswith(SCORE):
+        scores = part.scores.get(one.source.removesuffix(SCORE), {})
+        values = [_score(scores, place, structure, part.index) for place, structure in enumerate(task.structures)]
+        planes = [np.full(shape, value, np.float32) for value in values]
+    else:
+        planes = [_plane(part, structure, one) for structure in task.structures]
     return (np.stack(planes) - np.float32(one.offset)) / np.float32(one.scale)
 
 
@@ -135,6 +158,15 @@ def _support_plane(part: _Slice, structure: Structure, one: Input) -> Stack:
         return np.full(shape, _EMPTY_SHAPE, np.float32) if distance is None else distance
     place = float(np.clip((part.index - index) / structure.gap, -_FARTHEST, _FARTHEST))
     return np.full(shape, place, np.float32)
+
+
+def _score(scores: Mapping[int, Sequence[float]], place: int, structure: Structure, index: int) -> float:
+    """Mean Dice on painted slices other than this one: on inner ones for a slice that lies between painted slices, on
+    the outermost two for one beyond; where there are none of that kind, on all."""
+    known = {i: dice[place] for i, dice in scores.items() if i != index and i in structure.filled}
+    beyond = not structure.slices[0] < index < structure.slices[-1]
+    alike = [dice for i, dice in known.items() if (i not in structure.inner) == beyond]
+    return float(np.mean(alike or list(known.values()) or [UNKNOWN_SCORE]))
 
 
 def spread(painted: Sequence[int], most: int) -> tuple[int, ...]:

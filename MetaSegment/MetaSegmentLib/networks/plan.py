@@ -22,7 +22,8 @@ class Input:
         name: what the plane is called.
         source: ``image``; ``painted image`` or ``painted shape`` of the ``step``-th nearest painted slice; ``support
             image``, ``support shape`` or ``support place`` of the ``step``-th of SUPPORTS painted slices, in their
-            order; one of :data:`~.encode.SCALARS`; or the name of a predictor, for its logit.
+            order; one of :data:`~.encode.SCALARS`; the name of a predictor, for its logit; or that with `` score``, for
+            its Dice on left-out painted slices.
         step: slices away from the slice in question, or which of the nearest painted slices (1, 2).
     """
 
@@ -149,6 +150,7 @@ CONTEXT_V1_INPUTS = (
     *(Input(f"image {step:+}", "image", step) for step in (-3, -2)),
     *SLICE_V1_INPUTS,
     *(Input(f"image {step:+}", "image", step) for step in (2, 3)),
+    *(Input(f"{name} score", f"{name} score", 0, 0.2, 0.8) for name in ("shape", "propagation", "grow", "pixels")),
     *(Input(f"support image {n}", "support image", n) for n in range(1, SUPPORTS + 1)),
     *(Input(f"support shape {n}", "support shape", n, 10.0) for n in range(1, SUPPORTS + 1)),
     *(Input(f"support place {n}", "support place", n) for n in range(1, SUPPORTS + 1)),

@@ -13,7 +13,7 @@ from monai.transforms import (
 )
 from torch import Tensor
 
-from ..networks.encode import ABSENT
+from ..networks.encode import ABSENT, SCORE
 from ..networks.plan import Plan
 from ..predictors.ensemble import BASELINES
 
@@ -47,7 +47,8 @@ def augment(inputs: Tensor, truth: Tensor, plan: Plan, random: torch.Generator) 
     inputs[:, images] = _recoloured(inputs[:, images], random)
     for predictor in BASELINES:
         if chance(0.06):
-            inputs[:, [place for place, one in enumerate(plan.inputs) if one.source == predictor]] = 0
+            shown = (predictor, predictor + SCORE)
+            inputs[:, [place for place, one in enumerate(plan.inputs) if one.source in shown]] = 0
     return inputs.contiguous(), truth.contiguous()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter1d
 
 from ..data.protocol import Placement, painted_slices
 from ..task.paint import Paint, PaintedSlices
@@ -21,6 +21,11 @@ from .scanner import Scanner
 from .sources import Source, Structure, around
 
 Random = np.random.Generator
+
+_OFF_BY_ONE = 0.3
+"""Share of sloppy tasks on which a slice has the outline of its neighbour."""
+_SHAKE_WIDTH = 3.0
+"""Along an outline, pixels over which a hand strays to one side."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class TaskMaker:
         if image.min() == image.max():
             return None
         volume = Volume(image, (float(mm[0]), float(mm[1]), float(mm[2])))
-        labels = mask[slices].astype(np.uint8)
+        labels = self._outlined(mask, slices, random).astype(np.uint8)
         paint = Paint({1: 0}, {1: tuple(slices)}, stacks={0: PaintedSlices(tuple(slices), labels)})
         return DrawnTask(source, volume, mask, paint)
 
@@ -89,6 +94,17 @@ class TaskMaker:
             image = uniform_filter1d(image.astype(np.float32), thickness, axis=0)
         first = int(random.integers(thickness))
         return image[first::thickness], mask[first::thickness], mm[0] * thickness
+
+    def _outlined(self, mask: NDArray[np.bool_], slices: Sequence[int], random: Random) -> NDArray[np.bool_]:
+        """(S, rows, columns) of what is painted on ``slices``, as a steady or a shaky hand paints it."""
+        shaky, painted = random.random() < self.settings.sloppy, mask[list(slices)]
+        if not shaky:
+            return painted
+        if random.random() < _OFF_BY_ONE:
+            place = int(random.integers(len(slices)))
+            beside = mask[min(max(slices[place] + int(random.choice([-1, 1])), 0), len(mask) - 1)]
+            painted[place] = beside if beside.any() and painted[place].any() else painted[place]
+        return np.stack([_shaken(one, random) for one in painted])
 
     def _slices(self, mask: NDArray[np.bool_], random: Random) -> list[int]:
         """The slices that are painted; none when the structure is too small for that."""
@@ -105,6 +121,17 @@ class TaskMaker:
         if len(slices) > 1 and random.random() < settings.empty:
             slices = sorted({*slices, *_empty_slices(mask, occupied, random)})
         return slices
+
+
+def _shaken(mask: NDArray[np.bool_], random: Random) -> NDArray[np.bool_]:
+    """A slice whose outline was drawn up to about two pixels beside the true one; never without a pixel."""
+    if not mask.any():
+        return mask
+    offset = gaussian_filter(random.standard_normal(mask.shape), _SHAKE_WIDTH, truncate=3.0)
+    offset *= random.uniform(0.3, 1.2) / offset.std()
+    distance = distance_transform_edt(mask) - distance_transform_edt(~mask)
+    shaken = np.asarray(distance + offset > 0)
+    return shaken if shaken.any() else mask
 
 
 def _empty_slices(mask: NDArray[np.bool_], occupied: NDArray[np.intp], random: Random) -> list[int]:
