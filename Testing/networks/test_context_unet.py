@@ -113,3 +113,29 @@ def test_slices_with_supports_of_their_own_are_answered_as_alone(
         together = network(torch.cat([left_out, inputs]))
         for place, one in enumerate(torch.cat([left_out, inputs])):
             assert torch.allclose(together[place], network(one[None])[0], atol=1e-3)
+
+
+def test_a_slice_sees_how_right_predictors_were_on_the_other_painted_slices(ensemble: Ensemble) -> None:
+    """Between painted slices on the inner ones, beyond them on the outermost; on its own paint never."""
+    task = ensemble.task
+    right = {}
+    for index in PAINTED:
+        found = ensemble.without(index).logits("shape", (index,))[0, 0] > 0
+        truth = task.masks(index)[0]
+        right[index] = 2 * (found & truth).sum() / (found.sum() + truth.sum())
+    first, inner, last = PAINTED
+    assert len({round(dice, 3) for dice in right.values()}) == 3
+    outermost = (right[first] + right[last]) / 2
+    expected = {7: right[inner], 10: right[inner], 17: outermost}
+    place = CONTEXT_V1.place("shape score")
+    for target, seen in zip(expected, encode(ensemble, tuple(expected), CONTEXT_V1), strict=True):
+        np.testing.assert_allclose(seen[place], (expected[target] - 0.8) / 0.2, atol=2e-3)
+    left_out = dict(zip(PAINTED, encode_left_out(ensemble, CONTEXT_V1), strict=True))
+    np.testing.assert_allclose(left_out[inner][place], (outermost - 0.8) / 0.2, atol=2e-3)
+    np.testing.assert_allclose(left_out[first][place], (right[last] - 0.8) / 0.2, atol=2e-3)
+
+
+def test_without_a_painted_slice_to_leave_out_scores_are_unknown(ensemble: Ensemble) -> None:
+    alone = Ensemble(ensemble.task.without(6).without(14), Context())
+    (seen,) = encode(alone, (10,), CONTEXT_V1)
+    assert not seen[[CONTEXT_V1.place(f"{name} score") for name in ("shape", "propagation", "pixels")]].any()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_dilation
 
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.synthesis import lesion, random_shapes, render
@@ -16,7 +17,7 @@ from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.ensemble import BASELINES, Ensemble
 from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.training.augment import augment, upside_down
-from MetaSegmentLib.training.config import EpisodeSettings
+from MetaSegmentLib.training.config import EpisodeSettings, TaskSettings
 from MetaSegmentLib.training.episodes import make_episode
 from MetaSegmentLib.training.scanner import Scanner
 from MetaSegmentLib.training.sources import Source
@@ -34,6 +35,22 @@ def test_an_episode_holds_what_the_product_would_see(cohort, plan):
     np.testing.assert_array_equal(found.support, seen.array().astype(np.float16))
     assert found.query.shape[1:] == (len(plan.inputs), *task.frame.shape)
     assert found.query_truth.shape[1:] == task.frame.shape
+
+
+def test_a_shaky_hand_paints_beside_the_true_outline_but_not_far_from_it(cohort):
+    source, settings = Source(cohort, 1.0), TaskSettings(painted=(4,), deformed=0.0, disturbed=0.0, empty=0.0)
+    shares = []
+    for seed in range(6):
+        drawn = TaskMaker([source], settings=replace(settings, sloppy=1.0)).make(np.random.default_rng(seed))
+        (painted,) = drawn.paint.stacks.values()
+        truth, found = drawn.mask[list(painted.index)], painted.labels > 0
+        shares.append(float((truth != found).sum() / truth.sum()))
+        near = np.stack([binary_dilation(plane, iterations=4) for plane in drawn.mask.any(0)[None] | truth])
+        assert found.any((1, 2)).all() and not (found & ~near).any()
+    assert min(shares) > 0 and max(shares) < 0.6
+    steady = TaskMaker([source], settings=settings).make(np.random.default_rng(0))
+    (painted,) = steady.paint.stacks.values()
+    assert np.array_equal(painted.labels > 0, steady.mask[list(painted.index)])
 
 
 def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(cohort, tmp_path):

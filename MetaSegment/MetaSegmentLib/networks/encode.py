@@ -6,14 +6,14 @@ Training and the product share this file, so a network is used exactly as it was
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..predictors.ensemble import BASELINES, Ensemble
-from ..predictors.scores import LeftOutDice, left_out_dice
+from ..predictors.scores import LeftOutScores, left_out_scores
 from ..task.frame import Stack
 from ..task.task import Structure, Task
 from .plan import SUPPORTS, Input, Plan
@@ -22,8 +22,6 @@ SCALARS = ("distance", "outside", "anisotropy", "painted slices")
 """Sources that are the same on a whole slice."""
 SCORE = " score"
 """A source with the name of a predictor before it: its Dice on the painted slices that it was not shown."""
-UNKNOWN_SCORE = 0.8
-"""Stands for a score where no painted slice can be left out."""
 ABSENT = 6.0
 """``support place`` of a slot without a painted slice; beyond what the place of any can be."""
 _EMPTY_SHAPE = -10.0
@@ -37,13 +35,13 @@ class _Slice:
 
     Attributes:
         logits: (C, H, W) by name and step; absent ones count as 0.
-        scores: what predictors reached on painted slices other than this one.
+        scores: what they reached on left-out painted slices.
     """
 
     task: Task
     index: int
     logits: Mapping[tuple[str, int], NDArray[np.float16]]
-    scores: LeftOutDice = field(default_factory=dict)
+    scores: LeftOutScores
 
 
 class Encoded(Sequence[NDArray[np.float16]]):
@@ -98,13 +96,13 @@ def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:
     return Encoded(plan, _parts(ensemble, ensemble.task.slices, plan, _scores(ensemble, plan)))
 
 
-def _scores(ensemble: Ensemble, plan: Plan) -> LeftOutDice:
+def _scores(ensemble: Ensemble, plan: Plan) -> LeftOutScores:
     """What the predictors reached whose scores the plan shows."""
     names = [name for name in ensemble.names if any(one.source == name + SCORE for one in plan.inputs)]
-    return left_out_dice(ensemble, names)
+    return left_out_scores(ensemble, names)
 
 
-def _parts(ensemble: Ensemble, slices: tuple[int, ...], plan: Plan, scores: LeftOutDice) -> list[_Slice]:
+def _parts(ensemble: Ensemble, slices: tuple[int, ...], plan: Plan, scores: LeftOutScores) -> list[_Slice]:
     if not slices:
         return []
     wanted = {(one.source, one.step) for one in plan.inputs if one.source in ensemble.names}
@@ -126,8 +124,9 @@ def _planes(part: _Slice, one: Input) -> Stack:
             return np.zeros((len(task.structures), *shape), np.float32)
         return (value.astype(np.float32) - np.float32(one.offset)) / np.float32(one.scale)
     if one.source.endswith(SCORE):
-        scores = part.scores.get(one.source.removesuffix(SCORE), {})
-        values = [_score(scores, place, structure, part.index) for place, structure in enumerate(task.structures)]
+        name = one.source.removesuffix(SCORE)
+        known = name in part.scores.dice
+        values = (part.scores.of(name, c, part.index) if known else one.offset for c in range(len(task.structures)))
         planes = [np.full(shape, value, np.float32) for value in values]
     else:
         planes = [_plane(part, structure, one) for structure in task.structures]
@@ -158,15 +157,6 @@ def _support_plane(part: _Slice, structure: Structure, one: Input) -> Stack:
         return np.full(shape, _EMPTY_SHAPE, np.float32) if distance is None else distance
     place = float(np.clip((part.index - index) / structure.gap, -_FARTHEST, _FARTHEST))
     return np.full(shape, place, np.float32)
-
-
-def _score(scores: Mapping[int, Sequence[float]], place: int, structure: Structure, index: int) -> float:
-    """Mean Dice on painted slices other than this one: on inner ones for a slice that lies between painted slices, on
-    the outermost two for one beyond; where there are none of that kind, on all."""
-    known = {i: dice[place] for i, dice in scores.items() if i != index and i in structure.filled}
-    beyond = not structure.slices[0] < index < structure.slices[-1]
-    alike = [dice for i, dice in known.items() if (i not in structure.inner) == beyond]
-    return float(np.mean(alike or list(known.values()) or [UNKNOWN_SCORE]))
 
 
 def spread(painted: Sequence[int], most: int) -> tuple[int, ...]:
