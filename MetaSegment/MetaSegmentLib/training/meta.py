@@ -28,7 +28,7 @@ from ..version import __version__
 from .checkpoint import Checkpoint
 from .config import TrainingSettings
 from .distributed import Ranks
-from .drawing import number_seed, stream
+from .drawing import number_seed, quickest_layout, stream
 from .journal import Journal
 from .objectives import OBJECTIVES, Batch
 from .validation import validate
@@ -77,8 +77,8 @@ class Trainer:
         own = self._objective.loss.extra_parameters(self.network)
         own = {name: (start or {}).get(name, value) for name, value in own.items()}
         self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
-        # channels_last is 30 % faster on a CPU
-        self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = quickest_layout(self._device, settings.precision)
+        self.network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "base": settings.rate}]
         if own:
             rate = settings.rate * self._objective.own_rate

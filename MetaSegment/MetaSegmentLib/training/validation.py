@@ -38,7 +38,9 @@ def validate(
     losses, scores = [], []
     for number, path in enumerate(list_episodes(folder)[:MOST_EPISODES]):
         random = torch.Generator().manual_seed(number_seed(settings.seed, number))
-        drawn = on_device(some_slices(read_episode(path), settings, random, augmented=False), device)
+        drawn = on_device(
+            some_slices(read_episode(path), settings, random, augmented=False), device, settings.precision
+        )
         losses.append(objective.loss.backward(tried, own, drawn, 0.0))
         found = objective.loss.predict(tried, own, drawn).detach() > 0
         truth = drawn.query_truth > 0.5
