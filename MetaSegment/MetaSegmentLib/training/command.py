@@ -15,7 +15,7 @@ from .config import Config, EpisodeSettings, Share, TaskSettings, TrainingSettin
 if TYPE_CHECKING:
     from torch import Tensor
 
-STAGES = ("base", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
+STAGES = ("base", "context", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
 INTERRUPTED = 130
 
