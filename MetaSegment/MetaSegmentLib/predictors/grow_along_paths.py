@@ -38,8 +38,7 @@ def paths_cut(intensity: NDArray[np.int16], seeds: NDArray[np.int16], spacing: S
     values, labels = intensity.ravel().astype(np.float32), seeds.ravel()
     starts, ends = [], []
     for step in _STEPS:
-        one = places[tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, places.shape, strict=True))].ravel()
-        two = places[tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, places.shape, strict=True))].ravel()
+        one, two = _neighbours(places, step), _neighbours(places, tuple(-s for s in step))
         free = (labels[one] == 0) | (labels[two] == 0)
         starts.append(one[free])
         ends.append(two[free])
@@ -49,3 +48,10 @@ def paths_cut(intensity: NDArray[np.int16], seeds: NDArray[np.int16], spacing: S
     graph = csr_array(both, shape=(values.size, values.size))
     _, _, nearest = dijkstra(graph, indices=np.flatnonzero(labels), min_only=True, return_predecessors=True)
     return np.where(nearest >= 0, labels[nearest], 0).astype(np.int16).reshape(intensity.shape)
+
+
+def _neighbours(places: NDArray[np.intp], step: Sequence[int]) -> NDArray[np.intp]:
+    """(N,) the voxels from which ``step`` leads to another one; those that minus ``step`` gives are the other ends."""
+    size = places.shape
+    box = tuple(slice(max(0, -step[axis]), size[axis] - max(0, step[axis])) for axis in range(3))
+    return places[box].ravel()

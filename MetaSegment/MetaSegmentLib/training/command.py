@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="training data sets, or one: labels/ and images/ ('episodes', 'pack', 'burst', which takes a pack as well)",
+        help="training data sets, or one: labels/ and images/ ('episodes', 'pack', 'burst'; that takes a pack too)",
     )
     add("--held-out", action="store_true", help="write episodes of the volumes kept for validation ('episodes')")
     add(

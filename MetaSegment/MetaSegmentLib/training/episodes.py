@@ -24,7 +24,6 @@ from .config import Config, EpisodeSettings
 from .sources import find_sources
 from .tasks import DrawnTask, TaskMaker
 
-
 STAND_INS = {"grow": GrowAlongPaths}
 """Without Slicer's own code, so that networks learn from what they will see."""
 

@@ -1,4 +1,4 @@
-"""A pack: what the sources of training need of their data sets in one small file, to be carried where there is no network.
+"""A pack: what the sources of training need of their data sets in one small file, for where there is no network.
 
 A zip file of NIfTI volumes with whole numbers, cut to what is labelled, each set with its ``dataset.json``; a manifest
 says where they come from, under which licences, and gives the SHA-256 of every file. Unpacked it is a folder of data
@@ -184,9 +184,9 @@ def _sets(data: Path, shares: Sequence[Share]) -> list[_Set]:
             )
             for folder, some in named.items()
         ]
-    for one in found:
-        if describe(one.folder).get("use", "train") != "train":
-            raise InputError(f"'{one.folder.name}' may not be trained on; take it out of the sources.")
+    for single in found:
+        if describe(single.folder).get("use", "train") != "train":
+            raise InputError(f"'{single.folder.name}' may not be trained on; take it out of the sources.")
     if not found:
         raise InputError("None of the data sets that the sources name is there; name their folder with --data.")
     return found
@@ -207,9 +207,7 @@ def _rooms(wanted: Mapping[str, tuple[float, int]], room: float) -> dict[str, fl
     return given
 
 
-def _chosen(
-    one: _Set, sizes: Sequence[int], room: float, work: Path
-) -> tuple[list[list[tuple[Path, Hashable]]], int]:
+def _chosen(one: _Set, sizes: Sequence[int], room: float, work: Path) -> tuple[list[list[tuple[Path, Hashable]]], int]:
     """The groups of a set that fit, evenly spread over it, and how much coarser they have to be."""
     groups = one.groups
     for count in range(len(groups), 0, -1):
