@@ -23,7 +23,7 @@ _FACTOR, _OFFSET = 6.0, -3.0
 """Logit of a grown pixel: 3 inside, -3 outside."""
 
 GrowCut = Callable[[NDArray[np.int16], NDArray[np.int16], Sequence[float]], NDArray[np.int16]]
-"""(K, J, I) intensities and seeds, and the spacing → the label each voxel is grown to; the outermost layer does not count."""
+"""(K, J, I) intensities and seeds, and spacing → labels of what grew; the outermost layer does not count."""
 
 
 class GrowFromSeeds:
