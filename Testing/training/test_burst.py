@@ -86,8 +86,8 @@ def test_episodes_stay_in_memory_and_new_ones_are_met(episodes, tmp_path, monkey
     for file in sorted(episodes.iterdir())[:2]:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     settings = TrainingSettings(tasks=2, support=2, queries=2)
-    resident = Resident(tmp_path, settings, CPU)
-    draws = resident(0)
+    resident = Resident(tmp_path, CPU)
+    draws = resident.draws(settings, 0)
     assert [next(draws)[0] for _ in range(3)] == [0, 1, 2] and len(resident) == 2
     for file in tmp_path.iterdir():
         file.write_bytes(b"")
@@ -98,8 +98,8 @@ def test_episodes_stay_in_memory_and_new_ones_are_met(episodes, tmp_path, monkey
 
     (size,) = {sum(part.nbytes for part in vars(one).values()) for one in resident._held}
     monkeypatch.setattr("MetaSegmentLib.training.resident._CPU_BYTES", 2 * size)
-    full = Resident(episodes, settings, CPU)
-    next(full(0))
+    full = Resident(episodes, CPU)
+    next(full.draws(settings, 0))
     assert len(full) == 2
 
 
@@ -143,7 +143,7 @@ def words(data: Path, output: Path, steps: int) -> list[str]:
         "--save-every",
         0,
     ]
-    small: list[object] = ["--painted", "3", "--keep-queries", 2, "--keep-painted", 2, "--device", "cpu", "--quiet"]
+    small: list[object] = ["--painted", "3", "--keep-queries", 2, "--keep-painted", 2, "--device", "cpu"]
     return list(map(str, ["train", "burst", "--data", data, "--output", output, *options, *small]))
 
 

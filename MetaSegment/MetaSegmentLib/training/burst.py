@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +40,7 @@ SUMMARY = "summary.json"
 ENDLESS = 10_000_000
 """Updates that no burst reaches: the clock ends it."""
 _POLL_SECONDS = 0.2
+_EPISODES = "episodes"
 
 
 @dataclass(frozen=True)
@@ -109,17 +111,18 @@ class Burst:
         """
         begun, burst = time.monotonic(), self._config.burst
         count = self._config.episodes.count
-        training = Order(self._data, False, self._work / "episodes", count)
+        training = Order(self._data, False, self._work / _EPISODES, count)
         kept_out = Order(self._data, True, self._work / "held-out", min(burst.kept_out, count))
         with writing([kept_out, training], self._config, jobs) as writers:
             _wait(writers, training.folder, min(burst.together, count))
             waited = time.monotonic() - begun
             shares = {"base": 1 - burst.maml_share, "maml": burst.maml_share}
+            resident = Resident(training.folder, self._device)
             for stage, share in shares.items():
                 if share > 0:
                     seconds = share * (burst.seconds - waited)
                     settings = self._settings(stage, burst, max(seconds, 1e-3))
-                    self._train(settings, training.folder, kept_out.folder, on_step)
+                    self._train(settings, resident, kept_out.folder, on_step)
         seconds = time.monotonic() - begun
         return self._summary(seconds, len(list_episodes(training.folder)))
 
@@ -129,17 +132,17 @@ class Burst:
         return replace(own, tasks=burst.together, rate=burst.rate) if stage == "base" else own
 
     def _train(
-        self, settings: TrainingSettings, episodes: Path, held_out: Path, on_step: Callable[[str, int, float], None]
+        self, settings: TrainingSettings, resident: Resident, held_out: Path, on_step: Callable[[str, int, float], None]
     ) -> None:
         stage, run = settings.stage, self._work / settings.stage
         trainer = Trainer(
-            episodes,
+            self._work / _EPISODES,
             run,
             settings,
             self._first(settings),
             held_out if any(held_out.glob("*.safetensors")) else None,
             device=self._device,
-            draws=Resident(episodes, settings, self._device),
+            draws=partial(resident.draws, settings),
             together=stage == "base",
             on_save=lambda: self._bring(stage),
         )

@@ -140,7 +140,7 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
     jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, config.episodes.count))
     device = choose_device(config.training("base", {}).device)
     burst = Burst(data, work, output, config, device, args.start or weights.FOLDER, args.steps or ENDLESS)
-    with tqdm(desc="burst", unit="update", disable=args.quiet) as bar:
+    with tqdm(desc="burst", unit="update", mininterval=5, disable=args.quiet) as bar:
 
         def on_step(stage: str, step: int, loss: float) -> None:
             bar.set_description(stage, refresh=False)
@@ -151,7 +151,8 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
             summary = burst.run(jobs, on_step)
         except KeyboardInterrupt:
             return _stopped("Stopped; the same command goes on from there.", bar)
-    print(summary)
+    if not args.quiet:
+        print(summary)
     return 0
 
 

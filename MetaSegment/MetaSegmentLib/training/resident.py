@@ -28,8 +28,8 @@ class Resident:
     When their memory is full, a new episode takes the place of one that has been there.
     """
 
-    def __init__(self, folder: Path, settings: TrainingSettings, device: torch.device) -> None:
-        self._folder, self._settings, self._device = folder, settings, device
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self._folder, self._device = folder, device
         self._most = int(_SHARE * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else _CPU_BYTES
         self._held: list[EpisodeTensors] = []
         self._bytes = 0
@@ -39,9 +39,8 @@ class Resident:
         """How many episodes are held."""
         return len(self._held)
 
-    def __call__(self, step: int) -> Iterator[tuple[int, Batch]]:
+    def draws(self, settings: TrainingSettings, step: int) -> Iterator[tuple[int, Batch]]:
         """Numbers and augmented episodes from an update on, without end."""
-        settings = self._settings
         for number in count(step * settings.tasks):
             random = torch.Generator().manual_seed(number_seed(settings.seed, number))
             if not self._held or number % _LOOK_AGAIN == 0:
