@@ -94,7 +94,7 @@ def test_no_file_says_who_was_scanned(data, tmp_path):
             assert "someone" not in name and b"someone" not in archive.read(name)
 
 
-@pytest.mark.parametrize(("most_mb", "volumes", "coarser"), [(1.2, 6, 0), (0.25, 6, 1)])
+@pytest.mark.parametrize(("most_mb", "volumes", "coarser"), [(1.2, 6, 0), (0.4, 6, 1)])
 def test_a_set_that_is_too_large_loses_volumes_and_then_gets_coarser(data, tmp_path, most_mb, volumes, coarser):
     file = tmp_path / "pack.zip"
     packed = write_pack(data, SHARES[:1], file, most_mb)

@@ -186,8 +186,8 @@ class Trainer:
         last = self.done >= 1
         while not last and not self._stop:
             self.advance()
-            last = self.done >= 1
             on_step(self.step, self._loss)
+            last = self.done >= 1
             if journal is None:
                 continue
             if self.step % _LOG_EVERY == 0 or last:
