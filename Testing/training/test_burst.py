@@ -158,7 +158,7 @@ def test_three_updates_from_a_pack_and_on_after_a_kill(cohort, tmp_path, reposit
     }
     run = [sys.executable, "-m", "MetaSegmentLib"]
     process = subprocess.Popen([*run, *words(pack, output, 100_000)], **start)
-    until = time.monotonic() + 240
+    until = time.monotonic() + 600
     while steps_of(output) < 2 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
@@ -166,7 +166,7 @@ def test_three_updates_from_a_pack_and_on_after_a_kill(cohort, tmp_path, reposit
     reached = steps_of(output)
     assert reached >= 2 and weights.load("base", output), "weights are there before the end"
 
-    done = subprocess.run([*run, *words(pack, output, reached + 3)], timeout=300, check=False, **start)
+    done = subprocess.run([*run, *words(pack, output, reached + 3)], timeout=900, check=False, **start)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.decode().splitlines()
     summary = json.loads((output / SUMMARY).read_text(encoding="utf-8"))
