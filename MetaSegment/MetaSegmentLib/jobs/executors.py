@@ -16,7 +16,8 @@ from ..errors import MetaSegmentError
 Task = TypeVar("Task")
 Value = TypeVar("Value")
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+"""Variables that say how many threads a process may use."""
 
 
 class Executor(Protocol):
@@ -84,5 +85,5 @@ def executor(jobs: int) -> Executor:
 def _prepare_worker(threads: int) -> None:
     # Ctrl-C is the parent's to handle. The variables are read when ITK and torch are first imported.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in _THREADS:
+    for name in THREADS:
         os.environ[name] = str(threads)

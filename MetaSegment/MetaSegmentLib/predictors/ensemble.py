@@ -6,7 +6,7 @@ predicted from all painted slices, or a painted one, predicted from all others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -41,12 +41,21 @@ class Ensemble:
 
     Args:
         hidden: names of predictors to do without.
+        stand_ins: for predictors whose library is not installed, by their names; by default they are done without.
     """
 
-    def __init__(self, task: Task, context: Context, hidden: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        task: Task,
+        context: Context,
+        hidden: Collection[str] = (),
+        stand_ins: Mapping[str, type[Predictor]] | None = None,
+    ) -> None:
         self.task = task
         self.context = context
-        self._hidden = frozenset((*hidden, *missing_baselines()))
+        missing = missing_baselines()
+        self._stand_ins = {name: one for name, one in (stand_ins or {}).items() if name in missing}
+        self._hidden = frozenset((*hidden, *(name for name in missing if name not in self._stand_ins)))
         self.names = tuple(name for name in BASELINES if name not in self._hidden)
         self._fitted: dict[str, Fitted] = {}
 
@@ -65,7 +74,7 @@ class Ensemble:
 
     def without(self, index: int) -> Ensemble:
         """The ensemble that has not seen a painted slice."""
-        return Ensemble(self.task.without(index), self.context, self._hidden)
+        return Ensemble(self.task.without(index), self.context, self._hidden, self._stand_ins)
 
     def prepare(self, slices: Sequence[int]) -> None:
         """Work out in parallel what predictors answer for ``slices``, and for each painted slice that is left out."""
@@ -96,7 +105,8 @@ class Ensemble:
     def _compute(self, name: str, slices: tuple[int, ...]) -> NDArray[np.float16]:
         self.context.progress.check()
         if name not in self._fitted:
-            self._fitted[name] = OneByOne(BASELINES[name]()).fit(self.task, self.context)
+            predictor = self._stand_ins.get(name, BASELINES[name])
+            self._fitted[name] = OneByOne(predictor()).fit(self.task, self.context)
         return self._fitted[name].logits(slices).astype(np.float16)
 
     def _has(self, slices: Sequence[int]) -> bool:

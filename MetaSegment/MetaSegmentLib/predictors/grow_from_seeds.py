@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -22,6 +22,9 @@ _BEYOND = 0.5
 _FACTOR, _OFFSET = 6.0, -3.0
 """Logit of a grown pixel: 3 inside, -3 outside."""
 
+GrowCut = Callable[[NDArray[np.int16], NDArray[np.int16], Sequence[float]], NDArray[np.int16]]
+"""(K, J, I) intensities and seeds, and spacing → labels of what grew; the outermost layer does not count."""
+
 
 class GrowFromSeeds:
     """Predictor of one structure: Slicer's Grow from seeds (vtkImageGrowCutSegment) on the frame.
@@ -35,28 +38,29 @@ class GrowFromSeeds:
     wide = True
 
     def fit(self, task: Task, context: Context) -> FittedGrowth:
-        return FittedGrowth(task, context)
+        return FittedGrowth(task, context, grow_cut)
 
 
 class FittedGrowth:
-    """Grows from the seeds of one structure."""
+    """Grows from the seeds of one structure, by whatever grows."""
 
-    def __init__(self, task: Task, context: Context) -> None:
+    def __init__(self, task: Task, context: Context, cut: GrowCut) -> None:
         self._task = task
+        self._cut = cut
         self._memo = context.memo
 
     def logits(self, slices: Sequence[int]) -> Stack:
         task = self._task
         grown: dict[int, Mask] = {}
         for stretch, wanted in stretches(task, slices, _BEYOND):
-            where = self._memo.get(("grown", stretch.digest(task)), partial(_grow, task, stretch))
+            where = self._memo.get(("grown", stretch.digest(task)), partial(_grow, task, stretch, self._cut))
             grown |= {index: where[index - stretch.low] for index in wanted if stretch.low <= index <= stretch.high}
         nothing = np.zeros(task.frame.shape, bool)
         inside = np.stack([grown.get(index, nothing) for index in slices])
         return np.float32(_FACTOR) * inside[:, None] + np.float32(_OFFSET)
 
 
-def _grow(task: Task, stretch: Stretch) -> Mask:
+def _grow(task: Task, stretch: Stretch, cut: GrowCut) -> Mask:
     """(T, H, W) where the structure grew on the slices of a stretch."""
     labels = stretch.labels(task.frame.shape)
     if labels.all():
@@ -65,7 +69,7 @@ def _grow(task: Task, stretch: Stretch) -> Mask:
     intensity = np.pad(((images + 1.5) * (2000 / 3)).astype(np.int16), 1, mode="edge")
     seeds = np.pad(labels.astype(np.int16), 1)
     spacing = (float(task.frame.anisotropy), 1.0, 1.0)
-    return np.asarray(grow_cut(intensity, seeds, spacing)[1:-1, 1:-1, 1:-1] == INSIDE)
+    return np.asarray(cut(intensity, seeds, spacing)[1:-1, 1:-1, 1:-1] == INSIDE)
 
 
 def is_available() -> bool:

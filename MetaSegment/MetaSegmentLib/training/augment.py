@@ -54,9 +54,45 @@ def augment(inputs: Tensor, truth: Tensor, plan: Plan, random: torch.Generator) 
 
 def _recoloured(shown: Tensor, random: torch.Generator) -> Tensor:
     """Intensities of (N, images, H, W) as another scanner would show them, all slices alike but for the noise."""
+    if shown.device.type != "cpu":
+        return recoloured_there(shown, random)
     _recolour.set_random_state(int(torch.randint(2**31, (), generator=random)))
     changed = torch.as_tensor(_recolour(shown.flatten(0, 1))).reshape(shown.shape)
     return -changed if torch.rand((), generator=random) < 0.15 else changed
+
+
+def recoloured_there(shown: Tensor, random: torch.Generator) -> Tensor:
+    """The same distributions of (N, images, H, W) without leaving the device, where MONAI draws on the CPU."""
+
+    def chance(p: float) -> bool:
+        return bool(torch.rand((), generator=random) < p)
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=random))
+
+    if chance(0.5):
+        shown = shown * (1 + between(-0.3, 0.3))
+    if chance(0.5):
+        shown = shown + between(-0.2, 0.2)
+    if chance(0.3):
+        low, high = shown.min(), shown.max()
+        span = (high - low).clamp_min(1e-6)
+        shown = ((shown - low) / span).clamp_min(0) ** between(0.6, 1.6) * span + low
+    if chance(0.1):
+        shown = shown * _bias_field(shown, [between(0.0, 0.15) for _ in range(6)])
+    if chance(0.3):
+        there = torch.Generator(shown.device).manual_seed(int(torch.randint(2**31, (), generator=random)))
+        shown = shown + between(0, 0.15) * torch.randn(shown.shape, generator=there, device=shown.device)
+    return -shown if chance(0.15) else shown
+
+
+def _bias_field(like: Tensor, coefficients: list[float]) -> Tensor:
+    """(H, W) exponential of Legendre polynomials up to the second degree."""
+    rows, columns = (torch.linspace(-1, 1, n, device=like.device, dtype=like.dtype) for n in like.shape[-2:])
+    legendre = [[torch.ones_like(axis), axis, (3 * axis**2 - 1) / 2] for axis in (rows[:, None], columns[None])]
+    degrees = [(i, j) for i in range(3) for j in range(3 - i)]
+    powers = [c * legendre[0][i] * legendre[1][j] for c, (i, j) in zip(coefficients, degrees, strict=True)]
+    return torch.stack([power.expand(like.shape[-2:]) for power in powers]).sum(0).exp()
 
 
 def upside_down(inputs: Tensor, plan: Plan) -> Tensor:

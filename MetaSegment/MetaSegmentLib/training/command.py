@@ -10,7 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
+from ..errors import InputError
+from .config import BurstSettings, Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,7 @@ _SECTIONS = {
     "tasks ('episodes')": TaskSettings,
     "episodes ('episodes')": EpisodeSettings,
     "training (all other stages)": TrainingSettings,
+    "burst ('burst'; rate, support and queries are those above)": BurstSettings,
 }
 
 
@@ -30,19 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``metasegment train``; those of the config file come from its classes."""
     parser.description = (
         "Meta-train a network. 'episodes' runs the predictors on tasks drawn from volumes and writes the inputs of a "
-        "network; 'base' and then the others train on that. A run that was stopped goes on where it was. With "
+        "network; 'base' and then the others train on that. 'pack' puts the data into one small file; 'burst' makes "
+        "episodes of it and trains on them by the clock. A run that was stopped goes on where it was. With "
         "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training."
     )
     add = parser.add_argument
-    add("stage", choices=("episodes", *STAGES))
+    add("stage", choices=("episodes", *STAGES, "pack", "burst"))
     add(
         "--config",
         type=Path,
         metavar="FILE",
         help="TOML file; the options below win over it, it wins over the defaults",
     )
-    add("--episodes", type=Path, required=True, metavar="FOLDER", help="episodes, written or read")
-    add("--data", type=Path, metavar="FOLDER", help="training data sets, or one: labels/ and images/ ('episodes')")
+    add("--episodes", type=Path, metavar="FOLDER", help="episodes, written or read; needed but for 'pack' and 'burst'")
+    add(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="training data sets, or one: labels/ and images/ ('episodes', 'pack', 'burst'; that takes a pack too)",
+    )
     add("--held-out", action="store_true", help="write episodes of the volumes kept for validation ('episodes')")
     add(
         "--source",
@@ -50,9 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FOLDER:KIND:SHARE",
-        help="one of the task sources that replace those of the config file ('episodes')",
+        help="one of the task sources that replace those of the config file ('episodes', 'pack', 'burst')",
     )
-    add("--output", type=Path, metavar="FOLDER", help="the run: checkpoint, log, config, weights")
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="the run: checkpoint, log, config, weights ('burst': weights, logs, curves); 'pack': the file",
+    )
+    add("--limit", type=float, default=60.0, metavar="MB", help="largest size of a pack; default: %(default)s")
+    add(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="where a burst keeps unpacked data, episodes (10 MB each) and checkpoints; default: OUTPUT/work",
+    )
     add(
         "--start",
         type=Path,
@@ -79,27 +99,91 @@ def run(args: argparse.Namespace) -> int:
     names = {one.name for section in _SECTIONS.values() for one in fields(section)} - {"stage"}
     chosen = {name: value for name in names if (value := getattr(args, name)) is not None}
     config = Config(args.config, chosen, args.source)
+    if args.stage == "burst":
+        config = Config(args.config, {**chosen, "plan": config.burst.plan}, args.source)
+    if args.stage == "pack":
+        return _pack(args, config)
+    if args.stage == "burst":
+        return _burst(args, config)
+    if args.episodes is None:
+        raise InputError("Name the folder of the episodes with --episodes.")
     return _write_episodes(args, config) if args.stage == "episodes" else _train(args, config)
+
+
+def _pack(args: argparse.Namespace, config: Config) -> int:
+    from ..progress import Progress
+    from ..terminal import progress_bar
+    from .pack import write_pack
+
+    data, file = _data(args), _output(args)
+    with progress_bar(args.quiet) as callback:
+        packed = write_pack(data, config.sources, file, args.limit, Progress(callback))
+    if not args.quiet:
+        for name, one in packed.items():
+            coarser = f", {2**one.coarser} times coarser" if one.coarser else ""
+            print(f"{name}: {one.volumes} of {one.of} volumes, {one.bytes / 1e6:.2f} MB{coarser} ({one.licence})")
+        print(f"{file.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _burst(args: argparse.Namespace, config: Config) -> int:
+    from tqdm import tqdm
+
+    from ..device import choose_device
+    from ..networks import weights
+    from .burst import ENDLESS, Burst
+    from .pack import unpack
+
+    output = _output(args)
+    work = args.work or output / "work"
+    data = unpack(args.data, work / "data") if args.data is not None and args.data.is_file() else _data(args)
+    jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, config.episodes.count))
+    device = choose_device(config.training("base", {}).device)
+    burst = Burst(data, work, output, config, device, args.start or weights.FOLDER, args.steps or ENDLESS)
+    with tqdm(desc="burst", unit="update", mininterval=5, disable=args.quiet) as bar:
+
+        def on_step(stage: str, step: int, loss: float) -> None:
+            bar.set_description(stage, refresh=False)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update()
+
+        try:
+            summary = burst.run(jobs, on_step)
+        except KeyboardInterrupt:
+            return _stopped("Stopped; the same command goes on from there.", bar)
+    if not args.quiet:
+        print(summary)
+    return 0
+
+
+def _data(args: argparse.Namespace) -> Path:
+    if args.data is None or not args.data.is_dir():
+        raise InputError("Name the folder of the training data with --data.")
+    return Path(args.data)
+
+
+def _output(args: argparse.Namespace) -> Path:
+    if args.output is None:
+        raise InputError("Say with --output where the result goes.")
+    return Path(args.output)
 
 
 def _write_episodes(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
-    from ..errors import InputError
     from ..jobs.executors import LocalProcesses
     from ..jobs.runner import run as run_tasks
     from .episodes import EpisodeOrder
     from .sources import find_sources
 
-    if args.data is None or not args.data.is_dir():
-        raise InputError("Name the folder of the training data with --data.")
-    if all(source.kind == "shapes" for source in find_sources(args.data, config.sources)):
+    data = _data(args)
+    if all(source.kind == "shapes" for source in find_sources(data, config.sources)):
         raise InputError("There are no volumes to train on there; a data set is a folder with labels/ and images/.")
     count = config.episodes.count
     jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, count))
     tables = {"sources": config.sources, "tasks": config.tasks, "episodes": config.episodes}
     write_config(args.episodes, tables)
-    order = EpisodeOrder(args.data, args.held_out, args.episodes, config)
+    order = EpisodeOrder(data, args.held_out, args.episodes, config)
     layout = {"desc": "episodes", "unit": "episode", "disable": args.quiet}
     with tqdm(total=count, **layout) as bar:
         try:
@@ -115,7 +199,6 @@ def _write_episodes(args: argparse.Namespace, config: Config) -> int:
 def _train(args: argparse.Namespace, config: Config) -> int:
     from tqdm import tqdm
 
-    from ..errors import InputError
     from .distributed import joined
     from .meta import Trainer
     from .objectives import OBJECTIVES

@@ -62,6 +62,7 @@ class TrainingSettings:
     stage: str = "base"
     plan: str = option("slice-v1", "of the network: what it sees")
     steps: int = option(4000, "updates; the learning rate falls to zero over them along a cosine")
+    seconds: float = option(0.0, "of training, over which it falls if they end before the updates; 0: no limit")
     tasks: int = option(2, "episodes an update, for each process")
     support: int = option(3, "painted slices taken from an episode for an update")
     queries: int = option(4, "other slices taken from it")
@@ -73,6 +74,20 @@ class TrainingSettings:
     workers: int = option(-1, "processes that read episodes ahead; -1: four beside a GPU, none without")
     validate_every: int = option(250, "updates between two validations")
     save_every: float = option(60.0, "seconds between two checkpoints")
+
+
+@dataclass(frozen=True)
+class BurstSettings:
+    """How a burst uses its time: the table ``[burst]``."""
+
+    plan: str = option("context-v1", "of the network: what it sees")
+    seconds: float = option(540.0, "from the start to the end of training")
+    maml_share: float = option(0.3, "of that time for 'maml'; 0: 'base' only")
+    together: int = option(24, "episodes an update of 'base', computed at once")
+    kept_out: int = option(24, "episodes of held-out volumes to validate on")
+    support: int = option(4, "painted slices taken from an episode for an update")
+    queries: int = option(7, "other slices taken from it")
+    rate: float = option(2e-3, "highest learning rate of 'base'")
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ class Config:
         self._chosen = dict(chosen or {})
         self._sources = tuple(sources)
         for layer in self._layers:
-            if unknown := set(layer) - {"sources", "tasks", "episodes", "training"}:
+            if unknown := set(layer) - {"sources", "tasks", "episodes", "training", "burst"}:
                 raise SettingsError(f"The config file has an unknown table '{min(unknown)}'.")
 
     @property
@@ -124,6 +139,11 @@ class Config:
     def episodes(self) -> EpisodeSettings:
         """The table ``[episodes]``."""
         return self._settings(EpisodeSettings, [layer.get("episodes", {}) for layer in self._layers])
+
+    @property
+    def burst(self) -> BurstSettings:
+        """The table ``[burst]``."""
+        return self._settings(BurstSettings, [layer.get("burst", {}) for layer in self._layers])
 
     def training(self, stage: str, defaults: Mapping[str, Any]) -> TrainingSettings:
         """The settings of a stage; ``defaults`` are its own where no file says otherwise."""

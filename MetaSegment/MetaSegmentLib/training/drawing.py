@@ -14,7 +14,7 @@ from ..networks.plan import plan_named
 from .augment import augment
 from .config import TrainingSettings
 from .distributed import Ranks
-from .episodes import TrainingEpisode, read_episode
+from .episodes import EpisodeTensors, TrainingEpisode, read_episode
 from .objectives import Batch
 
 _LOOK_AGAIN = 100
@@ -58,14 +58,14 @@ def number_seed(seed: int, number: int) -> int:
 
 
 def some_slices(
-    episode: TrainingEpisode, settings: TrainingSettings, random: torch.Generator, augmented: bool
+    episode: TrainingEpisode | EpisodeTensors, settings: TrainingSettings, random: torch.Generator, augmented: bool
 ) -> Batch:
-    """At most so many painted and query slices of an episode as the settings allow."""
+    """At most so many painted and query slices of an episode as the settings allow, where the episode is."""
     support = torch.randperm(len(episode.support), generator=random)[: settings.support]
     query = torch.randperm(len(episode.query), generator=random)[: settings.queries]
-    inputs = torch.cat([torch.from_numpy(episode.support)[support], torch.from_numpy(episode.query)[query]]).float()
+    inputs = torch.cat([torch.as_tensor(episode.support)[support], torch.as_tensor(episode.query)[query]]).float()
     truth = torch.cat(
-        [torch.from_numpy(episode.support_truth)[support], torch.from_numpy(episode.query_truth)[query]]
+        [torch.as_tensor(episode.support_truth)[support], torch.as_tensor(episode.query_truth)[query]]
     ).float()
     if augmented:
         inputs, truth = augment(inputs, truth, plan_named(settings.plan), random)

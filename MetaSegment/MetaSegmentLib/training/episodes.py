@@ -11,16 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from ..networks.encode import encode, encode_left_out, truth_of
 from ..networks.plan import SLICE_V1, Plan, plan_named
 from ..predictors.context import Context
 from ..predictors.ensemble import Ensemble
+from ..predictors.grow_along_paths import GrowAlongPaths
 from ..replacing import replacing
 from ..task.task import make_task
 from .config import Config, EpisodeSettings
 from .sources import find_sources
 from .tasks import DrawnTask, TaskMaker
+
+STAND_INS = {"grow": GrowAlongPaths}
+"""Without Slicer's own code, so that networks learn from what they will see."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,23 @@ class TrainingEpisode:
     query_truth: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class EpisodeTensors:
+    """The same as tensors, on whatever device."""
+
+    support: Tensor
+    support_truth: Tensor
+    query: Tensor
+    query_truth: Tensor
+
+
 def make_episode(
     drawn: DrawnTask, random: np.random.Generator, settings: EpisodeSettings | None = None, plan: Plan = SLICE_V1
 ) -> TrainingEpisode | None:
     """What a network of ``plan`` sees of a task; None when it has nothing to learn from."""
     settings = settings or EpisodeSettings()
     task = make_task(drawn.volume, drawn.paint, (1,), plan.frame)
-    ensemble = Ensemble(task, Context())
+    ensemble = Ensemble(task, Context(), stand_ins=STAND_INS)
     asked = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
     painted = tuple(int(i) for i in np.sort(random.permutation(task.slices)[: settings.keep_painted]))
     left_out = encode_left_out(ensemble, plan, painted)

@@ -47,6 +47,10 @@ class Trainer:
         start: weights to begin with, of the network and, where they are there, of what else the stage learns.
         held_out: folder of episodes to validate on.
         ranks, device: see :func:`~.distributed.joined`.
+        draws: numbers and episodes from an update on; by default :func:`~.drawing.stream` reads them.
+        together: compute the episodes of an update at once, where the stage can.
+        on_save: called when a checkpoint and the weights have been written.
+        clock: seconds.
 
     Raises:
         InputError: a damaged checkpoint, or one of another stage.
@@ -62,6 +66,10 @@ class Trainer:
         held_out: Path | None = None,
         ranks: Ranks | None = None,
         device: torch.device | None = None,
+        draws: Callable[[int], Iterator[tuple[int, Batch]]] | None = None,
+        together: bool = False,
+        on_save: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
@@ -87,9 +95,13 @@ class Trainer:
         self._average = {name: value.detach().clone() for name, value in self._trained().items()}
         self._loss, self._best = 0.0, -math.inf
         self._draws: Iterator[tuple[int, Batch]] | None = None
+        self._draw = draws or (lambda step: stream(episodes, settings, self._ranks, step, self._device))
+        self._together, self._on_save = together, on_save
+        self._clock, self._earlier = clock, 0.0
         self._stop = False
         run.mkdir(parents=True, exist_ok=True)
         self._restore()
+        self._since = clock()
         self._ranks.agree([*self._trained().values(), *self._average.values()])
 
     def train(self, on_step: Callable[[int, float], None] = lambda step, loss: None) -> dict[str, Tensor]:
@@ -112,19 +124,14 @@ class Trainer:
         """One update; returns its loss."""
         settings = self.settings
         if self._draws is None:
-            self._draws = stream(self._episodes, settings, self._ranks, self.step, self._device)
+            self._draws = self._draw(self.step)
         warm = min(1.0, (self.step + 1) / _WARM_UP)
         for group in self._optimiser.param_groups:
-            group["lr"] = group["base"] * warm * 0.5 * (1 + math.cos(math.pi * self.step / settings.steps))
+            group["lr"] = group["base"] * warm * 0.5 * (1 + math.cos(math.pi * self.done))
         self._optimiser.zero_grad()
-        total = 0.0
-        for _ in range(settings.tasks):
-            number, batch = next(self._draws)
-            torch.manual_seed(number_seed(settings.seed, number))
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-                total += self._objective.loss.backward(self.network, self._own, batch, 1 / settings.tasks)
+        found = self._backward_together(self._draws) if self._together else self._backward(self._draws)
         parameters = list(self._trained().values())
-        total, self._stop = self._ranks.average(parameters, total / settings.tasks, self._stop)
+        total, self._stop = self._ranks.average(parameters, found, self._stop)
         torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
         self._optimiser.step()
         decay = min(settings.decay, (self.step + 1) / (self.step + 10))
@@ -135,23 +142,54 @@ class Trainer:
         self._loss = total if self.step == 1 else 0.98 * self._loss + 0.02 * total
         return total
 
+    @property
+    def done(self) -> float:
+        """Share of the run that is behind, by its updates or by the clock, whichever is further."""
+        settings = self.settings
+        spent = self._elapsed() / settings.seconds if settings.seconds else 0.0
+        return min(1.0, max(spent, self.step / settings.steps if settings.steps else 1.0))
+
+    def _elapsed(self) -> float:
+        """Seconds of training, those before the last checkpoint of an earlier start included."""
+        return self._earlier + self._clock() - self._since
+
+    def _backward(self, draws: Iterator[tuple[int, Batch]]) -> float:
+        """Gradients of one episode after the other; returns the mean loss."""
+        settings, total = self.settings, 0.0
+        for _ in range(settings.tasks):
+            number, batch = next(draws)
+            torch.manual_seed(number_seed(settings.seed, number))
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                total += self._objective.loss.backward(self.network, self._own, batch, 1 / settings.tasks)
+        return total / settings.tasks
+
+    def _backward_together(self, draws: Iterator[tuple[int, Batch]]) -> float:
+        drawn = [next(draws) for _ in range(self.settings.tasks)]
+        torch.manual_seed(number_seed(self.settings.seed, drawn[0][0]))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            batches = [batch for _, batch in drawn]
+            return self._objective.loss.backward_together(self.network, self._own, batches)
+
     def save(self) -> None:
         """Write the checkpoint and the averaged weights; only the first process does."""
         if not self._ranks.first:
             return
         about = {"step": self.step, "loss": self._loss, "best": self._best, "settings": asdict(self.settings)}
+        about["elapsed"] = self._elapsed()
         state = self._optimiser.state_dict()["state"]
         Checkpoint(self._trained(), self._average, state, about).write(self._run)
         weights.store(self.settings.stage, self._average, self._plan, self._run)
+        self._on_save()
 
     def _train(self, on_step: Callable[[int, float], None], journal: Journal | None) -> None:
         saved = time.monotonic()
-        while self.step < self.settings.steps and not self._stop:
+        last = self.done >= 1
+        while not last and not self._stop:
             self.advance()
             on_step(self.step, self._loss)
+            last = self.done >= 1
             if journal is None:
                 continue
-            last = self.step == self.settings.steps
             if self.step % _LOG_EVERY == 0 or last:
                 journal.write(self.step, loss=self._loss, rate=self._optimiser.param_groups[0]["lr"])
             if self._held_out and (self.step % self.settings.validate_every == 0 or last):
@@ -187,6 +225,7 @@ class Trainer:
         self._optimiser.load_state_dict({"state": state.optimiser, "param_groups": groups})
         self.step = int(state.about["step"])
         self._loss, self._best = state.about.get("loss", 0.0), state.about.get("best", -math.inf)
+        self._earlier = float(state.about.get("elapsed", 0.0))
 
     @contextmanager
     def _stoppable(self) -> Iterator[None]:

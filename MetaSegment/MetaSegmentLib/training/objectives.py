@@ -6,6 +6,7 @@ the weights under names with a slash. The loop, the optimiser and the data are t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,6 +65,9 @@ class Loss(Protocol):
         Returns the loss.
         """
 
+    def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
+        """Add the gradient of the mean loss of several episodes, at once where that is quicker; returns that loss."""
+
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         """(N, H, W) logits of the query slices, as the stage's method would find them."""
 
@@ -85,7 +89,18 @@ class Objective:
     own_rate: float = 100.0
 
 
-class _Differentiable:
+class _OneByOne:
+    """A loss of one episode after the other."""
+
+    def backward(self, network: SliceNetwork, own: Parameters, batch: Batch, share: float) -> float:
+        raise NotImplementedError
+
+    def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
+        share = 1 / len(batches)
+        return share * sum(self.backward(network, own, batch, share) for batch in batches)
+
+
+class _Differentiable(_OneByOne):
     """A loss that automatic differentiation can handle."""
 
     def extra_parameters(self, network: SliceNetwork) -> Parameters:
@@ -111,7 +126,18 @@ class DirectLoss(_Differentiable):
 
     def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         inputs = torch.cat([batch.support, batch.query])
-        features = network.embed(inputs)
+        return self._of(network, batch, inputs, network.embed(inputs))
+
+    def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
+        """Slices do not see each other in the network, so all go through it together."""
+        inputs = [torch.cat([batch.support, batch.query]) for batch in batches]
+        features = network.embed(torch.cat(inputs)).split([len(part) for part in inputs])
+        losses = [self._of(network, *one) for one in zip(batches, inputs, features, strict=True)]
+        loss = torch.stack(losses).mean()
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    def _of(self, network: SliceNetwork, batch: Batch, inputs: Tensor, features: Tensor) -> Tensor:
         logits = network.decide(inputs, features)
         n = len(batch.support)
         truth = batch.support_truth
@@ -163,7 +189,7 @@ class AdaptedHeadLoss(_Differentiable):
         return functional_call(head, parameters, (query,))
 
 
-class ReptileLoss:
+class ReptileLoss(_OneByOne):
     """After k gradient steps on parts of the episode, painted and query slices alike, the weights move towards where
     the steps led (Reptile, Nichol et al., 2018): θ += ε (φ − θ), as a gradient for whatever optimiser there is."""
 
