@@ -68,7 +68,7 @@ def test_updates_end_a_run_before_the_clock(episodes, tmp_path):
 
 
 def test_together_gives_the_gradient_of_one_after_the_other(episodes, tmp_path):
-    settings = TrainingSettings(steps=1, tasks=3, support=2, queries=3, precision="float32")
+    settings = TrainingSettings("context", steps=1, tasks=3, support=0, queries=3, precision="float32")
     moved = []
     for together in (False, True):
         trainer = Trainer(episodes, tmp_path / str(together), settings, together=together)
@@ -164,22 +164,21 @@ def test_three_updates_from_a_pack_and_on_after_a_kill(cohort, tmp_path, reposit
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     reached = steps_of(output)
-    assert reached >= 2 and weights.load("base", output), "weights are there before the end"
+    assert reached >= 2 and weights.load("context", output), "weights are there before the end"
 
     done = subprocess.run([*run, *words(pack, output, reached + 3)], timeout=900, check=False, **start)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.decode().splitlines()
     summary = json.loads((output / SUMMARY).read_text(encoding="utf-8"))
-    assert summary["updates"] == {"base": reached + 3, "maml": reached + 3}
+    assert summary["updates"] == reached + 3
     assert summary["segment_seconds"] > 0 and f"segment {summary['segment_seconds']:.2f} s" in line
-    for stage in ("base", "maml"):
-        assert weights.load_plan(stage, output).inputs == CONTEXT_V1.inputs
-        assert (output / f"{stage}.jsonl").stat().st_size
+    assert weights.load_plan("context", output).inputs == CONTEXT_V1.inputs
+    assert (output / "context.jsonl").stat().st_size
     files = [file for file in output.iterdir() if file.is_file()]
     assert len(files) <= 8 and sum(file.stat().st_size for file in files) <= 16e6
     assert (output / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def steps_of(output: Path) -> int:
-    state = Checkpoint.read(output / "work" / "base") if (output / "work" / "base").is_dir() else None
+    state = Checkpoint.read(output / "work" / "context") if (output / "work" / "context").is_dir() else None
     return int(state.about["step"]) if state else 0

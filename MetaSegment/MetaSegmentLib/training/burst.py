@@ -1,15 +1,15 @@
 """A burst: weights from a pack in a few minutes of one machine, by the clock.
 
-All cores write episodes from the first second; meanwhile the network is trained on those that are there: ``base``, many
-episodes an update, then ``maml`` on what it has reached. Checkpoints and weights are written each minute, so that a
-machine that is taken away takes no more than that.
+All cores write episodes from the first second; meanwhile the network that attends to all painted slices is trained on
+those that are there, many episodes an update. Checkpoint and weights are written each minute, so that a machine that is
+taken away takes no more than that.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from ..networks.grown import grown
 from ..networks.plan import plan_named
 from ..replacing import replacing
 from ..settings import DEFAULT_METHOD, Settings
-from .config import BurstSettings, Config, TrainingSettings, write_config
+from .config import Config, write_config
 from .curves import plot_curves
 from .drawing import list_episodes
 from .meta import Trainer
@@ -39,6 +39,7 @@ from .writers import Order, Writers, writing
 SUMMARY = "summary.json"
 ENDLESS = 10_000_000
 """Updates that no burst reaches: the clock ends it."""
+STAGE = "context"
 _POLL_SECONDS = 0.2
 _EPISODES = "episodes"
 
@@ -49,28 +50,23 @@ class Summary:
 
     Attributes:
         seconds: from the start to the end of training.
-        updates: by stage.
-        loss, dice: by stage; the Dice is that of the held-out episodes at the end.
+        dice: of the held-out episodes at the end; None without any.
         episodes: how many were written.
-        segment_seconds: of the default method on 40 slices of 128 × 128, five of them painted; None: not measured.
+        segment_seconds: of the default method on 40 slices of 128 × 128, five of them painted.
     """
 
     device: str
     seconds: float
-    updates: Mapping[str, int]
-    loss: Mapping[str, float]
-    dice: Mapping[str, float]
+    updates: int
+    loss: float
+    dice: float | None
     episodes: int
-    segment_seconds: float | None
+    segment_seconds: float
 
     def __str__(self) -> str:
-        stages = [
-            f"{name} {count} updates, loss {self.loss[name]:.3f}"
-            + (f", held-out Dice {self.dice[name]:.3f}" if name in self.dice else "")
-            for name, count in self.updates.items()
-        ]
-        timed = "" if self.segment_seconds is None else f"; segment {self.segment_seconds:.2f} s"
-        return f"{'; '.join(stages)}; {self.episodes} episodes; {self.seconds:.0f} s on {self.device}{timed}"
+        dice = "" if self.dice is None else f", held-out Dice {self.dice:.3f}"
+        learned = f"{self.updates} updates, loss {self.loss:.3f}{dice}; {self.episodes} episodes"
+        return f"{learned}; {self.seconds:.0f} s on {self.device}; segment {self.segment_seconds:.2f} s"
 
 
 class Burst:
@@ -80,8 +76,8 @@ class Burst:
         data: folder of data sets.
         work: folder for episodes and runs, which may be large.
         output: folder for what is to be brought back: weights, logs, curves, summary.
-        start: folder with weights ``base`` to begin with.
-        steps: end each stage after so many updates, if the clock has not ended it before.
+        start: folder with weights ``context`` or ``base`` to begin with.
+        steps: end after so many updates, if the clock has not ended it before.
     """
 
     def __init__(
@@ -96,14 +92,13 @@ class Burst:
     ) -> None:
         self._data, self._work, self._output, self._config = data, work, output, config
         self._device, self._start, self._steps = device, start, steps
-        self._updates: dict[str, int] = {}
         output.mkdir(parents=True, exist_ok=True)
 
-    def run(self, jobs: int, on_step: Callable[[str, int, float], None] = lambda stage, step, loss: None) -> Summary:
+    def run(self, jobs: int, on_step: Callable[[int, float], None] = lambda step, loss: None) -> Summary:
         """Train by the clock.
 
         Args:
-            on_step: called with stage, update and loss after every update.
+            on_step: called with update and loss after every update.
 
         Raises:
             MetaSegmentError: no episodes can be written; damaged checkpoint or weights.
@@ -115,69 +110,66 @@ class Burst:
         kept_out = Order(self._data, True, self._work / "held-out", min(burst.kept_out, count))
         with writing([kept_out, training], self._config, jobs) as writers:
             _wait(writers, training.folder, min(burst.together, count))
-            waited = time.monotonic() - begun
-            shares = {"base": 1 - burst.maml_share, "maml": burst.maml_share}
-            resident = Resident(training.folder, self._device)
-            for stage, share in shares.items():
-                if share > 0:
-                    seconds = share * (burst.seconds - waited)
-                    settings = self._settings(stage, burst, max(seconds, 1e-3))
-                    self._train(settings, resident, kept_out.folder, on_step)
+            left = burst.seconds - (time.monotonic() - begun)
+            updates = self._train(max(left, 1e-3), training.folder, kept_out.folder, on_step)
         seconds = time.monotonic() - begun
-        return self._summary(seconds, len(list_episodes(training.folder)))
+        return self._summary(seconds, updates, len(list_episodes(training.folder)))
 
-    def _settings(self, stage: str, burst: BurstSettings, seconds: float) -> TrainingSettings:
-        own = self._config.training(stage, OBJECTIVES[stage].defaults)
-        own = replace(own, steps=self._steps, seconds=seconds, support=burst.support, queries=burst.queries)
-        return replace(own, tasks=burst.together, rate=burst.rate) if stage == "base" else own
-
-    def _train(
-        self, settings: TrainingSettings, resident: Resident, held_out: Path, on_step: Callable[[str, int, float], None]
-    ) -> None:
-        stage, run = settings.stage, self._work / settings.stage
+    def _train(self, seconds: float, episodes: Path, held_out: Path, on_step: Callable[[int, float], None]) -> int:
+        """Train for so many seconds; returns the number of updates."""
+        burst, run = self._config.burst, self._work / STAGE
+        settings = replace(
+            self._config.training(STAGE, OBJECTIVES[STAGE].defaults),
+            plan=burst.plan,
+            steps=self._steps,
+            seconds=seconds,
+            tasks=burst.together,
+            queries=burst.queries,
+            rate=burst.rate,
+        )
+        resident = Resident(episodes, self._device)
         trainer = Trainer(
-            self._work / _EPISODES,
+            episodes,
             run,
             settings,
-            self._first(settings),
+            self._first(settings.plan),
             held_out if any(held_out.glob("*.safetensors")) else None,
             device=self._device,
             draws=partial(resident.draws, settings),
-            together=stage == "base",
-            on_save=lambda: self._bring(stage),
+            together=True,
+            on_save=self._bring,
         )
-        write_config(run, {f"training.{stage}": settings, "burst": self._config.burst})
-        trainer.train(lambda step, loss: on_step(stage, step, loss))
-        self._updates[stage] = trainer.step
+        write_config(run, {f"training.{STAGE}": settings, "burst": burst})
+        trainer.train(on_step)
+        return trainer.step
 
-    def _first(self, settings: TrainingSettings) -> dict[str, Tensor]:
-        """Weights that a stage begins with: ``maml`` with what this burst's ``base`` has reached."""
-        folder = self._start if settings.stage == "base" else self._work / "base"
-        return grown(weights.load("base", folder), weights.load_plan("base", folder), plan_named(settings.plan))
+    def _first(self, plan: str) -> dict[str, Tensor]:
+        name = STAGE if (self._start / f"{STAGE}.safetensors").is_file() else "base"
+        return grown(weights.load(name, self._start), weights.load_plan(name, self._start), plan_named(plan))
 
-    def _bring(self, stage: str) -> None:
-        """Put weights and log of a run where they are looked for."""
-        run = self._work / stage
-        weights.copy(stage, self._output, run)
-        with replacing(self._output / f"{stage}.jsonl") as waiting:
+    def _bring(self) -> None:
+        """Put weights and log where they are looked for."""
+        run = self._work / STAGE
+        weights.copy(STAGE, self._output, run)
+        with replacing(self._output / f"{STAGE}.jsonl") as waiting:
             waiting.write_bytes((run / "log.jsonl").read_bytes())
 
-    def _summary(self, seconds: float, episodes: int) -> Summary:
-        lines = {stage: self._lines(stage) for stage in self._updates}
-        loss = {stage: some["loss"][-1][1] for stage, some in lines.items() if some.get("loss")}
-        dice = {stage: some["held_out_dice"][-1][1] for stage, some in lines.items() if some.get("held_out_dice")}
+    def _summary(self, seconds: float, updates: int, episodes: int) -> Summary:
+        lines = self._lines()
         plot_curves(lines, self._output / "curves.png")
         gpu = self._device.type == "cuda"
         name = torch.cuda.get_device_name(self._device) if gpu else self._device.type
-        found = Summary(name, seconds, self._updates, loss, dice, episodes, segment_seconds(str(self._device)))
+        dice = lines["held_out_dice"][-1][1] if "held_out_dice" in lines else None
+        spent = segment_seconds(str(self._device))
+        found = Summary(name, seconds, updates, lines["loss"][-1][1], dice, episodes, spent)
         with replacing(self._output / SUMMARY) as waiting:
             waiting.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
         return found
 
-    def _lines(self, stage: str) -> dict[str, list[tuple[int, float]]]:
-        """The curves of a stage's log: (update, value) by their names."""
+    def _lines(self) -> dict[str, list[tuple[int, float]]]:
+        """The curves of the log: (update, value) by their names."""
         found: dict[str, list[tuple[int, float]]] = {}
-        for text in (self._work / stage / "log.jsonl").read_text(encoding="utf-8").splitlines():
+        for text in (self._work / STAGE / "log.jsonl").read_text(encoding="utf-8").splitlines():
             line: dict[str, Any] = json.loads(text)
             step = int(line.pop("step"))
             for name, value in line.items():

@@ -142,8 +142,7 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
     burst = Burst(data, work, output, config, device, args.start or weights.FOLDER, args.steps or ENDLESS)
     with tqdm(desc="burst", unit="update", mininterval=5, disable=args.quiet) as bar:
 
-        def on_step(stage: str, step: int, loss: float) -> None:
-            bar.set_description(stage, refresh=False)
+        def on_step(step: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
 
@@ -164,7 +163,7 @@ def _data(args: argparse.Namespace) -> Path:
 
 def _output(args: argparse.Namespace) -> Path:
     if args.output is None:
-        raise InputError("Say with --output where the result goes.")
+        raise InputError("Name where the result goes with --output.")
     return Path(args.output)
 
 

@@ -82,12 +82,10 @@ class BurstSettings:
 
     plan: str = option("context-v1", "of the network: what it sees")
     seconds: float = option(540.0, "from the start to the end of training")
-    maml_share: float = option(0.3, "of that time for 'maml'; 0: 'base' only")
-    together: int = option(24, "episodes an update of 'base', computed at once")
+    together: int = option(24, "episodes an update, computed at once")
     kept_out: int = option(24, "episodes of held-out volumes to validate on")
-    support: int = option(4, "painted slices taken from an episode for an update")
-    queries: int = option(7, "other slices taken from it")
-    rate: float = option(2e-3, "highest learning rate of 'base'")
+    queries: int = option(7, "slices to predict taken from an episode for an update")
+    rate: float = option(2e-3, "highest learning rate")
 
 
 @dataclass(frozen=True)

@@ -126,18 +126,7 @@ class DirectLoss(_Differentiable):
 
     def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         inputs = torch.cat([batch.support, batch.query])
-        return self._of(network, batch, inputs, network.embed(inputs))
-
-    def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
-        """Slices do not see each other in the network, so all go through it together."""
-        inputs = [torch.cat([batch.support, batch.query]) for batch in batches]
-        features = network.embed(torch.cat(inputs)).split([len(part) for part in inputs])
-        losses = [self._of(network, *one) for one in zip(batches, inputs, features, strict=True)]
-        loss = torch.stack(losses).mean()
-        torch.autograd.backward(loss)
-        return float(loss.detach())
-
-    def _of(self, network: SliceNetwork, batch: Batch, inputs: Tensor, features: Tensor) -> Tensor:
+        features = network.embed(inputs)
         logits = network.decide(inputs, features)
         n = len(batch.support)
         truth = batch.support_truth
@@ -156,6 +145,14 @@ class QueryLoss(_Differentiable):
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         return network(batch.query)
+
+    def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
+        """Slices do not see each other in the network, so all go through it together."""
+        logits = network(torch.cat([batch.query for batch in batches])).split([len(batch.query) for batch in batches])
+        pairs = zip(logits, batches, strict=True)
+        loss = torch.stack([segmentation_loss(found, batch.query_truth) for found, batch in pairs]).mean()
+        torch.autograd.backward(loss)
+        return float(loss.detach())
 
 
 @dataclass(frozen=True)

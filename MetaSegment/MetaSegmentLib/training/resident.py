@@ -46,7 +46,10 @@ class Resident:
             if not self._held or number % _LOOK_AGAIN == 0:
                 self._read_new(random)
             episode = self._held[int(torch.randint(len(self._held), (), generator=random))]
-            yield number, on_device(some_slices(episode, settings, random, augmented=True), self._device)
+            yield (
+                number,
+                on_device(some_slices(episode, settings, random, augmented=True), self._device, settings.precision),
+            )
 
     def _read_new(self, random: torch.Generator) -> None:
         for file in [file for file in list_episodes(self._folder) if file not in self._read][:_AT_ONCE]:
