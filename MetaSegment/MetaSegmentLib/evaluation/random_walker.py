@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,19 @@ _CONTRAST = 130
 
 def maker() -> str:
     """Whose random walker is run here: scikit-image's, or where that is not installed the method ``random-walk``."""
-    try:
-        return f"scikit-image {metadata.version('scikit-image')}"
-    except metadata.PackageNotFoundError:
+    if not _is_installed():
         return "own, without scikit-image"
+    return f"scikit-image {metadata.version('scikit-image')}"
 
 
 def random_walker(
     image: NDArray[Any], mask: Mask, painted: Sequence[int], spacing: Sequence[float], margin: int = 12
 ) -> Mask:
     """Where a random walk meets the structure's seeds first; (K, J, I). Arguments as for ``grow_from_seeds``."""
-    try:
-        from skimage.segmentation import random_walker as walk
-    except ImportError:
+    if not _is_installed():
         return _own(image, mask, painted, spacing)
+    from skimage.segmentation import random_walker as walk
+
     seeds, box = make_seeds(mask, painted, margin)
     grey = image[box].astype(float)
     grey = (grey - grey.mean()) / (grey.std() + 1e-9)
@@ -42,6 +42,10 @@ def random_walker(
         warnings.simplefilter("ignore")
         walked[box] = walk(grey, seeds.astype(np.int8), beta=_CONTRAST, mode="cg_j", spacing=steps) == INSIDE
     return walked
+
+
+def _is_installed() -> bool:
+    return find_spec("skimage") is not None
 
 
 def _own(image: NDArray[Any], mask: Mask, painted: Sequence[int], spacing: Sequence[float]) -> Mask:
