@@ -49,7 +49,7 @@ def test_the_command_draws_them(a_data_set, arguments, tmp_path, monkeypatch, ca
         assert scores.startswith("Dice ")
         assert panel.aspect == pytest.approx(1.2) and panel.image.shape == panel.truth.shape == panel.found.shape
         assert (panel.truth ^ panel.found).any() and "patient" not in panel.title
-    assert "## Against the best simple tool" in capsys.readouterr().out
+    assert "## Against the best simple tool\n" in capsys.readouterr().out
 
 
 def test_what_is_drawn_has_to_be_run():

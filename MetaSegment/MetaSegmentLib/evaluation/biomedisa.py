@@ -47,9 +47,9 @@ def find() -> Path | None:
     return Path(python) if python and _version(python) else None
 
 
-def maker() -> str:
-    """Its name and version."""
-    return f"Biomedisa {_version(os.environ.get(VARIABLE, ''))}"
+def maker() -> str | None:
+    """Its version."""
+    return _version(os.environ.get(VARIABLE, ""))
 
 
 def smart_interpolation(

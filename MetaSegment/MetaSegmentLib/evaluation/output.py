@@ -15,7 +15,7 @@ from .layout import to_csv, to_markdown
 from .plots import can_plot, plot, plot_gains
 from .records import Record
 from .suggestions import gains_to_markdown, summarise_gains
-from .tables import by_anatomy, groups, same_cases, summarise
+from .tables import ALL_DATA_SETS, by_anatomy, groups, same_cases, summarise
 
 Settings = Mapping[str, Any]
 
@@ -35,7 +35,11 @@ def write_comparison(
     """
     rows = summarise(records, methods)
     same = summarise(same_cases(records), methods)
-    anatomy = summarise(by_anatomy(records, anatomies or {}), methods)
+    anatomy = [
+        row
+        for row in summarise(by_anatomy(records, anatomies or {}), methods)
+        if row["data_set"] != ALL_DATA_SETS  # which stands in the other tables
+    ]
     markdown = to_markdown(rows, same, anatomy)
     curves = []
     with Staging() as staging:

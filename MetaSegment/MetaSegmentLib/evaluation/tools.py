@@ -28,7 +28,7 @@ PEERS: dict[str, Tool] = {
 """Those that are always run."""
 
 _ALL: dict[str, Tool] = {**PEERS, BIOMEDISA: biomedisa.smart_interpolation}
-_MAKERS: dict[str, Callable[[], str]] = {"random_walker": random_walker.maker, BIOMEDISA: biomedisa.maker}
+_MAKERS: dict[str, Callable[[], str | None]] = {"random_walker": random_walker.maker, BIOMEDISA: biomedisa.maker}
 
 
 def available() -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def is_tool(name: str) -> bool:
 
 
 def maker(name: str) -> str | None:
-    """Whose code a tool is, where that depends on what is installed."""
+    """Whose code, or which version, a tool is, where that depends on what is installed."""
     return _MAKERS[name]() if name in _MAKERS else None
 
 
