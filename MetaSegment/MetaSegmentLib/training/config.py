@@ -37,7 +37,9 @@ class TaskSettings:
     inside: float = option(0.65, "share of tasks painted evenly inside the structure; the others also at its ends")
     uneven: float = option(0.3, "share with slices moved by one at random, as people paint")
     empty: float = option(0.15, "share with one or two empty slices named beyond the structure")
-    sloppy: float = option(0.0, "share painted with a shaky hand, now and then a slice beside the true one")
+    sloppy: float = option(
+        0.0, "share painted with a shaky hand, now and then a slice beside the true one"
+    )
     thickness: tuple[int, ...] = option((1, 1, 2, 3, 4), "voxels a slice is thick, to draw from")
     deformed: float = option(0.3, "share of volumes turned, scaled and bent with their structure")
     disturbed: float = option(0.5, "scale of the chances of bias field, contrast, blur, noise, ringing, inversion")
