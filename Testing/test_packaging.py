@@ -134,7 +134,8 @@ def test_slicer_gets_the_packages_that_everybody_gets(project: dict[str, Any]) -
 
 def test_the_pinned_versions_meet_what_the_package_asks_for(project: dict[str, Any], lock: dict[str, str]) -> None:
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["headless"], *extras["demo"], *extras["train"], *extras["test"]]
+    asked = ("headless", "evaluate", "demo", "train", "test")
+    texts = [*project["dependencies"], *(text for name in asked for text in extras[name])]
     for requirement in map(Requirement, texts):
         if requirement.name != project["name"]:
             assert lock[canonicalize_name(requirement.name)] in requirement.specifier, requirement
@@ -160,7 +161,8 @@ def test_one_environment_serves_trame_slicer_too(lock: dict[str, str]) -> None:
 
 def test_every_package_that_is_imported_is_asked_for(repository: Path, project: dict[str, Any]) -> None:
     """Slicer's own modules aside; what an import is called is not always what the package is called."""
-    package_of = {"sklearn": "scikit-learn", "slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": "slicer-core"}
+    slicers = dict.fromkeys(("slicer", "vtk", "vtkmodules"), "slicer-core")
+    package_of = {"sklearn": "scikit-learn", "skimage": "scikit-image", **slicers}
     slicers_own = {"qt", "ctk", "PyTorchUtils", "MetaSegmentLib", "pip"}
     imported = set()
     for file in (repository / MODULE / "MetaSegmentLib").rglob("*.py"):

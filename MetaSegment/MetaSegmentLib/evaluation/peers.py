@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import DependencyError
 
 Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
 
 INSIDE, OUTSIDE = 1, 2
 # Grow from seeds compares short integers, so every image is spread over this many grey values.
@@ -60,10 +61,7 @@ def grow_from_seeds(
     spacing: Sequence[float],
     margin: int = 12,
 ) -> Mask:
-    """Slicer's *Grow from seeds* (``vtkImageGrowCutSegment``); (K, J, I).
-
-    The structure is one seed; everything around it on the painted slices, and the whole of the slice half a gap past
-    either end, is the other.
+    """Slicer's *Grow from seeds* (``vtkImageGrowCutSegment``), from :func:`make_seeds`; (K, J, I).
 
     Args:
         image: (K, J, I) real.
@@ -73,25 +71,34 @@ def grow_from_seeds(
         margin: voxels in the plane, around all painted contours, to which the work is confined.
     """
     slicer = require_slicer()
+    seeds, box = make_seeds(mask, painted, margin)
+    grey = image[box]
+    grey = np.clip((grey - grey.min()) / (np.ptp(grey) + 1e-9) * GREY_VALUES, 0, GREY_VALUES).astype(np.int16)
+
+    grow = slicer.vtkImageGrowCutSegment()
+    grow.SetIntensityVolume(_to_vtk(grey, spacing))
+    grow.SetSeedLabelVolume(_to_vtk(seeds, spacing))
+    grow.Update()
+    grown = np.zeros(mask.shape, bool)
+    grown[box] = _to_numpy(grow.GetOutput()) == INSIDE
+    return grown
+
+
+def make_seeds(mask: Mask, painted: Sequence[int], margin: int) -> tuple[NDArray[np.int16], Box]:
+    """What a careful user would set: seeds INSIDE and OUTSIDE in a box of the volume, and that box.
+
+    The structure is one seed; everything around it on the painted slices, and the whole of the slice half a gap past
+    either end, is the other.
+    """
     seeds = np.zeros(mask.shape, np.int16)
     seeds[painted] = np.where(mask[painted], INSIDE, OUTSIDE)
     past = max(2, int(np.ceil(np.diff(painted).mean() / 2))) if len(painted) > 1 else 3
     first, last = max(painted[0] - past, 0), min(painted[-1] + past, len(mask) - 1)
     for end in {first, last}.difference(painted):
         seeds[end] = OUTSIDE
-
     rows, columns = np.nonzero(mask[painted].any(axis=0))
     box = (slice(first, last + 1), _with_margin(rows, margin), _with_margin(columns, margin))
-    grey = image[box]
-    grey = np.clip((grey - grey.min()) / (np.ptp(grey) + 1e-9) * GREY_VALUES, 0, GREY_VALUES).astype(np.int16)
-
-    grow = slicer.vtkImageGrowCutSegment()
-    grow.SetIntensityVolume(_to_vtk(grey, spacing))
-    grow.SetSeedLabelVolume(_to_vtk(seeds[box], spacing))
-    grow.Update()
-    grown = np.zeros(mask.shape, bool)
-    grown[box] = _to_numpy(grow.GetOutput()) == INSIDE
-    return grown
+    return seeds[box], box
 
 
 def signed_distance_interpolation(mask: Mask, painted: Sequence[int]) -> Mask:

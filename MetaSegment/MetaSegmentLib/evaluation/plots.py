@@ -9,11 +9,10 @@ from typing import Any
 from .curves import Curves, pool
 from .layout import TITLES
 from .records import Record
-from .runner import PEERS
-from .tables import Row, estimates, scores_of
+from .tables import BEST_OF, Row, compared, estimates, scores_of
 
 _STYLES = ("-", "--", "-.", ":")
-_MARKERS = "Xosd"
+_MARKERS = "XosPdv"
 _COLOURS = 10
 
 
@@ -27,7 +26,7 @@ def can_plot() -> bool:
 def plot(records: Sequence[Record], methods: Sequence[str], title: str, file: Path) -> None:
     """One PNG of four panels; the tools compared with, which give no probabilities, are points."""
     figure, (roc, precision_recall, reliability, estimate) = _panels(title)
-    for number, name in enumerate(PEERS):
+    for number, name in enumerate(name for name in compared(records) if name not in BEST_OF):
         if curves := _curves(records, name):
             style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "color": "black", "linestyle": ""}
             roc.plot(curves["false_positive_rate"][1], curves["true_positive_rate"][1], label=TITLES[name], **style)

@@ -98,14 +98,20 @@ def _keep(task: Task, record: Record) -> None:
 
 def run_task(task: Task, plan: Plan) -> Record:
     """The record of one task: which case it was, and what the plan makes of it."""
+    record = _earlier(task, plan.seed)
+    painted = paint_task(task, record)
+    record.update(painted=painted.slices, shape=list(painted.truth.shape), spacing=list(painted.spacing))
+    plan.fill(record, painted)
+    return record
+
+
+def paint_task(task: Task, record: Record) -> Painted:
+    """Image and truth, with the slices painted that the record names, or those of the task."""
     case = task.case
     image, spacing, labels = _load(case.volume)
     truth = labels == case.value
-    record = _earlier(task, plan.seed)
-    slices: list[int] = record.get("painted") or painted_slices(truth, task.k, task.placement, case.axis)
-    record.update(painted=slices, shape=list(truth.shape), spacing=list(spacing))
-    plan.fill(record, Painted(image, spacing, truth, slices, case.axis))
-    return record
+    slices = record.get("painted") or painted_slices(truth, task.k, task.placement, case.axis)
+    return Painted(image, spacing, truth, slices, case.axis)
 
 
 _load = lru_cache(maxsize=1)(load)

@@ -76,7 +76,7 @@ def choose_slices(
     painted: Sequence[int], suggested: Sequence[int], depth: int, random: np.random.Generator
 ) -> dict[str, int]:
     """One more slice by each rule; without a suggestion the middle of the widest gap stands for it."""
-    middle = _middle_of_widest_gap(painted, depth)
+    middle = middle_of_widest_gap(painted, depth)
     others = around(painted, depth, depth)
     return {
         SUGGESTED: suggested[0] if suggested else middle,
@@ -161,7 +161,7 @@ def _dice_after(start: Adapted, painted: Painted, index: int) -> float:
     return query_dice(result.labels == 1, painted.truth, painted.slices, painted.axis)
 
 
-def _middle_of_widest_gap(painted: Sequence[int], depth: int) -> int:
+def middle_of_widest_gap(painted: Sequence[int], depth: int) -> int:
     """Of two gaps as wide the lower one; next to a single painted slice, or where there is no gap, a neighbour."""
     low, high = max(pairwise(painted), key=lambda pair: pair[1] - pair[0], default=(painted[0], painted[0]))
     middle = (low + high) // 2

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .curves import pool
 from .records import Record
+from .tools import BIOMEDISA, SIMPLE_TOOLS, SLICER_TOOLS
 
 Row = dict[str, Any]
 Interval = tuple[float, float]
 
-SLICER_TOOLS = ("fill_between_slices", "grow_from_seeds")
-BETTER_TOOL = "better_slicer_tool"
-COMPARED = (*SLICER_TOOLS, BETTER_TOOL, "signed_distance", "average")
+BETTER_TOOL, BEST_TOOL = "better_slicer_tool", "best_simple_tool"
+BEST_OF = {BETTER_TOOL: SLICER_TOOLS, BEST_TOOL: SIMPLE_TOOLS}
+"""What is taken case by case, with hindsight, from which tools."""
+COMPARED = (*SLICER_TOOLS, BETTER_TOOL, "signed_distance", "random_walker", BIOMEDISA, BEST_TOOL, "average")
 ALL_DATA_SETS = "all data sets"
 # A Dice lower by no more than this is no worse.
 NOT_WORSE_MARGIN = 0.01
+# An estimate above the first is a promise, broken by a true Dice below the second.
+PROMISED, BROKEN = 0.9, 0.7
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 2000
@@ -34,7 +38,35 @@ def summarise(records: Sequence[Record], methods: Sequence[str]) -> list[Row]:
     return [
         {"placement": placement, "data_set": data_set, "k": k, **_row(name, group)}
         for placement, data_set, k, group in groups(records)
-        for name in (*COMPARED, *methods)
+        for name in (*compared(records), *methods)
+    ]
+
+
+def compared(records: Iterable[Record]) -> tuple[str, ...]:
+    """The tools, and best of tools, that all records have."""
+    there = [record["methods"].keys() for record in records]
+    return tuple(name for name in COMPARED if all(set(BEST_OF.get(name, (name,))) <= names for names in there))
+
+
+def same_cases(records: Sequence[Record]) -> list[Record]:
+    """The records of those structures that are there at every K of their placement; none where there is one K only."""
+    found: dict[tuple[object, ...], set[int]] = {}
+    for record in records:
+        found.setdefault(_structure(record), set()).add(record["k"])
+    every: dict[str, set[int]] = {}
+    for record in records:
+        every.setdefault(record["placement"], set()).add(record["k"])
+    return [
+        record
+        for record in records
+        if len(every[record["placement"]]) > 1 and found[_structure(record)] == every[record["placement"]]
+    ]
+
+
+def by_anatomy(records: Iterable[Record], anatomies: Mapping[str, str]) -> list[Record]:
+    """The records with the anatomy in the place of their data set; those of data sets without one are left out."""
+    return [
+        {**record, "data_set": anatomies[record["data_set"]]} for record in records if record["data_set"] in anatomies
     ]
 
 
@@ -50,15 +82,15 @@ def groups(records: Sequence[Record]) -> Iterator[tuple[str, str, int, list[Reco
 
 
 def scores_of(record: Record, method: str) -> Record:
-    """The scores of one method on one case; for ``better_slicer_tool`` those of the tool with the higher Dice."""
-    if method != BETTER_TOOL:
+    """The scores of one method on one case; for the best of several tools those of the one with the highest Dice."""
+    if method not in BEST_OF:
         return record["methods"][method]
-    both = [record["methods"][tool] for tool in SLICER_TOOLS]
-    best = max(both, key=dice_of)
-    if any("error" in scores for scores in both):
+    tried = [record["methods"][tool] for tool in BEST_OF[method]]
+    best = max(tried, key=dice_of)
+    if any("error" in scores for scores in tried):
         return best
-    # Nobody knows beforehand which is the better one: both have to be run.
-    return {**best, "seconds": sum(scores["seconds"] for scores in both)}
+    # Nobody knows beforehand which is the best one: all have to be run.
+    return {**best, "seconds": sum(scores["seconds"] for scores in tried)}
 
 
 def dice_of(scores: Record) -> float:
@@ -97,6 +129,7 @@ def _row(method: str, records: Sequence[Record]) -> Row:
     def against(other: str) -> list[float]:
         return [mine - dice_of(scores_of(record, other)) for mine, record in zip(dice, records, strict=True)]
 
+    lead = against(BEST_TOOL) if method != BEST_TOOL and BEST_TOOL in compared(records) else []
     better = against(BETTER_TOOL)
     average = against("average")
     own = method not in COMPARED
@@ -125,7 +158,16 @@ def _row(method: str, records: Sequence[Record]) -> Row:
         "brier": _aggregate(statistics.fmean, results, "brier") if own else None,
         "estimate_error": statistics.fmean(abs(estimated - true) for estimated, true in pairs) if pairs else None,
         "estimate_correlation": _correlation(pairs),
+        "lead": statistics.fmean(lead) if lead else None,
+        "lead_interval": interval_of_mean(lead),
+        "worse": statistics.fmean(difference < -NOT_WORSE_MARGIN for difference in lead) if lead else None,
+        "overconfident": sum(estimated > PROMISED and true < BROKEN for estimated, true in pairs) if pairs else None,
+        "maker": records[0]["methods"].get(method, {}).get("maker"),
     }
+
+
+def _structure(record: Record) -> tuple[object, ...]:
+    return tuple(record[key] for key in ("data_set", "volume", "label", "axis", "placement"))
 
 
 def _aggregate(how: Callable[[list[float]], float], results: Iterable[Record], key: str) -> float | None:
