@@ -72,16 +72,9 @@ _ALL = (
     MethodInfo(
         "fusion",
         "Most accurate",
-        "A network that sees all painted slices at once, and predictors without weights, each weighted by its worth.",
-        ("context",),
+        "MAML and predictors without weights together, each weighted by how well it predicts the painted slices.",
+        ("maml",),
         Maker("methods.fusion", "fused"),
-    ),
-    MethodInfo(
-        "context",
-        "Attending network",
-        "A network that attends to all painted slices at once; no gradient steps (Vaswani et al. 2017).",
-        ("context",),
-        Maker("methods.gradient.unadapted", "Unadapted", ("context",)),
     ),
     MethodInfo(
         "maml",
@@ -254,6 +247,7 @@ METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
 
 _PARTS = {
     "networks": Maker("methods.fusion", "baselines_only"),
+    "adaptation": Maker("methods.fusion", "fused", ("adaptation",)),
     "prior": Maker("methods.fusion", "fused", ("prior",)),
     "shape": Maker("methods.fusion", "fused", ("shape",)),
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),
