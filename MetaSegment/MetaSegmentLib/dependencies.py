@@ -188,7 +188,8 @@ def _install_torch(installer: TorchInstaller | None) -> None:
     if installer is None:
         raise DependencyError(
             "PyTorch is missing: install the PyTorch extension in Slicer's Extensions Manager, restart Slicer and try "
-            "again."
+            "again; or run setup_deps.py in Slicer with --torch-by-pip, or with --wheels FOLDER where there is no "
+            "network."
         )
     with _kept(SLICERS_OWN), on_path(), _explained("PyTorch"):
         module = installer.installTorch(askConfirmation=False, torchVersionRequirement=TORCH.removeprefix("torch"))
