@@ -380,7 +380,7 @@ if modern == "5.12":
 sys.modules.update({"slicer": slicer, "slicer.util": slicer.util})
 
 from MetaSegmentLib import dependencies
-dependencies.TORCH = "deltaseg>=2.0"
+dependencies.TORCH = "torchseg>=2.0"
 dependencies.ensure.__kwdefaults__ = None
 dependencies.ensure.__defaults__ = (*dependencies.ensure.__defaults__[:-1], dependencies.Path(site) / "needed.txt")
 sys.argv = [script, *arguments]
@@ -411,7 +411,7 @@ def slicer(tmp_path: Path, repository: Path) -> Callable[..., subprocess.Complet
 @pytest.fixture
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "the wheels"
-    make_wheel(folder, "deltaseg", "2.5")
+    make_wheel(folder, "torchseg", "2.5")
     make_wheel(folder, "alphaseg", "2.1", requires=["betaseg"])
     make_wheel(folder, "betaseg", "0.3")
     return folder
@@ -424,7 +424,7 @@ def test_slicer_without_a_network_installs_from_a_folder(
     """PyTorch too, which otherwise comes through an extension that needs a network."""
     done = slicer(version, "--wheels", str(wheels))
     assert done.returncode == 0, done.stderr
-    assert "Installed alphaseg 2.1, betaseg 0.3, deltaseg 2.5" in done.stdout
+    assert "Installed alphaseg 2.1, betaseg 0.3, torchseg 2.5" in done.stdout
     assert "nothing was changed" in slicer(version, "--wheels", str(wheels)).stdout
 
 
@@ -433,7 +433,7 @@ def test_slicer_gets_pytorch_by_pip_only_when_told_so(
 ) -> None:
     done = slicer("5.12")
     assert done.returncode != 0 and "install the PyTorch extension" in done.stderr and "--torch-by-pip" in done.stderr
-    assert "deltaseg could not" not in done.stderr
+    assert "torchseg could not" not in done.stderr
     told = slicer("5.12", "--torch-by-pip")
     assert told.returncode != 0 and "check the network" in told.stderr, "it went to the network, which is shut"
 
