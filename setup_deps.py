@@ -342,6 +342,7 @@ def serve_slicer(arguments: List[str]) -> None:
         "--torch-by-pip", action="store_true", help="PyTorch from PyPI where the PyTorch extension is missing"
     )
     options, _ = parser.parse_known_args(arguments)
+    offline = {}  # type: Dict[str, str]
     pip = dependencies.slicers_pip()
     torch = dependencies.slicers_torch_installer()
     if options.wheels:
@@ -349,15 +350,20 @@ def serve_slicer(arguments: List[str]) -> None:
         folder = Path(options.wheels).resolve()
         if not folder.is_dir():
             raise SetupError("The folder of wheels {} does not exist.".format(options.wheels))
-        os.environ.update({"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()})
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
         torch = dependencies.TorchByPip(pip)
     elif torch is None and options.torch_by_pip:
         torch = dependencies.TorchByPip(pip)
+    before = dict(os.environ)
+    os.environ.update(offline)
     try:
         print(dependencies.ensure(pip, torch, log=print))
     finally:
-        if options.wheels:
-            del os.environ["PIP_NO_INDEX"], os.environ["PIP_FIND_LINKS"]
+        for name in offline:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
 
 
 if __name__ == "__main__":
