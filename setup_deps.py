@@ -4,10 +4,13 @@
     python3 setup_deps.py demo      make .venv beside this file, install the tested versions, run the demo
     python3 setup_deps.py test      the same, then the tests
     python3 setup_deps.py install   the same, without running anything
+    python3 setup_deps.py download --wheels FOLDER      fill a folder for computers without a network; there, add
+                                                        --wheels FOLDER to any of the others
 
 A second run finds the environment ready and installs nothing. Whatever follows the options is passed on:
-``python3 setup_deps.py test -k geometry``. Inside Slicer (``Slicer --python-script setup_deps.py``) it installs what
-Slicer's Python lacks instead, and replaces nothing.
+``python3 setup_deps.py test -k geometry``. Inside Slicer it installs what Slicer's Python lacks instead, and replaces
+nothing: ``Slicer --python-script setup_deps.py``, with --wheels FOLDER from a folder, and with --torch-by-pip PyTorch
+from PyPI where the PyTorch extension is missing. Fill a folder for Slicer with --python PythonSlicer.
 """
 
 # Standard library only, in the syntax of Python 3.6, so that an old Python can say that it is too old.
@@ -75,6 +78,8 @@ def main(arguments: List[str]) -> int:
     options, passed_on = read_arguments(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up when killed as when interrupted
     try:
+        if options.command == "download":
+            return download(options)
         environment = Environment(ROOT / ".venv", options)
         environment.prepare()
         return run(environment.python, options.command, passed_on)
@@ -90,7 +95,7 @@ def read_arguments(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("command", choices=("demo", "test", "install"))
+    parser.add_argument("command", choices=("demo", "test", "install", "download"))
     build = parser.add_mutually_exclusive_group()
     build.add_argument("--gpu", dest="build", action="store_const", const="gpu", help="PyTorch with CUDA")
     build.add_argument("--cpu", dest="build", action="store_const", const="cpu", help="PyTorch without CUDA (smaller)")
@@ -100,8 +105,7 @@ def read_arguments(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]
     parser.add_argument(
         "--wheels",
         metavar="FOLDER",
-        help="install from this folder, without a network; "
-        "made elsewhere with: pip download -d FOLDER -r requirements.lock --extra-index-url " + CPU_INDEX,
+        help="install from this folder, without a network; with the command download: fill it",
     )
     return parser.parse_known_args(arguments)
 
@@ -113,6 +117,26 @@ def run(python: Path, command: str, passed_on: List[str]) -> int:
     if command == "test":
         return subprocess.call([str(python), "-m", "pytest"] + passed_on, cwd=str(ROOT))
     return subprocess.call([str(python), "-m", "MetaSegmentLib", "demo"] + passed_on)
+
+
+def download(options: argparse.Namespace) -> int:
+    """Fill a folder with PyTorch and everything else that an installation takes."""
+    if not options.wheels:
+        raise SetupError("Name the folder to fill with --wheels FOLDER.")
+    folder = Path(options.wheels).resolve()
+    base = options.python or sys.executable
+    version = python_version(base)
+    build = options.build or "cpu"
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, GIGABYTES[build])
+    online = Environment(ROOT / ".venv", argparse.Namespace(**{**vars(options), "wheels": None}))
+    sources = online.package_sources()
+    pip = [base, "-m", "pip", "download", "--no-input", "--progress-bar", "off", "--retries", "2", "-d", str(folder)]
+    # The build of PyTorch that lies in the folder wins over that of PyPI: its version is the higher one.
+    call(pip + sources + online.torch_sources(build) + ["--no-deps", torch_requirement()])
+    call(pip + sources + ["--find-links", str(folder), "-r", str(LOCK)])
+    print("{} has everything for Python {} on {}.".format(folder, version, platform.system()))
+    return 0
 
 
 class Environment:
@@ -308,20 +332,42 @@ def in_slicer() -> bool:
     return hasattr(sys.modules.get("slicer"), "app") or name in ("pythonslicer", "python-real")
 
 
-def serve_slicer() -> None:
+def serve_slicer(arguments: List[str]) -> None:
     sys.path.insert(0, str(ROOT / "MetaSegment"))
     from MetaSegmentLib import dependencies
 
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheels", metavar="FOLDER", help="install from this folder, without a network")
+    parser.add_argument(
+        "--torch-by-pip", action="store_true", help="PyTorch from PyPI where the PyTorch extension is missing"
+    )
+    options, _ = parser.parse_known_args(arguments)
+    offline = {}  # type: Dict[str, str]
     pip = dependencies.slicers_pip()
     torch = dependencies.slicers_torch_installer()
-    if torch is None:
-        print("The PyTorch extension is not here: PyTorch, if it is missing, comes from PyPI.")
+    if options.wheels:
+        # The PyTorch extension looks for PyTorch in the network.
+        folder = Path(options.wheels).resolve()
+        if not folder.is_dir():
+            raise SetupError("The folder of wheels {} does not exist.".format(options.wheels))
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
         torch = dependencies.TorchByPip(pip)
-    print(dependencies.ensure(pip, torch, log=print))
+    elif torch is None and options.torch_by_pip:
+        torch = dependencies.TorchByPip(pip)
+    before = dict(os.environ)
+    os.environ.update(offline)
+    try:
+        print(dependencies.ensure(pip, torch, log=print))
+    finally:
+        for name in offline:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
 
 
 if __name__ == "__main__":
     if in_slicer():
-        serve_slicer()  # errors go to Slicer, which shows them and does not have to quit
+        serve_slicer(sys.argv[1:])  # errors go to Slicer, which shows them and does not have to quit
     else:
         sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 import runpy
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ except ImportError:  # slicer-core: MRML without the application, so without mod
         parameterNodeWrapper,
     )
 
+from MetaSegmentLib import dependencies
 from MetaSegmentLib.app.flow import Flow
+from MetaSegmentLib.app.installing import PyTorchExtension, SlicersInstaller
 from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.i18n import tr as _
 from MetaSegmentLib.scene.i18n import translate
@@ -179,7 +182,6 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         import qt
 
-        from MetaSegmentLib.gui.installer import Installer
         from MetaSegmentLib.gui.panel import Panel
         from MetaSegmentLib.gui.shortcuts import Shortcuts
 
@@ -187,8 +189,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = MetaSegmentLogic()
-        installer = Installer(slicer.util.confirmYesNoDisplay, slicer.util.mainWindow())
-        self.panel = Panel(self.ui, self.logic.flow, self.logic.edits, installer, slicer.util.errorDisplay)
+        self.panel = Panel(self.ui, self.logic.flow, self.logic.edits, _installer(), slicer.util.errorDisplay)
         self.shortcuts = Shortcuts(
             {
                 "Ctrl+Return": self.ui.applyButton.click,
@@ -407,3 +408,18 @@ def _executor() -> "Executor | None":
     from MetaSegmentLib.gui.process import slicer_executor
 
     return slicer_executor()
+
+
+def _installer() -> Any:
+    """Who installs what is missing: Slicer's own installer, with its own window; before 5.11 this module's."""
+    from MetaSegmentLib.gui.installer import Installer
+
+    ensure = partial(dependencies.ensure, torch=PyTorchExtension(_ask))
+    if dependencies.slicer_shows_progress():
+        return SlicersInstaller(_ask, ensure)
+    return Installer(_ask, slicer.util.mainWindow(), ensure)
+
+
+def _ask(question: str) -> bool:
+    """The user's answer; in Slicer's tests, where nobody is there to give one, it is no."""
+    return not slicer.app.testingEnabled() and slicer.util.confirmYesNoDisplay(question)

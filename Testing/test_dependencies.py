@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -307,28 +307,73 @@ def test_a_replaced_package_that_was_loaded_asks_for_a_restart(tmp_path: Path, s
     assert report.restart and "Restart Slicer" in str(report)
 
 
-@pytest.mark.parametrize("modern", [True, False], ids=["slicer 5.11", "slicer 5.10"])
-def test_slicers_own_way_to_run_pip_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, modern: bool) -> None:
-    """A package ``slicer`` with and without ``packaging``, as 5.11 and 5.10 have it."""
-    package = tmp_path / "slicer"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "util.py").write_text("calls = []\ndef pip_install(requirements):\n    calls.append(requirements)\n")
-    if modern:
-        (package / "packaging.py").write_text(
-            "calls = []\n"
-            "def pip_install(requirements, constraints=None, show_progress=True):\n"
-            "    assert not show_progress, 'a second window'\n"
-            "    calls.append(requirements)\n"
+SLICERS_PACKAGING = """
+import pathlib
+calls = []
+def pip_ensure(requirements, constraints=None, skip_packages=None, prompt_install=True, prompt_restart=True,
+               requester=None, skip_in_testing=True, show_progress=True):
+    assert not prompt_install, "a second question"
+    assert not prompt_restart, "a second window"
+    kept = pathlib.Path(constraints).read_text().split()
+    calls.append((requirements, kept, requester, skip_in_testing, show_progress))
+"""
+"""Its signature is that of Slicer 5.12."""
+
+
+@pytest.fixture
+def slicer_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bool, bool], None]]:
+    """Makes a package ``slicer``, with ``packaging`` as in 5.12 or without as in 5.10; with a main window or none."""
+
+    def make(modern: bool, window: bool) -> None:
+        package = tmp_path / "application" / "slicer"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "util.py").write_text(
+            f"calls = []\ndef mainWindow():\n    return {'object()' if window else None}\n"
+            "def pip_install(requirements):\n    calls.append(requirements)\n"
         )
-    for name in [name for name in sys.modules if name == "slicer" or name.startswith("slicer.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    dependencies.slicers_pip().install(["alphaseg"])
-    used = sys.modules["slicer.packaging" if modern else "slicer.util"]
-    assert used.calls == [["alphaseg"]]
+        if modern:
+            (package / "packaging.py").write_text(SLICERS_PACKAGING)
+        for name in [name for name in sys.modules if name == "slicer" or name.startswith("slicer.")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.syspath_prepend(str(package.parent))
+
+    yield make
     for name in ("slicer", "slicer.util", "slicer.packaging"):
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("window", [True, False], ids=["a window", "no window"])
+def test_since_5_11_slicers_own_installer_does_it(slicer_of: Callable[[bool, bool], None], window: bool) -> None:
+    slicer_of(True, window)
+    assert dependencies.slicer_shows_progress()
+    dependencies.slicers_pip().install(["alphaseg"])
+    ((requirements, kept, requester, skip_in_testing, show_progress),) = sys.modules["slicer.packaging"].calls
+    assert requirements == ["alphaseg"] and requester == "MetaSegment" and skip_in_testing
+    assert f"numpy=={metadata.version('numpy')}" in kept and f"torch=={metadata.version('torch')}" in kept
+    assert show_progress == window, "nobody could close a window"
+    assert sys.modules["slicer.util"].calls == []
+
+
+def test_in_5_10_pip_is_run_the_old_way(slicer_of: Callable[[bool, bool], None]) -> None:
+    slicer_of(False, True)
+    assert not dependencies.slicer_shows_progress()
+    dependencies.slicers_pip().install(["alphaseg"])
+    assert sys.modules["slicer.util"].calls == [["alphaseg"]]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_pytorch_extension_is_installed_without_a_restart(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    calls = []
+
+    class Model:
+        def installExtensionFromServer(self, name: str, restart: bool = True, update: bool = False) -> bool:
+            calls.append((name, restart))
+            return works
+
+    app = SimpleNamespace(extensionsManagerModel=Model)
+    monkeypatch.setitem(sys.modules, "slicer", SimpleNamespace(app=app))
+    assert dependencies.install_pytorch_extension() == works and calls == [("PyTorch", False)]
 
 
 def test_outside_slicer_there_is_no_pytorch_extension() -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -354,3 +354,124 @@ def test_inside_slicer_only_what_is_missing_is_installed(repository: Path, tmp_p
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert "nothing was changed" in result.stdout
+
+
+# Slicer 5.12 and 5.10 as far as an installation goes: pip is the real one, into a folder on sys.path.
+MADE_UP_SLICER = """
+import runpy, subprocess, sys, types
+
+modern, site, script, *arguments = sys.argv[1:]
+sys.path.insert(0, site)
+slicer = types.ModuleType("slicer")
+slicer.app = types.SimpleNamespace(applicationDirPath=lambda: "", slicerHome="")
+slicer.util = types.ModuleType("slicer.util")
+slicer.util.mainWindow = lambda: None
+
+def pip_install(requirements, constraints=()):
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", site, *constraints, *requirements],
+                   check=True)
+
+slicer.util.pip_install = pip_install
+if modern == "5.12":
+    slicer.packaging = types.ModuleType("slicer.packaging")
+    slicer.packaging.pip_ensure = lambda requirements, constraints, **others: pip_install(
+        requirements, ("--constraint", constraints))
+    sys.modules["slicer.packaging"] = slicer.packaging
+sys.modules.update({"slicer": slicer, "slicer.util": slicer.util})
+
+from MetaSegmentLib import dependencies
+dependencies.TORCH = "torchseg>=2.0"
+dependencies.ensure.__kwdefaults__ = None
+dependencies.ensure.__defaults__ = (*dependencies.ensure.__defaults__[:-1], dependencies.Path(site) / "needed.txt")
+sys.argv = [script, *arguments]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def slicer(tmp_path: Path, repository: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs setup_deps.py in a made-up Slicer that lacks two packages, where every way into a network is shut."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "needed.txt").write_text("alphaseg>=2\n")
+    program = tmp_path / "slicer.py"
+    program.write_text(MADE_UP_SLICER)
+    nowhere = "http://127.0.0.1:9"
+    shut = {"PIP_INDEX_URL": f"{nowhere}/simple", "HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere, "PIP_RETRIES": "0"}
+    path = os.pathsep.join((str(repository / "MetaSegment"), os.environ.get("PYTHONPATH", "")))
+
+    def run(version: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(program), version, str(site), str(repository / "setup_deps.py"), *arguments]
+        environ = {**os.environ, **shut, "PYTHONPATH": path}
+        return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environ)
+
+    return run
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    folder = tmp_path / "the wheels"
+    make_wheel(folder, "torchseg", "2.5")
+    make_wheel(folder, "alphaseg", "2.1", requires=["betaseg"])
+    make_wheel(folder, "betaseg", "0.3")
+    return folder
+
+
+@pytest.mark.parametrize("version", ["5.12", "5.10"])
+def test_slicer_without_a_network_installs_from_a_folder(
+    slicer: Callable[..., subprocess.CompletedProcess[str]], wheels: Path, version: str
+) -> None:
+    """PyTorch too, which otherwise comes through an extension that needs a network."""
+    done = slicer(version, "--wheels", str(wheels))
+    assert done.returncode == 0, done.stderr
+    assert "Installed alphaseg 2.1, betaseg 0.3, torchseg 2.5" in done.stdout
+    assert "nothing was changed" in slicer(version, "--wheels", str(wheels)).stdout
+
+
+def test_slicer_gets_pytorch_by_pip_only_when_told_so(
+    slicer: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = slicer("5.12")
+    assert done.returncode != 0 and "install the PyTorch extension" in done.stderr and "--torch-by-pip" in done.stderr
+    assert "torchseg could not" not in done.stderr
+    told = slicer("5.12", "--torch-by-pip")
+    assert told.returncode != 0 and "check the network" in told.stderr, "it went to the network, which is shut"
+
+
+def test_slicer_says_that_a_folder_of_wheels_is_not_there(
+    slicer: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = slicer("5.12", "--wheels", "/no/such/folder")
+    assert done.returncode != 0 and "does not exist" in done.stderr.splitlines()[-1]
+
+
+def test_a_folder_is_filled_with_the_chosen_pytorch_first(project: Project) -> None:
+    folder = project.folder / "for the clinic"
+    done = project.run("download", "--gpu", "--python", project.python, "--wheels", str(folder))
+    assert done.returncode == 0 and "for Python 3.11" in done.stdout and folder.is_dir(), done.stderr
+    torch, others = project.asked.read_text().splitlines()
+    assert f"download --no-input --progress-bar off --retries 2 -d {folder}" in torch
+    assert torch.endswith("--no-deps torch==2.13.0")
+    assert others.endswith(f"--find-links {folder} -r {project.folder / 'requirements.lock'}")
+    assert not project.venv.exists()
+
+
+def test_a_filled_folder_is_all_that_an_installation_takes(project: Project) -> None:
+    """By the real pip, from one folder into another, without an index."""
+    shelf, folder = project.folder / "shelf", project.folder / "for the clinic"
+    make_wheel(shelf, "torch", "2.13.0")
+    make_wheel(shelf, "alphaseg", "2.1", requires=["gammaseg"])
+    make_wheel(shelf, "betaseg", "0.3")
+    make_wheel(shelf, "gammaseg", "1.0")
+    make_wheel(shelf, "pytest", "0.1")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": shelf.as_uri()}
+    done = project.run("download", "--gpu", "--wheels", str(folder), environ=offline)
+    assert done.returncode == 0, done.stderr
+    assert {file.name.split("-")[0] for file in folder.iterdir()} == {
+        "torch", "alphaseg", "betaseg", "gammaseg", "pytest"
+    }  # fmt: skip
+
+
+def test_a_folder_to_fill_has_to_be_named(project: Project) -> None:
+    done = project.run("download")
+    assert done.returncode == 1 and "--wheels FOLDER" in done.stderr

@@ -141,14 +141,16 @@ def ensure(
 def slicers_pip() -> Pip:
     """Slicer's own way to run pip: ``slicer.packaging`` since 5.11, ``slicer.util`` before."""
     try:
-        from slicer import packaging, util
-    except ImportError:
-        try:
-            from slicer import util
-        except ImportError as error:
-            raise DependencyError("Packages can be installed this way inside Slicer only.") from error
-        return _UtilPip(util)
-    return _PackagingPip(packaging)
+        from slicer import util
+    except ImportError as error:
+        raise DependencyError("Packages can be installed this way inside Slicer only.") from error
+    packaging = _slicers_packaging()
+    return _UtilPip(util) if packaging is None else _PackagingPip(packaging, util)
+
+
+def slicer_shows_progress() -> bool:
+    """Whether Slicer's own installer has a progress window, as it has since 5.11."""
+    return _slicers_packaging() is not None
 
 
 def slicers_torch_installer() -> TorchInstaller | None:
@@ -158,6 +160,17 @@ def slicers_torch_installer() -> TorchInstaller | None:
     except ImportError:
         return None
     return PyTorchUtils.PyTorchUtilsLogic()
+
+
+def install_pytorch_extension() -> bool:
+    """Install the PyTorch extension from Slicer's server, without a restart, which would lose unsaved work.
+
+    Returns:
+        False when it could not be installed. Slicer finds the extension after its next start.
+    """
+    from slicer import app
+
+    return bool(app.extensionsManagerModel().installExtensionFromServer("PyTorch", False))
 
 
 class TorchByPip:
@@ -175,21 +188,43 @@ def _install_torch(installer: TorchInstaller | None) -> None:
     if installer is None:
         raise DependencyError(
             "PyTorch is missing: install the PyTorch extension in Slicer's Extensions Manager, restart Slicer and try "
-            "again."
+            "again; or run setup_deps.py in Slicer with --torch-by-pip, or with --wheels FOLDER where there is no "
+            "network."
         )
     with _kept(SLICERS_OWN), on_path(), _explained("PyTorch"):
         module = installer.installTorch(askConfirmation=False, torchVersionRequirement=TORCH.removeprefix("torch"))
     if module is None:
-        raise DependencyError("PyTorch was not installed, so MetaSegment cannot run yet.")
+        raise DependencyError(
+            "PyTorch was not installed, so MetaSegment cannot run yet: try again, or install the PyTorch extension in "
+            "Slicer's Extensions Manager and restart Slicer."
+        )
+
+
+def _slicers_packaging() -> Any | None:
+    try:
+        from slicer import packaging
+    except ImportError:
+        return None
+    return packaging
 
 
 class _PackagingPip:
-    def __init__(self, packaging: Any) -> None:
+    def __init__(self, packaging: Any, util: Any) -> None:
         self._packaging = packaging
+        self._util = util
 
     def install(self, requirements: Sequence[str]) -> None:
-        # Without Slicer's own windows: whoever asks for packages shows what pip prints.
-        self._packaging.pip_install(list(requirements), show_progress=False)
+        # The user has been asked, about torch and the size of the download too, which Slicer's question leaves out.
+        # Without a main window nobody could close the window with which Slicer explains a failure.
+        with _constraints((*SLICERS_OWN, "torch")) as constraints:
+            self._packaging.pip_ensure(
+                list(requirements),
+                constraints=str(constraints),
+                prompt_install=False,
+                prompt_restart=False,
+                requester="MetaSegment",
+                show_progress=self._util.mainWindow() is not None,
+            )
 
 
 class _UtilPip:
@@ -201,17 +236,24 @@ class _UtilPip:
 
 
 @contextmanager
+def _constraints(names: Sequence[str]) -> Iterator[Path]:
+    """A file that forbids pip to replace the installed versions of ``names``."""
+    lines = [f"{name}=={version}\n" for name in names if (version := _installed(name))]
+    with tempfile.TemporaryDirectory(prefix="metasegment-") as folder:
+        file = Path(folder).resolve() / "constraints.txt"
+        file.write_text("".join(lines), encoding="utf-8")
+        yield file
+
+
+@contextmanager
 def _kept(names: Sequence[str]) -> Iterator[None]:
-    """Forbid pip to replace the installed versions of ``names``.
+    """Forbid every pip that is started meanwhile to replace the installed versions of ``names``.
 
     An environment variable, because the PyTorch extension runs pip itself and takes no constraints from us. A file
     URL, because pip takes blanks in the variable for separators.
     """
-    lines = [f"{name}=={version}\n" for name in names if (version := _installed(name))]
     earlier = os.environ.get("PIP_CONSTRAINT")
-    with tempfile.TemporaryDirectory(prefix="metasegment-") as folder:
-        file = Path(folder).resolve() / "constraints.txt"
-        file.write_text("".join(lines), encoding="utf-8")
+    with _constraints(names) as file:
         os.environ["PIP_CONSTRAINT"] = f"{earlier} {file.as_uri()}" if earlier else file.as_uri()
         try:
             yield

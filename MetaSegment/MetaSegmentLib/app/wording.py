@@ -129,6 +129,22 @@ def install_question(missing: Sequence[str], megabytes: int, gpu: str) -> str:
     ).format(packages=", ".join(missing), size=_size(megabytes), expectation=expectation(gpu))
 
 
+def extension_question() -> str:
+    """Offers the PyTorch extension where it is missing."""
+    return _(
+        "PyTorch comes through Slicer's PyTorch extension, which is not installed yet.\n\n"
+        "Install the PyTorch extension now? Slicer has to be restarted afterwards; nothing is closed by itself."
+    )
+
+
+def torch_by_pip_question() -> str:
+    """Offers pip to those who do not want the PyTorch extension."""
+    return _(
+        "Install PyTorch with pip instead? It may be a build that does not suit this computer's GPU, "
+        "and other extensions that use PyTorch get the same one."
+    )
+
+
 def _size(megabytes: int) -> str:
     if megabytes < 1000:
         return _("{number} MB").format(number=megabytes)
