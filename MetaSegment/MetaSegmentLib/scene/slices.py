@@ -271,10 +271,11 @@ def _record(segment: Any, part: Part, axis: int) -> SliceRecord:
     """The record of a segment brought up to date with what was painted since, or its first one."""
     if part.empty:
         raise InputError(_("Paint the structure on at least one slice first."))
-    own_axis, painted, _doubts = drain(_painted_steps(part, record_of(segment)))
+    known = record_of(segment)
+    own_axis, painted, _doubts = drain(_painted_steps(part, known))
     if own_axis != axis:
         raise InputError(_("The segment was painted along another axis; go to a slice view of that axis."))
-    return SliceRecord.take(part, axis, painted)
+    return replace(SliceRecord.take(part, axis, painted), runs=known.runs if known else ())
 
 
 def _with_slices(record: SliceRecord, part: Part, slices: Sequence[int], painted: bool) -> SliceRecord:

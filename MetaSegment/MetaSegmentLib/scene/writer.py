@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..settings import Result
+from ..task.history import note_of_run, with_note
 from ..task.parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .editor import Editor
 from .geometry import Grid, grid_of
@@ -21,7 +22,7 @@ from .i18n import tr as _
 from .layers import Layer, layers_steps
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
-from .record import TAG, SliceRecord
+from .record import TAG, SliceRecord, record_of
 from .rules import EditRules
 
 
@@ -91,7 +92,7 @@ def write_result_steps(
         grid = _checked_grid(painting, volume, source, target)
         _use_labelmaps(target, grid, editor)
         before = (stamp(source), stamp(target))
-        preparing = _prepare(painting, result, target, source, grid, rules)
+        preparing = _prepare(painting, result, target, source, grid, rules, same_step)
         changes, layers, left_out = yield from while_there(preparing, (volume, source, target))
         if (stamp(source), stamp(target)) == before:
             break
@@ -141,7 +142,7 @@ def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
 
 
 def _prepare(
-    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules
+    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules, same_step: bool
 ) -> Steps[tuple[dict[int, _Change], list[Layer], int]]:
     """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments."""
     axis = int(result.report["axis"])
@@ -188,7 +189,11 @@ def _prepare(
         k, j, i = (s.start for s in extent)
         mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
         record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
-        changes[label] = _Change(mask, different, record, voxels)
+        known = record_of(source.GetSegmentation().GetSegment(source_id))
+        on_volume = {painting.paint_grid.to_volume(axis, i) for i in support}
+        note = note_of_run(result.report, label, len(on_volume))
+        runs = with_note(known.runs if known else (), note, replaces=same_step)
+        changes[label] = _Change(mask, different, replace(record, runs=runs), voxels)
     masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
     masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
