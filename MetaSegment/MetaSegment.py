@@ -206,12 +206,8 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._choosing.setSingleShot(True)
         self._choosing.setInterval(0)
         self._choosing.connect("timeout()", self.chooseDefaults)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
-        self.addObserver(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        # The only one that stays while another module is shown: results must not outlive their scene.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
 
     def cleanup(self) -> None:
         """The module is about to go, perhaps with Slicer: stop what is under way."""
@@ -224,6 +220,8 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is shown."""
+        if not self._shown:
+            self._observeScene(self.addObserver)
         self._shown = True
         self.logic.session.warm_up()
         self._selectEditorNode()
@@ -232,12 +230,16 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.segmentEditor.setupViewObservations()
         self.ui.segmentEditor.installKeyboardShortcuts()
         self.shortcuts.install(slicer.util.mainWindow())
+        self.panel.slice_views.follow(slicer.mrmlScene, self.logic.session.editor_node)
 
     def exit(self) -> None:
         """Another module is shown; a run goes on."""
         if not self._shown:
             return
         self._shown = False
+        self._observeScene(self.removeObserver)
+        self._choosing.stop()
+        self.panel.slice_views.leave()
         self.shortcuts.remove()
         self.ui.segmentEditor.setActiveEffect(None)
         self.ui.segmentEditor.uninstallKeyboardShortcuts()
@@ -247,6 +249,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, _caller: Any, _event: str) -> None:
         """The scene is about to be closed."""
         self._choosing.stop()
+        self.panel.slice_views.leave()
         self._disconnectParameterNode()
         self._parameterNode = None
         self.panel.forget()
@@ -289,6 +292,14 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._parameterNode.segmentation = segmentation
         finally:
             self._loadingSample = False
+
+    def _observeScene(self, observe: Callable[..., None]) -> None:
+        """Begin or end to follow what comes into the scene."""
+        scene = slicer.mrmlScene
+        observe(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        observe(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
+        observe(scene, scene.EndCloseEvent, self.onSceneEnd)
+        observe(scene, scene.EndImportEvent, self.onSceneEnd)
 
     def _selectEditorNode(self) -> None:
         scene = slicer.mrmlScene

@@ -82,7 +82,8 @@ def write_result_steps(
 
     Returns:
         What became of the segments, for the report: ``volume_ml`` by label, and ``left_to_others_ml``, the part of the
-        result that lies in other segments and was left out.
+        result that lies in other segments and was left out, and ``masked_ml``, what was left as it is because the
+        editor's masking settings protect it.
 
     Raises:
         InputError: the volume, its place or the segments are not what they were when the painting was read.
@@ -93,7 +94,7 @@ def write_result_steps(
         _use_labelmaps(target, grid, editor)
         before = (stamp(source), stamp(target))
         preparing = _prepare(painting, result, target, source, grid, rules, same_step)
-        changes, layers, left_out = yield from while_there(preparing, (volume, source, target))
+        changes, layers, left_out, masked = yield from while_there(preparing, (volume, source, target))
         if (stamp(source), stamp(target)) == before:
             break
     grid = _checked_grid(painting, volume, source, target)
@@ -116,7 +117,11 @@ def write_result_steps(
         yield
         editor.show(target, segment_id, grid, by_id[segment_id].mask)
     volumes = {label: change.voxels * painting.voxel_ml for label, change in changes.items()}
-    return {"volume_ml": volumes, "left_to_others_ml": left_out * painting.voxel_ml}
+    return {
+        "volume_ml": volumes,
+        "left_to_others_ml": left_out * painting.voxel_ml,
+        "masked_ml": masked * painting.voxel_ml,
+    }
 
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
@@ -143,15 +148,16 @@ def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
 
 def _prepare(
     painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules, same_step: bool
-) -> Steps[tuple[dict[int, _Change], list[Layer], int]]:
-    """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments."""
+) -> Steps[tuple[dict[int, _Change], list[Layer], int, int]]:
+    """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments, and
+    how many to the masking settings."""
     axis = int(result.report["axis"])
     # Of a segment that is not on any of the named slices nothing was learned.
     learned = {int(label): painting.segment_ids[int(label) - 1] for label in result.report["segments"]}
     destinations = _destinations(source, target, painting.segment_ids)
     taken = yield from rules.kept_free_steps(target, {destinations[i] for i in learned.values()}, grid)
     segments = target.GetSegmentation()
-    changes, left_out = {}, 0
+    changes, left_out, masked = {}, 0, 0
     for label, source_id in learned.items():
         support = [int(i) for i in result.report["segments"][str(label)]["support_slices"]]
         segment = segments.GetSegment(destinations[source_id])
@@ -179,6 +185,7 @@ def _prepare(
             if free is not None:
                 allowed = free(box)
                 allowed[on_slices(box, axis, support)] = True
+                masked += int(np.count_nonzero((here != there) & ~allowed))
                 np.copyto(here, there, where=~allowed)
             own = on_slices(box, axis, edited)
             here[own] = there[own]
@@ -197,7 +204,7 @@ def _prepare(
     masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
     masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
-    return changes, layers, left_out
+    return changes, layers, left_out, masked
 
 
 def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
