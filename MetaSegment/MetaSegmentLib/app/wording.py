@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Cancelled, MetaSegmentError
+from ..imports import import_error
 from ..predictors.registry import METHODS
 from ..scene.i18n import tr as _
 from ..scene.inputs import why_not
@@ -116,7 +117,7 @@ def method_title(name: str) -> str:
 
 
 def history(runs: Sequence[tuple[str, Sequence[RunNote]]]) -> str:
-    """What runs did to each segment, a line each, the last one first; see :func:`MetaSegmentLib.scene.record.runs_of`."""
+    """What runs did to each segment, a line each, the last one first; ``runs`` as :func:`runs_of` gives them."""
     lines = []
     for name, notes in runs:
         for note in reversed(notes):
@@ -157,6 +158,11 @@ def failure(error: Exception) -> str:
         return _("Cancelled.")  # without "nothing was changed": a preview may have been written
     if isinstance(error, MetaSegmentError):
         return str(error)
+    explained = import_error(error)
+    if explained is not None:
+        return str(explained)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return _("The memory is used up; close other programs, crop the volume or choose the device Processor (CPU).")
     return _("The segmentation failed; the details are in Slicer's log (View menu, Error Log).")
 
 

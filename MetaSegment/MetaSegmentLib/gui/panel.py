@@ -131,11 +131,7 @@ class Panel:
     def busy(self) -> bool:
         """Whether something is still to be looked at or shown."""
         return (
-            self._pause.isActive()
-            or self._looking.busy
-            or self.view.busy
-            or self.slice_views.busy
-            or self.review.busy
+            self._pause.isActive() or self._looking.busy or self.view.busy or self.slice_views.busy or self.review.busy
         )
 
     def refresh(self) -> None:
@@ -282,6 +278,7 @@ class Panel:
         self.review.forget()
         self._steps.forget()
         self._request = None
+        self.ui.show3DButton.setSegmentationNode(None)
         self.slice_views.show(None, None)
         self.attach(None)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..scene import alignment, brush, views
 from ..scene.i18n import tr as _
+from ..scene.runtime import nodes_of_class
 from ..scene.watch import Watch
 from .slice_table import SliceTable
 
@@ -23,9 +24,7 @@ class SliceViews:
         refused: called with a sentence when paint was refused.
     """
 
-    def __init__(
-        self, ui: Any, table: SliceTable, changed: Callable[[], None], refused: Callable[[str], None]
-    ) -> None:
+    def __init__(self, ui: Any, table: SliceTable, changed: Callable[[], None], refused: Callable[[str], None]) -> None:
         import qt
 
         self._ui = ui
@@ -36,6 +35,8 @@ class SliceViews:
         self._axis: int | None = None
         self._editor_node: Any | None = None
         self._effect = ""
+        self._scene: Any | None = None
+        self._watched: list[Any] = []
         self._watch = Watch(self._soon)
         self._pause = qt.QTimer()
         self._pause.setSingleShot(True)
@@ -58,7 +59,8 @@ class SliceViews:
         """Begin to watch the slice views of a scene, and the effects of an editor."""
         self.leave()
         self._editor_node, self._effect = editor_node, editor_node.GetActiveEffectName() or ""
-        self._watch.nodes(editor_node, *views.on_screen(scene))
+        self._scene, self._watched = scene, []
+        self._watch.nodes(editor_node)
         self._watch.nodes(scene, events=(scene.NodeAddedEvent,))
         self.look()
 
@@ -66,7 +68,8 @@ class SliceViews:
         """Watch nothing more."""
         self._pause.stop()
         self._watch.stop()
-        self._editor_node = None
+        self._scene = self._editor_node = None
+        self._watched = []
 
     def show(self, volume: Any | None, axis: int | None) -> None:
         """Another volume, or paint along another axis."""
@@ -76,6 +79,10 @@ class SliceViews:
     def look(self) -> None:
         """See what the views show, and act on it."""
         self._pause.stop()
+        if self._scene is not None:
+            new = [view for view in nodes_of_class(self._scene, "vtkMRMLSliceNode") if view not in self._watched]
+            self._watched += new
+            self._watch.nodes(*new)
         across = bool(alignment.unaligned_views(self._volume))
         self._show(across)
         node = self._editor_node

@@ -28,4 +28,4 @@ def why_not(volume: Any) -> str:
 def playing(volume: Any) -> bool:
     """Whether a sequence browser shows one time point after the other in this volume node just now."""
     browsers = nodes_of_class(volume.GetScene(), "vtkMRMLSequenceBrowserNode")
-    return any(browser.GetPlaybackActive() and browser.IsProxyNode(volume) for browser in browsers)
+    return any(browser.GetPlaybackActive() and browser.IsProxyNodeID(volume.GetID()) for browser in browsers)
