@@ -37,6 +37,11 @@ class Situation:
     can_redo: bool = False
 
     @property
+    def segments(self) -> int:
+        """How many there are."""
+        return int(self.segmentation.GetSegmentation().GetNumberOfSegments()) if self.segmentation is not None else 0
+
+    @property
     def obstacle(self) -> str:
         """Why nothing can be segmented yet; empty when it can."""
         return wording.obstacle(self.volume, self.segmentation, self.overview)

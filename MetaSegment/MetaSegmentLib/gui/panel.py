@@ -201,7 +201,7 @@ class Panel:
         self.view.label_button()
         ui.undoButton.text = wording.undo_text(self._steps.undo)
         ui.redoButton.text = wording.redo_text(self._steps.redo)
-        self.review.update(self._usable and not running and bool(segmentation.GetSegmentation().GetNumberOfSegments()))
+        self.review.update(not running and self._usable and bool(now.segments))
         for selector in (ui.inputSelector, ui.segmentationSelector, ui.methodBox, ui.allMethodsBox, ui.deviceBox):
             selector.enabled = not running and self.parameters is not None
         if self.parameters is not None:

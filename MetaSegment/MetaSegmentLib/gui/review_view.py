@@ -122,9 +122,11 @@ class ReviewView:
     def _go(self) -> None:
         volume, segmentation = self._nodes()
         one = self._walk.current
-        there = volume is not None and segmentation is not None
-        if one is not None and there and segmentation.GetSegmentation().GetSegment(one.segment_id) is not None:
+        self._ui.reviewLabel.text = self._walk.text
+        if volume is None or segmentation is None:
+            self.update(False)
+            return
+        if one is not None and segmentation.GetSegmentation().GetSegment(one.segment_id) is not None:
             self._select(one.segment_id)
             views.jump(volume, one.axis, one.index)
-        self._ui.reviewLabel.text = self._walk.text
-        self.update(there)
+        self.update(True)
