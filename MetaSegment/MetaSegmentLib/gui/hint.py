@@ -23,9 +23,9 @@ class Hint:
         self._ui = ui
         self._settings = qt.QSettings()
         ui.hintLabel.text = _(
-            "1. Add a segment and paint the structure completely on three slices, with Paint or Draw.\n"
-            "2. Press Segment (Ctrl+Return); the slices in between are filled.\n"
-            "3. Go to the suggested slice, correct or accept it, and press Segment again."
+            "1. Add a segment; paint it wholly on three slices.\n"
+            "2. Press Segment (Ctrl+Return) to fill the others.\n"
+            "3. Correct the suggested slice; segment again."
         )
         ui.hintButton.connect("clicked(bool)", lambda _checked=False: self.done())
         self._show(not self._settings.contains(_SEEN))

@@ -74,11 +74,20 @@ class SliceViews:
     def show(self, volume: Any | None, axis: int | None) -> None:
         """Another volume, or paint along another axis."""
         self._volume, self._axis = volume, axis
-        self.look()
+        self._look_at_views()
 
     def look(self) -> None:
-        """See what the views show, and act on it."""
+        """See what the views show, and act on it; the row follows when a view moves, not when paint changes: what the
+        user has selected to remove stays selected."""
         self._pause.stop()
+        self._look_at_views()
+        if self._volume is not None and self._volume.GetImageData() is not None and self.watching:
+            shown = views.shown_slice(self._volume, self._axis)
+            segment_id = self._ui.segmentEditor.currentSegmentID()
+            if shown is not None and self._table.follow(*shown, str(segment_id)):
+                self._changed()
+
+    def _look_at_views(self) -> None:
         if self._scene is not None:
             new = [view for view in nodes_of_class(self._scene, "vtkMRMLSliceNode") if view not in self._watched]
             self._watched += new
@@ -94,11 +103,6 @@ class SliceViews:
                 self._refused(_("Align the views first: paint across the slices would leave a piece on many of them."))
             elif self._effect != before and brush.has_brush(self._effect):
                 brush.flatten(node)
-        if self._volume is not None and self._volume.GetImageData() is not None and self.watching:
-            shown = views.shown_slice(self._volume, self._axis)
-            segment_id = self._ui.segmentEditor.currentSegmentID()
-            if shown is not None and self._table.follow(*shown, str(segment_id)):
-                self._changed()
 
     def _soon(self) -> None:
         if self._watch.active and not self._pause.isActive():
