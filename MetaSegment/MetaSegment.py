@@ -173,7 +173,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel: Any = None
         self._parameterNode: Any = None
         self._parameterNodeGuiTag: Any = None
-        self._observedSegmentation: Any = None
+        self._observed: dict[str, Any] = {}
         self._volume: Any = None
         self._shown = self._loadingSample = False
 
@@ -207,12 +207,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._choosing.setSingleShot(True)
         self._choosing.setInterval(0)
         self._choosing.connect("timeout()", self.chooseDefaults)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
-        self.addObserver(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self._observeClosing()
 
     def cleanup(self) -> None:
         """The module is about to go, perhaps with Slicer: stop what is under way."""
@@ -225,6 +220,8 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is shown."""
+        if not self._shown:
+            self._observeScene(self.addObserver)
         self._shown = True
         self.logic.session.warm_up()
         self._selectEditorNode()
@@ -233,12 +230,16 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.segmentEditor.setupViewObservations()
         self.ui.segmentEditor.installKeyboardShortcuts()
         self.shortcuts.install(slicer.util.mainWindow())
+        self.panel.slice_views.follow(slicer.mrmlScene, self.logic.session.editor_node)
 
     def exit(self) -> None:
         """Another module is shown; a run goes on."""
         if not self._shown:
             return
         self._shown = False
+        self._observeScene(self.removeObserver)
+        self._choosing.stop()
+        self.panel.slice_views.leave()
         self.shortcuts.remove()
         self.ui.segmentEditor.setActiveEffect(None)
         self.ui.segmentEditor.uninstallKeyboardShortcuts()
@@ -248,11 +249,17 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, _caller: Any, _event: str) -> None:
         """The scene is about to be closed."""
         self._choosing.stop()
+        self.panel.slice_views.leave()
         self._disconnectParameterNode()
-        self._parameterNode = None
+        self._parameterNode = self._volume = None
         self.panel.forget()
         self.ui.segmentEditor.setSegmentationNode(None)
         self.ui.segmentEditor.removeViewObservations()
+        # What was observed once is held by the mixin; its voxels would outlive the scene.
+        self.removeObservers()
+        self._observeClosing()
+        if self._shown:
+            self._observeScene(self.addObserver)
 
     def onSceneEnd(self, _caller: Any, _event: str) -> None:
         """Another scene is there."""
@@ -291,6 +298,18 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         finally:
             self._loadingSample = False
 
+    def _observeClosing(self) -> None:
+        """Also while another module is shown: results must not outlive their scene."""
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+
+    def _observeScene(self, observe: Callable[..., None]) -> None:
+        """Begin or end to follow what comes into the scene."""
+        scene = slicer.mrmlScene
+        observe(scene, scene.NodeAddedEvent, self.onNodeAdded)
+        observe(scene, scene.EndBatchProcessEvent, self.onBatchEnd)
+        observe(scene, scene.EndCloseEvent, self.onSceneEnd)
+        observe(scene, scene.EndImportEvent, self.onSceneEnd)
+
     def _selectEditorNode(self) -> None:
         scene = slicer.mrmlScene
         node = scene.GetSingletonNode(_EDITOR_TAG, "vtkMRMLSegmentEditorNode")
@@ -307,7 +326,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._volume = parameterNode.inputVolume
         self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
         self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-        self._observeSegmentation(parameterNode.segmentation)
+        self._observeChoice(parameterNode.inputVolume, parameterNode.segmentation)
         self.panel.attach(parameterNode)
 
     def _disconnectParameterNode(self) -> None:
@@ -315,7 +334,7 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             if self.hasObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified):
                 self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-        self._observeSegmentation(None)
+        self._observeChoice(None, None)
 
     def _onParametersModified(self, _caller: Any = None, _event: str = "") -> None:
         volume = self._parameterNode.inputVolume
@@ -323,16 +342,22 @@ class MetaSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._volume = volume
             if volume is not None:
                 self._choosing.start()
-        self._observeSegmentation(self._parameterNode.segmentation)
+        self._observeChoice(volume, self._parameterNode.segmentation)
         self.panel.parameters_changed()
 
-    def _observeSegmentation(self, segmentation: Any) -> None:
-        if segmentation is self._observedSegmentation:
-            return
-        for node, observe in ((self._observedSegmentation, self.removeObserver), (segmentation, self.addObserver)):
-            for event in _paintEvents() if node is not None else ():
-                observe(node, event, self._onPaint)
-        self._observedSegmentation = segmentation
+    def _observeChoice(self, volume: Any, segmentation: Any) -> None:
+        for name, node, events in (
+            ("volume", volume, _volumeEvents()),
+            ("segmentation", segmentation, _paintEvents()),
+        ):
+            before = self._observed.get(name)
+            if node is before:
+                continue
+            for event in events if before is not None else ():
+                self.removeObserver(before, event, self._onPaint)
+            for event in events if node is not None else ():
+                self.addObserver(node, event, self._onPaint)
+            self._observed[name] = node
 
     def _onPaint(self, _caller: Any = None, _event: str = "") -> None:
         self.panel.refresh_soon()
@@ -377,6 +402,15 @@ def _paintEvents() -> tuple[int, ...]:
         kind.SegmentModified,
         kind.SourceRepresentationModified,
         slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent,
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+    )
+
+
+def _volumeEvents() -> tuple[int, ...]:
+    """What a volume node tells when its voxels or its place change."""
+    return (
+        slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
     )
 
 

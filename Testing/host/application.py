@@ -15,7 +15,7 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 
 import slicer
 from host import inventory, loop
@@ -36,6 +36,7 @@ class Application:
 
     def __init__(self) -> None:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+        _settings_of_its_own()
         self._on_start: list[Any] = []
         self._modules: dict[str, Any] = {}
         self._bin = ""
@@ -187,6 +188,15 @@ def application() -> Iterator[Any]:
             sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
+
+
+def _settings_of_its_own() -> None:
+    """Settings of the tests are never the user's, and end with them."""
+    folder = tempfile.mkdtemp(prefix="settings ")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = QtCore.QSettings
+    settings.setDefaultFormat(settings.Format.IniFormat)
+    settings.setPath(settings.Format.IniFormat, settings.Scope.UserScope, folder)
 
 
 def _module(name: str, **names: Any) -> ModuleType:

@@ -135,6 +135,10 @@ class Flow:
         """Take the last step back, be it paint or a result; False when there is none."""
         return self._session.undo()
 
+    def redo(self) -> bool:
+        """Bring back the step that was taken back last; False when there is none."""
+        return self._session.redo()
+
     def close(self) -> None:
         """Stop at once, end the process that computes, and let go of the last volume."""
         self._learned = None

@@ -23,6 +23,7 @@ class Situation:
         has_result: whether a result is shown.
         has_uncertainty: whether its uncertainty is still there.
         has_suggestions: whether it says where to paint next.
+        can_redo: whether a step was taken back that can be brought back.
     """
 
     volume: Any | None
@@ -33,6 +34,12 @@ class Situation:
     has_result: bool = False
     has_uncertainty: bool = False
     has_suggestions: bool = False
+    can_redo: bool = False
+
+    @property
+    def segments(self) -> int:
+        """How many there are."""
+        return int(self.segmentation.GetSegmentation().GetNumberOfSegments()) if self.segmentation is not None else 0
 
     @property
     def obstacle(self) -> str:
@@ -57,23 +64,28 @@ def controls(now: Situation) -> dict[str, Control]:
         "removeButton": (now.row_selected, _("Take the paint off the selected slice."), _("Select a slice.")),
         "emptyButton": (
             not obstacle,
-            _("Say that the structure is absent on the slice that is shown."),
+            _("Say that the structure is absent on the slice that is shown (Ctrl+Shift+E)."),
             _("Paint the structure on a slice first."),
         ),
         "acceptButton": (
             filled and not obstacle,
-            _("Count the slice that is shown as painted, as it is."),
+            _("Count the slice that is shown as painted, as it is (Ctrl+Shift+A)."),
             _("Segment first; then slices that are right can be accepted."),
         ),
         "suggestButton": (
             now.has_suggestions,
-            _("Go to the slice where painting helps most; again for the next one."),
+            _("Go to the slice where painting helps most; again for the next one (Ctrl+Shift+N)."),
             _("All suggested slices are painted; segment again.") if now.has_result else segment_first,
         ),
         "undoButton": (
             now.segmentation is not None,
             _("Take the last step back, be it paint or a result."),
             _("There is nothing to take back."),
+        ),
+        "redoButton": (
+            now.can_redo and now.segmentation is not None,
+            _("Bring back the step that was taken back last."),
+            _("There is nothing to bring back."),
         ),
         "tryButton": (True, _("Download Slicer's chest CT (once) and paint the lungs on five slices."), ""),
     }

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Cancelled, MetaSegmentError
+from ..imports import import_error
 from ..predictors.registry import METHODS
 from ..scene.i18n import tr as _
+from ..scene.inputs import why_not
 from ..scene.slices import Overview
 from ..settings import DEFAULT_METHOD
+from ..task.history import RunNote
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -20,8 +23,9 @@ def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -
     """Why Segment cannot be pressed, or what to do to press it; empty when nothing is in the way."""
     if volume is None:
         return _("Choose the volume to segment.")
-    if volume.GetImageData() is None:
-        return _("The volume is empty; choose one that is loaded.")
+    problem = why_not(volume)
+    if problem:
+        return problem
     if segmentation is None:
         return _("Choose a segmentation, or create one, and paint the structure on some slices.")
     if segmentation.GetSegmentation().GetNumberOfSegments() == 0:
@@ -95,13 +99,50 @@ def summary(report: Mapping[str, Any], seconds: float) -> str:
                 volume=left_out
             )
         )
-    method = METHODS[report["method"]].title if report["method"] in METHODS else report["method"]
+    masked = written.get("masked_ml", 0)
+    if masked:
+        lines.append(_("{volume:.2f} ml stay as they are, by the editor's Masking settings.").format(volume=masked))
+    method = method_title(report["method"])
     lines.append(
         _("{method}, {count} painted slices, {seconds:.1f} s on {device}").format(
             method=method, count=len(report["support_slices"]), seconds=seconds, device=report["device"]
         )
     )
     return "\n".join(lines)
+
+
+def method_title(name: str) -> str:
+    """What a method is called; its name where it is not known here."""
+    return METHODS[name].title if name in METHODS else name
+
+
+def history(runs: Sequence[tuple[str, Sequence[RunNote]]]) -> str:
+    """What runs did to each segment, a line each, the last one first; ``runs`` as :func:`runs_of` gives them."""
+    lines = []
+    for name, notes in runs:
+        for note in reversed(notes):
+            line = _("{name}: {method}, {count} painted slices, {day}, version {version}").format(
+                name=name, method=method_title(note.method), count=note.slices, day=note.day, version=note.version
+            )
+            if note.estimated_dice is not None:
+                line = _("{line}, estimated Dice {dice:.2f}").format(line=line, dice=note.estimated_dice)
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def run_step(segments: int) -> str:
+    """What a run is called by undo and redo."""
+    return _("MetaSegment, 1 segment") if segments == 1 else _("MetaSegment, {count} segments").format(count=segments)
+
+
+def undo_text(step: str) -> str:
+    """What the button says that takes back a step; an empty name is not known."""
+    return _("Undo: {step}").format(step=step) if step else _("Undo")
+
+
+def redo_text(step: str) -> str:
+    """What the button says that brings back a step; an empty name is not known."""
+    return _("Redo: {step}").format(step=step) if step else _("Redo")
 
 
 def suggestion_text(suggestions: Sequence[Mapping[str, Any]]) -> str:
@@ -117,6 +158,11 @@ def failure(error: Exception) -> str:
         return _("Cancelled.")  # without "nothing was changed": a preview may have been written
     if isinstance(error, MetaSegmentError):
         return str(error)
+    explained = import_error(error)
+    if explained is not None:
+        return str(explained)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return _("The memory is used up; close other programs, crop the volume or choose the device Processor (CPU).")
     return _("The segmentation failed; the details are in Slicer's log (View menu, Error Log).")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..settings import Result
+from ..task.history import note_of_run, with_note
 from ..task.parts import Mask, Part, on_slices
 from ..task.record import TAG, SliceRecord
 from .grids import Grid
@@ -103,7 +104,10 @@ def _with_record(segment: Segment, result: Result, grid: Grid, elsewhere: int | 
         if elsewhere is not None:
             axis, support = elsewhere, []
         mask = _as_in_slicer(result.labels == segment.value, grid)
-        tags[TAG] = SliceRecord.take(Part.of(mask), axis, _turned(support, axis, grid)).to_text()
+        record = SliceRecord.take(Part.of(mask), axis, _turned(support, axis, grid))
+        known = SliceRecord.from_text(segment.tags.get(TAG, ""))
+        note = note_of_run(result.report, segment.value, len(learned["support_slices"]))
+        tags[TAG] = replace(record, runs=with_note(known.runs if known else (), note)).to_text()
     return replace(segment, fields={**segment.fields, "tags": tags})
 
 

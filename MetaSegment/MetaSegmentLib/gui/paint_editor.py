@@ -25,6 +25,7 @@ class PaintEditor:
         if masking is not None:
             masking.collapsed = True
         self._undo_button = widget.findChild(qt.QToolButton, "UndoButton")
+        self._redo_button = widget.findChild(qt.QToolButton, "RedoButton")
 
     def show(self, segmentation: Any | None, volume: Any | None) -> None:
         """Edit another segmentation on another volume; a volume alone cannot be edited."""
@@ -53,3 +54,17 @@ class PaintEditor:
     def undo(self) -> None:
         """Take the last step back."""
         self._widget.undo()
+
+    def canRedo(self) -> bool:
+        """Whether there is a step to bring back."""
+        return self._redo_button is None or bool(self._redo_button.enabled)
+
+    def redo(self) -> None:
+        """Bring back the step that was taken back last."""
+        self._widget.redo()
+
+    def select(self, segment_id: str) -> None:
+        """Select a segment."""
+        node = self._widget.mrmlSegmentEditorNode()
+        if node is not None:
+            node.SetSelectedSegmentID(segment_id)

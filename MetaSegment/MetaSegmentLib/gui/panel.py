@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from ..app import wording
 from ..app.flow import PREVIEW_METHOD, Flow, RunRequest
 from ..app.state import Situation, controls
+from ..app.steps import StepNames
 from ..errors import Cancelled, MetaSegmentError
 from ..predictors.registry import METHODS
 from ..scene import views
 from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
+from ..scene.record import runs_of
+from ..scene.review import DoubtfulSlice
 from ..scene.slices import Overview, PaintedSlice, SliceEdits, SliceList
 from ..settings import Result
 from . import choices
+from .hint import Hint
 from .installer import InstallationFailed, Installer
 from .paint_editor import PaintEditor
 from .pieces import InPieces
 from .result_view import ResultView
+from .review_view import ReviewView
 from .slice_table import SliceTable
+from .slice_views import SliceViews
 
 _PAUSE_MILLISECONDS = 300
 """How long painting has to pause before the table is made anew."""
@@ -46,6 +52,8 @@ class Panel:
         overview: the painted slices.
         editor: paints.
         view: the result that is shown.
+        slice_views: looks after the slice views while the panel is shown.
+        review: leads through doubtful slices.
 
     Args:
         ui: the controls by name.
@@ -72,6 +80,11 @@ class Panel:
         self._show_error = show_error
         self._slices = SliceList()
         self._table = SliceTable(ui.sliceTable, self._go, self.update)
+        self.slice_views = SliceViews(ui, self._table, self.update, self._say)
+        self.review = ReviewView(ui, self._nodes, self.editor.select, self._accept_reviewed)
+        self._hint = Hint(ui)
+        self._steps = StepNames()
+        self._step, self._before = "", self.overview.state
         self._pause = qt.QTimer()
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MILLISECONDS)
@@ -84,6 +97,7 @@ class Panel:
             (ui.acceptButton, self.accept),
             (ui.suggestButton, self.go_to_suggestion),
             (ui.undoButton, self.undo),
+            (ui.redoButton, self.redo),
         ):
             button.connect("clicked(bool)", _without_arguments(action))
         ui.methodBox.connect("currentIndexChanged(int)", self._method_chosen)
@@ -116,7 +130,9 @@ class Panel:
     @property
     def busy(self) -> bool:
         """Whether something is still to be looked at or shown."""
-        return self._pause.isActive() or self._looking.busy or self.view.busy
+        return (
+            self._pause.isActive() or self._looking.busy or self.view.busy or self.slice_views.busy or self.review.busy
+        )
 
     def refresh(self) -> None:
         """Look at the paint and show what it means, at once."""
@@ -146,10 +162,14 @@ class Panel:
     def _show_overview(self, overview: Overview) -> None:
         volume, segmentation = self._nodes()
         self.overview = overview
+        self._steps.follow(overview.state, self.editor.canRedo())
         self._table.show(self.overview.slices, views.orientations(volume) if self._usable else ())
         self.view.follow(volume, segmentation, {(row.axis, row.index) for row in self.overview.slices if not row.doubt})
         if self.parameters is not None:
             self.view.show_uncertainty(self.parameters.showUncertainty)
+        self.slice_views.show(volume if self._usable else None, overview.axis)
+        log = wording.history(runs_of(segmentation)) if segmentation is not None else ""
+        self.ui.historyLabel.text = log or _("No run has filled these segments.")
         self.update()
 
     def update(self) -> None:
@@ -165,6 +185,7 @@ class Panel:
             self.view.result is not None,
             self.view.has_uncertainty,
             bool(self.view.suggestions),
+            self.editor.canRedo(),
         )
         for name, control in controls(now).items():
             getattr(ui, name).enabled = control.enabled
@@ -178,6 +199,9 @@ class Panel:
         if not running:
             ui.statusLabel.text = now.obstacle or wording.advice(self.overview)
         self.view.label_button()
+        ui.undoButton.text = wording.undo_text(self._steps.undo)
+        ui.redoButton.text = wording.redo_text(self._steps.redo)
+        self.review.update(not running and self._usable and bool(now.segments))
         for selector in (ui.inputSelector, ui.segmentationSelector, ui.methodBox, ui.allMethodsBox, ui.deviceBox):
             selector.enabled = not running and self.parameters is not None
         if self.parameters is not None:
@@ -215,22 +239,29 @@ class Panel:
         """Take the paint off the selected slice."""
         row = self._table.current
         if row is not None:
-            self._edit(self._edits.remove, row.segment_id, row.axis, row.index)
+            self._edit(self._edits.remove, _("remove slice {index}"), row.segment_id, row.axis, row.index)
 
     def mark_empty(self) -> None:
         """Say that the structure is absent on the slice that is shown."""
-        self._edit_shown(self._edits.mark_empty)
+        self._edit_shown(self._edits.mark_empty, _("mark slice {index} as empty"))
 
     def accept(self) -> None:
         """Count the slice that is shown as painted."""
-        self._edit_shown(self._edits.accept)
+        self._edit_shown(self._edits.accept, _("accept slice {index}"))
 
     def undo(self) -> None:
         """Take the last step back."""
         undone = self._flow.undo()
         self.refresh()
         if not undone:
-            self.ui.statusLabel.text = _("There is nothing to take back.")
+            self._say(_("There is nothing to take back."))
+
+    def redo(self) -> None:
+        """Bring back the step that was taken back last."""
+        redone = self._flow.redo()
+        self.refresh()
+        if not redone:
+            self._say(_("There is nothing to bring back."))
 
     def go_to_suggestion(self) -> None:
         """Show the slice where painting helps most."""
@@ -244,6 +275,11 @@ class Panel:
         self._flow.close()
         self._slices = SliceList()
         self.view.clear()
+        self.review.forget()
+        self._steps.forget()
+        self._request = None
+        self.ui.show3DButton.setSegmentationNode(None)
+        self.slice_views.show(None, None)
         self.attach(None)
 
     def close(self) -> None:
@@ -251,6 +287,8 @@ class Panel:
         self._pause.stop()
         self._looking.stop()
         self.view.stop()
+        self.review.stop()
+        self.slice_views.leave()
         self._flow.abandon()
         self._flow.close()
 
@@ -262,6 +300,7 @@ class Panel:
             parameters.device,
             parameters.showPreview or not self._installer.complete,
         )
+        self._before, self._step = self.overview.state, ""
         self._flow.start(self._request, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
         self.ui.progressBar.setRange(0, 0)
         self.update()
@@ -277,7 +316,7 @@ class Panel:
         if volume is not None:
             views.jump(volume, row.axis, row.index)
 
-    def _edit_shown(self, change: Callable[..., None]) -> None:
+    def _edit_shown(self, change: Callable[..., None], name: str) -> None:
         volume, segmentation = self._nodes()
         if volume is None or segmentation is None:
             return
@@ -286,17 +325,29 @@ class Panel:
             self._fail(MetaSegmentError(_("Go to a slice of the volume in a slice view first.")))
             return
         segment_id = self.editor.currentSegmentID() or segmentation.GetSegmentation().GetNthSegmentID(0)
-        self._edit(change, segment_id, *shown)
+        self._edit(change, name, segment_id, *shown)
 
-    def _edit(self, change: Callable[..., None], segment_id: str, axis: int, index: int) -> None:
-        nodes = self._nodes()
+    def _edit(self, change: Callable[..., None], name: str, segment_id: str, axis: int, index: int) -> bool:
+        nodes, before = self._nodes(), self.overview.state
         try:
             change(*nodes, segment_id, axis, index)
         except Exception as error:
             self._fail(error)
-        else:
-            self.view.carry_over(*nodes)
-            self.refresh()
+            return False
+        self.view.carry_over(*nodes)
+        self.refresh()
+        self._name_step(before, name.format(index=index))
+        return True
+
+    def _accept_reviewed(self, one: DoubtfulSlice) -> bool:
+        return self._edit(self._edits.accept, _("accept slice {index}"), one.segment_id, one.axis, one.index)
+
+    def _name_step(self, before: Hashable, name: str) -> None:
+        self._steps.note(before, self.overview.state, name)
+        self.update()
+
+    def _say(self, text: str) -> None:
+        self.ui.statusLabel.text = text
 
     def _on_progress(self, stage: str, done: int, total: int, eta_s: float | None) -> None:
         self.ui.progressBar.setRange(0, 100 if total > 0 else 0)
@@ -306,6 +357,8 @@ class Panel:
 
     def _on_shown(self, result: Result, last: bool) -> None:
         if self._request is not None and self.parameters is not None:
+            self._step = wording.run_step(len(result.report["segments"]))
+            self._hint.done()
             self.view.show(result, self._request.volume, self._request.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
@@ -316,6 +369,8 @@ class Panel:
             self._fail(error)
 
         def looked() -> None:
+            if self._step:
+                self._name_step(self._before, self._step)
             self.ui.statusLabel.text = wording.advice(self.overview) or _("Done.")
             if error is not None:
                 self.ui.statusLabel.text = wording.failure(error)

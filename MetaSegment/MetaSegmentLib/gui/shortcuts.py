@@ -22,12 +22,17 @@ class Shortcuts:
         return bool(self._shortcuts)
 
     def install(self, window: Any | None) -> None:
-        """Make them for a window; nothing happens without a window, or when they are there already."""
+        """Make them for a window; nothing happens without a window, or when they are there already. Keys that the
+        window has given to something else stay with it: two owners of a key, and Qt calls neither."""
         import qt
 
         if window is None or self._shortcuts:
             return
+        taken = {action.shortcut.toString() for action in window.findChildren(qt.QAction)}
+        taken |= {shortcut.key.toString() for shortcut in window.findChildren(qt.QShortcut) if shortcut.enabled}
         for keys, action in self._actions.items():
+            if qt.QKeySequence(keys).toString() in taken:
+                continue
             shortcut = qt.QShortcut(qt.QKeySequence(keys), window)
             shortcut.connect("activated()", action)
             self._shortcuts.append((shortcut, action))

@@ -69,6 +69,24 @@ class SliceTable:
             self._table.selectRow(self._rows.index(before))
         self._table.blockSignals(was_blocked)
 
+    def follow(self, axis: int, index: int, segment_id: str) -> bool:
+        """Select the row of a slice, that of one segment if there are several, or none; True when that was another
+        one. Nobody is told."""
+        rows = [n for n, row in enumerate(self._rows) if (row.axis, row.index) == (axis, index)]
+        before = self.current
+        if before is not None and (before.axis, before.index) == (axis, index):
+            return False
+        wanted = next((n for n in rows if self._rows[n].segment_id == segment_id), rows[0] if rows else None)
+        if wanted is None and before is None:
+            return False
+        was_blocked = self._table.blockSignals(True)
+        if wanted is None:
+            self._table.clearSelection()
+        else:
+            self._table.selectRow(wanted)
+        self._table.blockSignals(was_blocked)
+        return True
+
     def _clicked(self, row: int, _column: int) -> None:
         if 0 <= row < len(self._rows):
             self._go(self._rows[row])

@@ -23,6 +23,8 @@ class Panel(Protocol):
     def saveStateForUndo(self) -> None: ...
     def canUndo(self) -> bool: ...
     def undo(self) -> None: ...
+    def canRedo(self) -> bool: ...
+    def redo(self) -> None: ...
 
 
 class Editor:
@@ -84,6 +86,19 @@ class Editor:
         if self._segmentation() is None or not self._logic.CanUndo():
             return False
         self._logic.Undo()
+        return True
+
+    def redo(self) -> bool:
+        """Bring back the step that the last undo took back; False when there is none."""
+        panel = self._panel()
+        if panel is not None:
+            if not panel.canRedo():
+                return False
+            panel.redo()
+            return True
+        if self._segmentation() is None or not self._logic.CanRedo():
+            return False
+        self._logic.Redo()
         return True
 
     def use_labelmaps(self) -> None:

@@ -8,11 +8,12 @@ import vtk
 
 from ..errors import InputError
 from ..pieces import Steps
+from ..task.history import RunNote
 from ..task.parts import Part
 from ..task.record import TAG, SliceRecord
 from .i18n import tr as _
 
-__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of"]
+__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of", "runs_of"]
 
 
 def record_of(segment: Any) -> SliceRecord | None:
@@ -40,3 +41,11 @@ def records_of(segmentation: Any) -> frozenset[tuple[str, str]]:
     segments = segmentation.GetSegmentation()
     found = ((i, record_of(segments.GetSegment(i))) for i in segments.GetSegmentIDs())
     return frozenset((i, record.to_text()) for i, record in found if record is not None)
+
+
+def runs_of(segmentation: Any) -> list[tuple[str, tuple[RunNote, ...]]]:
+    """(segment name, runs) of the segments of a vtkMRMLSegmentationNode that were filled."""
+    segments = segmentation.GetSegmentation()
+    found = [segments.GetSegment(i) for i in segments.GetSegmentIDs()]
+    records = [(segment.GetName(), record_of(segment)) for segment in found]
+    return [(name, record.runs) for name, record in records if record is not None and record.runs]

@@ -25,6 +25,7 @@ from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
 from .editor import Editor
 from .i18n import tr as _
+from .inputs import playing, why_not
 from .reader import Painting, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
@@ -129,6 +130,10 @@ class Session:
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         target = segmentation if output is None else output
         _check_node(target, "vtkMRMLSegmentationNode", _("Choose a segmentation of the scene for the result."))
+        if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+            raise InputError(why_not(volume))
+        if playing(volume):
+            raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
         settings = Settings(method=method or DEFAULT_METHOD, device=device)
         start = time.monotonic() if started is None else started
 
@@ -236,6 +241,10 @@ class Session:
         """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
         it is the last step in the panel, which may be a stroke."""
         return self.editor.undo()
+
+    def redo(self) -> bool:
+        """Bring back what :meth:`undo` took back last; False when there is nothing."""
+        return self.editor.redo()
 
     def _tick(self) -> None:
         job = self._job

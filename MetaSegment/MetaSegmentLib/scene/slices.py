@@ -60,12 +60,14 @@ class Overview:
         done: names of segments that look finished beside others that were painted on a few slices: such a one makes
             all its slices count as painted.
         problem: why the paint cannot be used as it is, in one sentence; empty when it can.
+        state: differs whenever the voxels or the records of the visible segments do, and comes back with an undo.
     """
 
     slices: tuple[PaintedSlice, ...] = ()
     filled: dict[str, tuple[int, ...]] = field(default_factory=dict)
     done: tuple[str, ...] = ()
     problem: str = ""
+    state: Hashable = ()
 
     @property
     def doubt(self) -> str:
@@ -88,6 +90,7 @@ class _Found:
     done: bool = False
     problem: str = ""
     doubts: tuple[Doubt, ...] = ()
+    place: Hashable = ()
 
 
 class SliceList:
@@ -123,6 +126,7 @@ class SliceList:
         filled: dict[str, tuple[int, ...]] = {}
         done: list[str] = []
         problem = ""
+        states: list[Hashable] = []
         for segment_id in every:
             segment = segments.GetSegment(segment_id)
             if segment is None or (display is not None and not display.GetSegmentVisibility(segment_id)):
@@ -139,6 +143,7 @@ class SliceList:
                 found = yield from _find(segment, paint_grid)
             self._known[segment_id] = (state, found)
             problem = problem or found.problem
+            states.append((segment_id, state[0][1], found.place))
             if found.problem or not found.there:
                 continue
             name = segment.GetName()
@@ -151,7 +156,7 @@ class SliceList:
             doubtful = {i for doubt in found.doubts for i in doubt.slices if doubt.axis == found.axis}
             filled[segment_id] = tuple(i for i in found.there if i not in found.painted and i not in doubtful)
             done += [name] if found.done else []
-        return Overview(tuple(rows), filled, tuple(done) if len(done) < len(filled) else (), problem)
+        return Overview(tuple(rows), filled, tuple(done) if len(done) < len(filled) else (), problem, tuple(states))
 
 
 def painted_slices(volume: Any, segmentation: Any) -> Overview:
@@ -217,7 +222,7 @@ class SliceEdits:
         segmentation.Modified()
 
 
-def _state(segment: Any) -> Hashable:
+def _state(segment: Any) -> tuple[Hashable, str | None]:
     """Changes with the voxels of a segment and with what is remembered in it; its layer may be shared with others."""
     layer, record = segment.GetRepresentation(LABELMAP), record_of(segment)
     voxels = None if layer is None else (layer.GetMTime(), segment.GetLabelValue())
@@ -229,10 +234,11 @@ def _find(segment: Any, paint_grid: PaintGrid) -> Steps[_Found]:
     if part.empty:
         return _Found()
     record = record_of(segment)
+    place = (part.corner, part.box.shape, int(np.count_nonzero(part.box)))
     try:
         axis, painted, doubts = yield from _painted_steps(part, record)
     except InputError as error:
-        return _Found(problem=str(error))
+        return _Found(problem=str(error), place=place)
     there = []
     for a in range(3):
         slices = yield from part.slices_steps(a)
@@ -251,6 +257,7 @@ def _find(segment: Any, paint_grid: PaintGrid) -> Steps[_Found]:
             replace(one, axis=paint_grid.to_volume(one.axis, 0)[0], slices=on_volume(one.axis, one.slices))
             for one in doubts
         ),
+        place=place,
     )
 
 
@@ -271,10 +278,11 @@ def _record(segment: Any, part: Part, axis: int) -> SliceRecord:
     """The record of a segment brought up to date with what was painted since, or its first one."""
     if part.empty:
         raise InputError(_("Paint the structure on at least one slice first."))
-    own_axis, painted, _doubts = drain(_painted_steps(part, record_of(segment)))
+    known = record_of(segment)
+    own_axis, painted, _doubts = drain(_painted_steps(part, known))
     if own_axis != axis:
         raise InputError(_("The segment was painted along another axis; go to a slice view of that axis."))
-    return SliceRecord.take(part, axis, painted)
+    return replace(SliceRecord.take(part, axis, painted), runs=known.runs if known else ())
 
 
 def _with_slices(record: SliceRecord, part: Part, slices: Sequence[int], painted: bool) -> SliceRecord:

@@ -37,10 +37,7 @@ def jump(volume: Any, axis: int, index: int) -> bool:
     Returns:
         False when no slice view is on screen.
     """
-    to_world = _to_world(volume)
-    centre = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
-    centre[2 - axis] = index
-    point = (to_world @ [*centre, 1.0])[:3]
+    point = centre_of(volume, axis, index)
     views = _views_along(volume, axis)
     for view in views:
         view.JumpSliceByOffsetting(*point)
@@ -51,33 +48,45 @@ def shown_slice(volume: Any, axis: int | None = None) -> tuple[int, int] | None:
     """Which slice of the volume is on screen, as (array axis, index); of the axis that is asked for, or of the first
     slice view. None when no slice view is on screen or the volume is not where it looks."""
     if axis is None:
-        views = _views(volume.GetScene())
+        views = on_screen(volume.GetScene())
         if not views:
             return None
-        axis = int(np.argmax([_alignment(views[0], volume, a) for a in range(3)]))
+        axis = int(np.argmax([alignment(views[0], volume, a) for a in range(3)]))
     views = _views_along(volume, axis)
-    if not views:
+    place = place_of(views[0], volume, axis) if views else None
+    if place is None:
         return None
-    # Where the line through the volume's middle, across the slices, meets the plane of the view.
-    to_world = _to_world(volume)
-    dimensions = volume.GetImageData().GetDimensions()
-    start = np.array([*((n - 1) / 2 for n in dimensions), 1.0])
-    start[2 - axis] = 0
-    step = to_world[:3, 2 - axis]
-    matrix = _matrix(views[0].GetSliceToRAS())
-    normal, origin = matrix[:3, 2], matrix[:3, 3]
+    index = round(place)
+    return (axis, index) if 0 <= index < volume.GetImageData().GetDimensions()[2 - axis] else None
+
+
+def place_of(view: Any, volume: Any, axis: int) -> float | None:
+    """Where a slice view meets the line through the volume's middle along an array axis, in slices from the first
+    one; None when it lies along that line."""
+    step = to_world(volume)[:3, 2 - axis]
+    start = centre_of(volume, axis, 0)
+    normal = normal_of(view)
     along = float(normal @ step)
-    if not along:
-        return None
-    index = round(float(normal @ (origin - (to_world @ start)[:3])) / along)
-    return (axis, index) if 0 <= index < dimensions[2 - axis] else None
+    return float(normal @ (_matrix(view.GetSliceToRAS())[:3, 3] - start)) / along if along else None
+
+
+def centre_of(volume: Any, axis: int, index: int) -> NDArray[np.float64]:
+    """(3,) the middle of a slice of the volume, in the world in mm."""
+    centre = [(n - 1) / 2 for n in volume.GetImageData().GetDimensions()]
+    centre[2 - axis] = index
+    return np.asarray((to_world(volume) @ [*centre, 1.0])[:3])
+
+
+def normal_of(view: Any) -> NDArray[np.float64]:
+    """(3,) where a slice view looks, in the world."""
+    return _matrix(view.GetSliceToRAS())[:3, 2]
 
 
 def orientations(volume: Any) -> tuple[str, str, str]:
     """How slices across each array axis of a volume node lie in the patient, in Slicer's words."""
     names = (_("Sagittal"), _("Coronal"), _("Axial"))
-    to_world = np.abs(_to_world(volume)[:3, :3])
-    k, j, i = (names[int(to_world[:, 2 - axis].argmax())] for axis in range(3))
+    directions = np.abs(to_world(volume)[:3, :3])
+    k, j, i = (names[int(directions[:, 2 - axis].argmax())] for axis in range(3))
     return k, j, i
 
 
@@ -176,25 +185,26 @@ def overlay_of(scene: Any) -> Any | None:
     return next((n for n in nodes_of_class(scene, _VOLUME) if n.GetAttribute(OVERLAY)), None)
 
 
-def _views(scene: Any) -> list[Any]:
+def on_screen(scene: Any) -> list[Any]:
     """The slice views that are on screen; all of them where no layout says which."""
     views = nodes_of_class(scene, "vtkMRMLSliceNode")
     return [view for view in views if view.IsMappedInLayout()] or views
 
 
 def _views_along(volume: Any, axis: int) -> list[Any]:
-    views = _views(volume.GetScene())
-    fits = [_alignment(view, volume, axis) for view in views]
+    views = on_screen(volume.GetScene())
+    fits = [alignment(view, volume, axis) for view in views]
     return [view for view, fit in zip(views, fits, strict=True) if fit > max(fits) - 0.01]
 
 
-def _alignment(view: Any, volume: Any, axis: int) -> float:
+def alignment(view: Any, volume: Any, axis: int) -> float:
     """1 for a view that looks straight along the axis, 0 for one that lies across."""
-    across = _to_world(volume)[:3, 2 - axis]
+    across = to_world(volume)[:3, 2 - axis]
     return float(abs(_matrix(view.GetSliceToRAS())[:3, 2] @ across) / np.linalg.norm(across))
 
 
-def _to_world(volume: Any) -> NDArray[np.float64]:
+def to_world(volume: Any) -> NDArray[np.float64]:
+    """(4, 4) from voxel indices (i, j, k) of a volume node to the world, in mm."""
     matrix = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(matrix)
     return transform_between(volume, None) @ _matrix(matrix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..settings import Result
+from ..task.history import note_of_run, with_note
 from ..task.parts import Part, bounds_steps, cut, on_slices, size_of, union
 from .editor import Editor
 from .geometry import Grid, grid_of
@@ -21,7 +22,7 @@ from .i18n import tr as _
 from .layers import Layer, layers_steps
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
-from .record import TAG, SliceRecord
+from .record import TAG, SliceRecord, record_of
 from .rules import EditRules
 
 
@@ -81,7 +82,8 @@ def write_result_steps(
 
     Returns:
         What became of the segments, for the report: ``volume_ml`` by label, and ``left_to_others_ml``, the part of the
-        result that lies in other segments and was left out.
+        result that lies in other segments and was left out, and ``masked_ml``, what was left as it is because the
+        editor's masking settings protect it.
 
     Raises:
         InputError: the volume, its place or the segments are not what they were when the painting was read.
@@ -91,8 +93,8 @@ def write_result_steps(
         grid = _checked_grid(painting, volume, source, target)
         _use_labelmaps(target, grid, editor)
         before = (stamp(source), stamp(target))
-        preparing = _prepare(painting, result, target, source, grid, rules)
-        changes, layers, left_out = yield from while_there(preparing, (volume, source, target))
+        preparing = _prepare(painting, result, target, source, grid, rules, same_step)
+        changes, layers, left_out, masked = yield from while_there(preparing, (volume, source, target))
         if (stamp(source), stamp(target)) == before:
             break
     grid = _checked_grid(painting, volume, source, target)
@@ -115,7 +117,11 @@ def write_result_steps(
         yield
         editor.show(target, segment_id, grid, by_id[segment_id].mask)
     volumes = {label: change.voxels * painting.voxel_ml for label, change in changes.items()}
-    return {"volume_ml": volumes, "left_to_others_ml": left_out * painting.voxel_ml}
+    return {
+        "volume_ml": volumes,
+        "left_to_others_ml": left_out * painting.voxel_ml,
+        "masked_ml": masked * painting.voxel_ml,
+    }
 
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
@@ -141,16 +147,17 @@ def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
 
 
 def _prepare(
-    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules
-) -> Steps[tuple[dict[int, _Change], list[Layer], int]]:
-    """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments."""
+    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules, same_step: bool
+) -> Steps[tuple[dict[int, _Change], list[Layer], int, int]]:
+    """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments, and
+    how many to the masking settings."""
     axis = int(result.report["axis"])
     # Of a segment that is not on any of the named slices nothing was learned.
     learned = {int(label): painting.segment_ids[int(label) - 1] for label in result.report["segments"]}
     destinations = _destinations(source, target, painting.segment_ids)
     taken = yield from rules.kept_free_steps(target, {destinations[i] for i in learned.values()}, grid)
     segments = target.GetSegmentation()
-    changes, left_out = {}, 0
+    changes, left_out, masked = {}, 0, 0
     for label, source_id in learned.items():
         support = [int(i) for i in result.report["segments"][str(label)]["support_slices"]]
         segment = segments.GetSegment(destinations[source_id])
@@ -178,6 +185,7 @@ def _prepare(
             if free is not None:
                 allowed = free(box)
                 allowed[on_slices(box, axis, support)] = True
+                masked += int(np.count_nonzero((here != there) & ~allowed))
                 np.copyto(here, there, where=~allowed)
             own = on_slices(box, axis, edited)
             here[own] = there[own]
@@ -188,11 +196,15 @@ def _prepare(
         k, j, i = (s.start for s in extent)
         mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
         record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
-        changes[label] = _Change(mask, different, record, voxels)
+        known = record_of(source.GetSegmentation().GetSegment(source_id))
+        on_volume = {painting.paint_grid.to_volume(axis, i) for i in support}
+        note = note_of_run(result.report, label, len(on_volume))
+        runs = with_note(known.runs if known else (), note, replaces=same_step)
+        changes[label] = _Change(mask, different, replace(record, runs=runs), voxels)
     masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
     masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
-    return changes, layers, left_out
+    return changes, layers, left_out, masked
 
 
 def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:

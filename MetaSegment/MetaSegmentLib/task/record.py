@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ..pieces import Steps, drain
+from .history import RunNote, notes_from_text, notes_to_text
 from .parts import Part
 
 TAG = "MetaSegment.Slices"
@@ -27,12 +28,14 @@ class SliceRecord:
         shape: (K, J, I) of the volume.
         support: fingerprints of the painted slices and of those named as empty, by index.
         filled: fingerprints of the slices that the run filled, by index.
+        runs: what was done, the last run last.
     """
 
     axis: int
     shape: tuple[int, ...]
     support: dict[int, str]
     filled: dict[int, str]
+    runs: tuple[RunNote, ...] = ()
 
     @classmethod
     def take(cls, part: Part, axis: int, support: Collection[int], ignore: Collection[int] = ()) -> SliceRecord:
@@ -106,6 +109,8 @@ class SliceRecord:
         parts = [f"axis={self.axis}", "shape=" + ",".join(str(n) for n in self.shape)]
         for name, prints in (("painted", self.support), ("filled", self.filled)):
             parts.append(f"{name}=" + ",".join(f"{i}.{p}" for i, p in prints.items()))
+        if self.runs:
+            parts.append("runs=" + notes_to_text(self.runs))
         return ";".join(parts)
 
     @classmethod
@@ -119,7 +124,9 @@ class SliceRecord:
             inside = all(0 <= i < shape[axis] for i in support | filled)
         except (ValueError, KeyError, IndexError):
             return None
-        return cls(axis, shape, support, filled) if inside and axis in (0, 1, 2) else None
+        if not inside or axis not in (0, 1, 2):
+            return None
+        return cls(axis, shape, support, filled, notes_from_text(parts.get("runs", "")))
 
 
 def _parse(text: str) -> dict[int, str]:
