@@ -140,8 +140,8 @@ class DirectLoss(_Differentiable):
 
 
 class QueryLoss(_Differentiable):
-    """Queries predicted directly, and nothing else: what is learned from painted slices is in what they show the
-    network. To learn from left-out outermost slices as well, as the base does, cost .007 on kinds kept out."""
+    """Queries predicted directly, and nothing else: painted slices teach by what they show the network. To learn from
+    the outermost ones, left out, would teach it to run past the ends."""
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         return network(batch.query)
