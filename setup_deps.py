@@ -115,7 +115,9 @@ def run(python: Path, command: str, passed_on: List[str]) -> int:
         print("Ready: {} -m MetaSegmentLib --help".format(python))
         return 0
     if command == "test":
-        return subprocess.call([str(python), "-m", "pytest"] + passed_on, cwd=str(ROOT))
+        # Two side by side, a file by one of them; "-n 0" among the options does without.
+        side_by_side = ["-n", "2", "--dist", "loadfile"]
+        return subprocess.call([str(python), "-m", "pytest"] + side_by_side + passed_on, cwd=str(ROOT))
     return subprocess.call([str(python), "-m", "MetaSegmentLib", "demo"] + passed_on)
 
 

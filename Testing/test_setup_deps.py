@@ -128,7 +128,7 @@ def test_demo_and_test_do_everything_with_the_real_venv_and_pip(project: Project
     assert second.stdout == "ran 2.1 ['demo']\n" and second.returncode == 0
 
     tests = project.run("test", "-k", "geometry", "Testing/test_engine.py")
-    assert tests.returncode == 4  # pytest itself and the three arguments: its exit status is handed on
+    assert tests.returncode == 8  # pytest, four arguments of its own, these three: its exit status is handed on
 
 
 def test_pytorch_is_installed_first_and_by_itself(project: Project) -> None:
@@ -143,7 +143,7 @@ def test_a_second_run_installs_nothing_and_passes_the_arguments_on(project: Proj
     assert project.install().returncode == 0
     project.asked.unlink()
     assert project.run("demo", "--output", "here").stdout == "ran -m MetaSegmentLib demo --output here\n"
-    assert project.run("test", "-k", "geometry").stdout == "ran -m pytest -k geometry\n"
+    assert project.run("test", "-k", "geometry").stdout == "ran -m pytest -n 2 --dist loadfile -k geometry\n"
     assert project.install().returncode == 0
     assert not project.asked.exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ def module() -> Iterator[Any]:
     pytest.importorskip("PySide6.QtWidgets", reason=why, exc_type=ImportError)
     from host.application import application
 
+    # The collector may run in any thread, and ends Qt's timers only in their own: panels are collected as desks close.
+    gc.disable()
     with application() as module:
         from MetaSegmentLib.gui.process import QtChild
         from scene.lasting import LastingExecutor
@@ -23,6 +26,7 @@ def module() -> Iterator[Any]:
         module._executor = lambda: executor
         yield module
         executor.end()
+    gc.enable()
 
 
 @pytest.fixture

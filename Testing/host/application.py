@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import shutil
 import sys
@@ -25,6 +26,7 @@ from host.pythonqt import QtModule, Refused, qt_class
 from host.widgets import CTK, QMRML, let_go_of_the_scene
 from MetaSegmentLib.scene import runtime
 
+_SPARE = 1_000_000
 MODULE = Path(__file__).resolve().parents[2] / "MetaSegment"
 
 
@@ -36,6 +38,7 @@ class Application:
 
     def __init__(self) -> None:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+        _spare_references()
         _settings_of_its_own()
         self._on_start: list[Any] = []
         self._modules: dict[str, Any] = {}
@@ -188,6 +191,17 @@ def application() -> Iterator[Any]:
             sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
+
+
+def _spare_references() -> None:
+    """PySide6 6.12.0, made for Pythons whose None is immortal, gives back references to None and True that it never
+    took; on Python 3.11 some 100,000 calls of Qt later the interpreter would end itself."""
+    if sys.version_info < (3, 12):
+        take = ctypes.pythonapi.Py_IncRef
+        take.argtypes = [ctypes.py_object]
+        for one in (None, True, False):
+            for _ in range(_SPARE):
+                take(one)
 
 
 def _settings_of_its_own() -> None:
