@@ -11,6 +11,10 @@ import pytest
 # Before anything imports slicer or SimpleITK: with ITK's own thread pool the interpreter may crash at exit.
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 
+# Side by side, every process with as many threads as there are cores would take the cores from the others.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
