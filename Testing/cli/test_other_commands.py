@@ -61,7 +61,7 @@ except SystemExit:
 sys.exit(", ".join(name for name in {HEAVY!r} if name in sys.modules) or 0)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository / "MetaSegment", capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=repository / "MetaSegment", capture_output=True, encoding="utf-8", check=False
     )
     assert (done.returncode, done.stderr.strip()) == (0, "")
 

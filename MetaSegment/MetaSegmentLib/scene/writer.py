@@ -196,7 +196,8 @@ def _prepare(
         k, j, i = (s.start for s in extent)
         mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
         record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
-        known = record_of(source.GetSegmentation().GetSegment(source_id))
+        learned_from = source.GetSegmentation().GetSegment(source_id)
+        known = None if learned_from is None else record_of(learned_from)
         on_volume = {painting.paint_grid.to_volume(axis, i) for i in support}
         note = note_of_run(result.report, label, len(on_volume))
         runs = with_note(known.runs if known else (), note, replaces=same_step)
