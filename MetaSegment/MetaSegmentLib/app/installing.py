@@ -72,7 +72,7 @@ class SlicersInstaller:
     def __init__(
         self,
         ask: Callable[[str], bool],
-        ensure: Callable[[], dependencies.Report] = dependencies.ensure,
+        ensure: Callable[..., dependencies.Report] = dependencies.ensure,
         missing: Callable[[], list[str]] = dependencies.missing,
     ) -> None:
         self._ask = ask
@@ -104,10 +104,14 @@ class SlicersInstaller:
             return False
         self._busy = True
         try:
-            report = self._ensure()
+            self._complete = self._install()
         finally:
             self._busy = False
+        return self._complete
+
+    def _install(self) -> bool:
+        """Install what is missing; whether it can be used at once."""
+        report = self._ensure()
         if report.restart:
             raise DependencyError(str(report))
-        self._complete = True
         return True

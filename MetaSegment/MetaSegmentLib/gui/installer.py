@@ -10,9 +10,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from .. import dependencies
-from ..app.wording import install_question
+from ..app.installing import SlicersInstaller
 from ..errors import DependencyError
-from ..scene.hardware import gpu
 from ..scene.i18n import tr as _
 
 
@@ -75,55 +74,33 @@ class Tee(io.TextIOBase):
         self._original.flush()
 
 
-class Installer:
-    """Sees to it that the packages are there.
+class Installer(SlicersInstaller):
+    """The same before Slicer has a window of its own for it; when a restart is due, the window says so.
 
     Args:
-        ask: shows a question and returns the answer.
+        ask, ensure, missing: as there; ``ensure`` takes the window's log.
         parent: the window in front of which the log is shown.
-        ensure: installs what is missing; the default is :func:`MetaSegmentLib.dependencies.ensure`.
-        missing: tells what is missing.
     """
 
     def __init__(
         self,
         ask: Callable[[str], bool],
         parent: Any | None = None,
-        ensure: Callable[..., Any] = dependencies.ensure,
+        ensure: Callable[..., dependencies.Report] = dependencies.ensure,
         missing: Callable[[], list[str]] = dependencies.missing,
     ) -> None:
-        self._ask = ask
+        super().__init__(ask, ensure, missing)
         self._parent = parent
-        self._ensure = ensure
-        self._missing = missing
-        self._complete = self._busy = False
         self.window: LogWindow | None = None
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything is there; asks nothing."""
-        self._complete = self._complete or not (self._busy or self._missing())
-        return self._complete
-
-    def ready(self) -> bool:
-        """Whether everything is there; asks and installs when not.
-
-        Returns:
-            False when the user said no, or Slicer has to be restarted first.
+    def _install(self) -> bool:
+        """As there.
 
         Raises:
             InstallationFailed: with what to do when it could not be installed; the window with the log says so already.
         """
-        if self.complete or self._busy:
-            return self._complete
-        missing = self._missing()
-        found = gpu()
-        megabytes = dependencies.download_megabytes(missing, cuda=found == "NVIDIA")
-        if not self._ask(install_question(missing, megabytes, found)):
-            return False
         self.window = LogWindow(self._parent)
         self.window.open()
-        self._busy = True
         try:
             with redirect_stdout(Tee(sys.stdout, self.window.line)):
                 report = self._ensure(log=self.window.line)
@@ -133,8 +110,5 @@ class Installer:
             text = str(error) if known else _("The installation failed; the details are in Slicer's log.")
             self.window.end(text)
             raise InstallationFailed(text) from error
-        finally:
-            self._busy = False
         self.window.end(str(report))
-        self._complete = not report.restart
-        return self._complete
+        return not report.restart
