@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,7 @@ def _of_the_module(path: Path) -> Iterator[tuple[str, bool]]:
             yield from ((f"{node.module}.{alias.name}", True) for alias in node.names)
 
 
+@cache
 def _names_in(path: Path) -> set[str]:
     """The names that a file defines or imports at its top, and those it resolves on first use."""
     found: set[str] = set()
