@@ -113,6 +113,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         progress: Callable[[str, int, int, float | None], None] | None = None,
         cancel: Callable[[], bool] | None = None,
         finished: Callable[[Run], None] | None = None,
+        weights: str = "",
     ) -> "Result | Run":
         """Fill the slices of a volume that are not painted; see :meth:`MetaSegmentLib.scene.Session.process`.
 
@@ -128,6 +129,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
             progress: called as ``progress(stage, done, total, eta_s)``.
             cancel: returning True stops the run.
             finished: called with the run when a background run has ended.
+            weights: folder of your own weights, as ``metasegment train`` writes them.
 
         Raises:
             MetaSegmentError: with one sentence that says what to do; nothing is changed.
@@ -144,6 +146,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
             progress=progress,
             cancel=cancel,
             finished=finished,
+            weights=weights,
         )
 
     def poll(self) -> bool:

@@ -157,6 +157,7 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--method", default=DEFAULT_METHOD, help="see 'metasegment methods'; default: %(default)s, the most accurate")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: %(default)s")
+    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
     add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
 
 
@@ -278,7 +279,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    return Settings(method=arguments.method, device=arguments.device, seed=arguments.seed)
+    return Settings(arguments.method, arguments.device, arguments.seed, arguments.weights)
 
 
 @contextmanager

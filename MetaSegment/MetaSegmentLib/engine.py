@@ -16,8 +16,8 @@ from .answer.report import make_report
 from .answer.suggestions import suggest
 from .device import Device
 from .errors import InputError
-from .networks import weights
 from .networks.plan import Calibration, Plan
+from .networks.weights import Weights
 from .predictors.context import Context, product_context
 from .predictors.ensemble import missing_baselines
 from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne
@@ -81,7 +81,8 @@ def adapt(
     settings = settings or Settings()
     device = Device(settings.device)
     device.check(needed=find_method(settings.method).network)
-    context = product_context(settings.seed, device, Progress(progress, cancel))
+    weights, listening = Weights.of(settings.weights), Progress(progress, cancel)
+    context = product_context(settings.seed, device, listening, weights)
     volume = check_volume(image, spacing)
     paint = read_paint(painted, volume.array.shape, slices, axis, names)
     return Adapted(volume, paint, settings, context, dict(names or {}), axis)
@@ -121,7 +122,7 @@ class Adapted:
         self._given_axis = axis
         _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
-        self._plan: Plan = weights.load_plan(self._method.weights[0])
+        self._plan: Plan = context.weights.load_plan(self._method.weights[0])
         groups = [paint.values] if self._method.joint else [(value,) for value in paint.values]
         self._parts = [self._fit(group) for group in groups]
         self._seconds = time.monotonic() - start
@@ -246,6 +247,7 @@ class Adapted:
             self._warnings(),
             seconds,
             self._settings.seed,
+            context.weights,
         )
         return Result(whole.labels, whole.uncertainty, expected, suggested, report, assembler.probabilities)
 

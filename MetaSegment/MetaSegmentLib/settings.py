@@ -23,18 +23,22 @@ class Settings:
         method: a name of ``metasegment methods``; the default is the most accurate one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
         seed: the same input, seed and device give the same output.
+        weights: folder of a lab's own weights, which take the place of the shipped ones of the same name.
 
     Raises:
-        SettingsError: a name that is no string, or a seed outside 0 … 2³² − 1.
+        SettingsError: a name or folder that is no string, or a seed outside 0 … 2³² − 1.
     """
 
     method: str = DEFAULT_METHOD
     device: str = "auto"
     seed: int = 0
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or not isinstance(self.device, str):
             raise SettingsError("Method and device are given by name; see metasegment methods and metasegment info.")
+        if not isinstance(self.weights, str):
+            raise SettingsError("The folder of the weights is given as a text.")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise SettingsError("The seed must be a whole number from 0 to 4294967295.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..networks import weights
+from ..networks.weights import Weights
 from ..settings import Result, SuggestedSlice
 from ..version import __version__
 
@@ -77,6 +77,7 @@ def make_report(
     warnings: Sequence[str],
     seconds: Mapping[str, float],
     seed: int,
+    weights: Weights,
 ) -> dict[str, Any]:
     """The report of ``Result.report``; volumes in millilitres, ``filled_voxels`` on slices that were not painted.
 
@@ -85,6 +86,7 @@ def make_report(
         expected: expected Dice by label.
         warnings: one sentence each.
         seconds: by stage.
+        weights: those that were used.
     """
     voxel_ml = float(np.prod(volume.spacing)) / 1000
     axis = paint.axis

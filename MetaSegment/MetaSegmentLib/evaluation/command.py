@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=_positive, default=1, metavar="N", help="cases run at the same time (1)")
     add("--surface", action=argparse.BooleanOptionalAction, default=True, help="score surface distances (yes)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
     add("--seed", type=int, default=0, help="of the choice of cases and of the methods (0)")
 
 
@@ -91,12 +92,12 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar(getattr(args, "quiet", False)) as callback:
         progress = Progress(callback)
         tasks = _tasks(args, progress)
-        comparison = Comparison(methods, args.device, args.seed, args.surface)
+        comparison = Comparison(methods, args.device, args.seed, args.surface, args.weights)
         plan: Comparison | Suggestions | Effort = comparison
         if args.suggestions:
-            plan = Suggestions(methods, args.device, args.seed)
+            plan = Suggestions(methods, args.device, args.seed, args.weights)
         elif args.effort:
-            plan = Effort(methods, args.device, args.seed)
+            plan = Effort(methods, args.device, args.seed, args.weights)
         records = work_through(tasks, plan, args.jobs, progress)
         settings = {name: getattr(args, name) for name in ("seed", "limit", "held_out", "render")}
         if args.suggestions:

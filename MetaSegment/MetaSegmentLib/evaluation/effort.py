@@ -42,6 +42,7 @@ class Effort:
     methods: tuple[str, ...]
     device: str = "auto"
     seed: int = 0
+    weights: str = ""
 
     def complete(self, record: Record) -> bool:
         return not self._missing(record)
@@ -54,15 +55,15 @@ class Effort:
             except Exception as error:  # one method's failure is a result, and must not end the others
                 done[name] = failure(name, error)
             else:
-                done[name] = {"steps": steps, **_origin_of(name)}
+                done[name] = {"steps": steps, **_origin_of(name, self.weights)}
 
     def _missing(self, record: Record) -> list[str]:
         done = record.get("effort", {})
-        return [name for name in (BEST_TOOL, *self.methods) if not _is_done(name, done.get(name, {}))]
+        return [name for name in (BEST_TOOL, *self.methods) if not _is_done(name, done.get(name, {}), self.weights)]
 
     def _suggested(self, name: str, painted: Painted) -> list[Record]:
         truth, axis = painted.truth, painted.axis
-        settings = Settings(method=name, device=self.device, seed=self.seed)
+        settings = Settings(name, self.device, self.seed, self.weights)
         slices, steps = list(painted.slices), []
         labels = paint(truth, slices, axis)
         adapted = adapt(painted.image, labels, painted.spacing, slices=slices, axis=axis, settings=settings)
@@ -175,9 +176,9 @@ def _is_over(step: Record, depth: int) -> bool:
     return step["dice"] >= GOALS[-1] or step["slices"] >= min(MOST, depth)
 
 
-def _is_done(name: str, effort: Record) -> bool:
-    return "steps" in effort and _origin_of(name).items() <= effort.items()
+def _is_done(name: str, effort: Record, weights: str) -> bool:
+    return "steps" in effort and _origin_of(name, weights).items() <= effort.items()
 
 
-def _origin_of(name: str) -> Record:
-    return origin_of("random_walker" if name == BEST_TOOL else name)
+def _origin_of(name: str, weights: str) -> Record:
+    return origin_of("random_walker" if name == BEST_TOOL else name, weights)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.protocol import Mask, paint, query_dice
 from ..errors import MetaSegmentError
-from ..networks import weights
+from ..networks.weights import Weights
 from ..predictors.registry import find_method
 from . import tools
 from .measure import Measured
@@ -31,12 +31,14 @@ class Comparison:
     Attributes:
         methods: names that ``find_method`` knows; the tools to compare with are always run.
         surface: whether surface distances are scored too.
+        weights: folder of weights that take the place of the shipped ones.
     """
 
     methods: tuple[str, ...]
     device: str = "auto"
     seed: int = 0
     surface: bool = True
+    weights: str = ""
 
     def complete(self, record: Record) -> bool:
         return not self._missing(record)
@@ -53,7 +55,7 @@ class Comparison:
     def _done(self, name: str, scores: Record) -> bool:
         """Whether the scores are all there and were made with what is shipped and installed now."""
         scored = ("hausdorff_95_mm" if self.surface else "dice") in scores
-        return scored and origin_of(name).items() <= scores.items()
+        return scored and origin_of(name, self.weights).items() <= scores.items()
 
     def _attempt(self, name: str, painted: Painted) -> Record:
         truth, slices, axis = painted.truth, painted.slices, painted.axis
@@ -66,7 +68,7 @@ class Comparison:
             scores.update(probability_scores(probability, truth, slices, axis))
             if not tools.is_tool(name):
                 scores.update(estimated_dice=estimate)
-            scores.update(origin_of(name))
+            scores.update(origin_of(name, self.weights))
         except Exception as error:  # one method's failure is a result, and must not end the comparison
             return failure(name, error)
         scores["seconds"] = round(measured.seconds, 4)
@@ -83,16 +85,17 @@ class Comparison:
         from ..settings import Settings
 
         axis = painted.axis
-        settings = Settings(method=name, device=self.device, seed=self.seed)
+        settings = Settings(name, self.device, self.seed, self.weights)
         labels = paint(painted.truth, painted.slices, axis)
         result = segment(painted.image, labels, spacing=painted.spacing, axis=axis, settings=settings)
         return result.labels == 1, result.probabilities[1], result.estimated_dice.get(1)
 
 
-def origin_of(name: str) -> Record:
+def origin_of(name: str, folder: str = "") -> Record:
     """What scores depend on besides the case: a method's weights by name and SHA-256, or whose code a tool is."""
     if not tools.is_tool(name):
-        return {"weights": {weight: weights.checksum(weight) for weight in find_method(name).weights}}
+        stored = Weights.of(folder)
+        return {"weights": {weight: stored.checksum(weight) for weight in find_method(name).weights}}
     maker = tools.maker(name)
     return {} if maker is None else {"maker": maker}
 

@@ -37,6 +37,7 @@ class Suggestions:
     methods: tuple[str, ...]
     device: str = "auto"
     seed: int = 0
+    weights: str = ""
 
     def complete(self, record: Record) -> bool:
         done = record.get("suggestions", {})
@@ -50,7 +51,7 @@ class Suggestions:
 
     def _attempt(self, name: str, painted: Painted) -> Record:
         truth, slices, axis = painted.truth, painted.slices, painted.axis
-        settings = Settings(method=name, device=self.device, seed=self.seed)
+        settings = Settings(name, self.device, self.seed, self.weights)
         try:
             start = adapt(
                 painted.image, paint(truth, slices, axis), painted.spacing, axis=axis, slices=slices, settings=settings

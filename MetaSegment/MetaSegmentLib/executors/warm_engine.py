@@ -68,7 +68,7 @@ class WarmEngine:
                 f"The Python package {error.name} is not installed; install what MetaSegment needs and try again."
             ) from error
         settings = request.settings
-        about = (request.origin, settings.device, settings.seed, request.names, request.spacing)
+        about = (request.origin, settings.device, settings.seed, settings.weights, request.names, request.spacing)
         if self._adapted is not None and self._learned == (*about, request.axis):
             more = (request.labels, request.slices, progress, cancel, settings.method, request.axis)
             adapted = self._adapted.update(*more)

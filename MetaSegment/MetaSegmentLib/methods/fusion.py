@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from ..networks import weights as stored
 from ..predictors.context import Context
 from ..predictors.ensemble import BASELINES, Ensemble
 from ..predictors.protocol import Fitted, Predictor, leave_one_out
@@ -51,7 +50,7 @@ class Fusion:
 
     def fit(self, task: Task, context: Context) -> FittedFusion:
         name, method = self._calibration
-        weights = dict(stored.load_plan(name).calibration[method].fusion_weights)
+        weights = dict(context.weights.load_plan(name).calibration[method].fusion_weights)
         ensemble = Ensemble(task, context, self._hidden)
         ensemble.prepare(task.near)
         fitted = {one: predictor.fit(task, context) for one, predictor in self._methods.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,46 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "weights"
 _CHECKSUMS = "checksums.json"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a run takes its weights from.
+
+    Attributes:
+        folder: a lab's own, as ``metasegment train`` and ``metasegment calibrate`` write them; what it lacks is taken
+            from those that are shipped. None for the shipped ones alone.
+    """
+
+    folder: Path | None = None
+
+    @classmethod
+    def of(cls, folder: str) -> Weights:
+        """Those of a folder by its path; the shipped ones where it is empty.
+
+        Raises:
+            WeightsError: it holds none.
+        """
+        if not folder:
+            return cls()
+        if not (Path(folder) / _CHECKSUMS).is_file():
+            raise WeightsError("There are no weights in that folder; give one that 'metasegment train' has written.")
+        return cls(Path(folder).resolve())
+
+    def checksum(self, name: str) -> str:
+        """See :func:`checksum`."""
+        return checksum(name, self._place(name))
+
+    def load(self, name: str) -> dict[str, Tensor]:
+        """See :func:`load`."""
+        return load(name, self._place(name))
+
+    def load_plan(self, name: str) -> Plan:
+        """See :func:`load_plan`."""
+        return load_plan(name, self._place(name))
+
+    def _place(self, name: str) -> Path:
+        return self.folder if self.folder is not None and name in names(self.folder) else FOLDER
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 
 from ..device import Device
+from ..networks.weights import Weights
 from ..progress import Progress
 from .memo import Memo
 
@@ -23,6 +24,7 @@ class Context:
         device: where networks run; falls back to the CPU when a GPU's memory does not suffice.
         progress: reports the work, and is polled for a cancel.
         workers: threads that work at the same time.
+        weights: of the networks.
     """
 
     seed: int = 0
@@ -30,12 +32,13 @@ class Context:
     device: Device = field(default_factory=Device)
     progress: Progress = field(default_factory=Progress)
     workers: int = 1
+    weights: Weights = field(default_factory=Weights)
 
     def listening(self, progress: Progress) -> Context:
         """The same for a run with another progress."""
         return replace(self, progress=progress)
 
 
-def product_context(seed: int, device: Device, progress: Progress) -> Context:
+def product_context(seed: int, device: Device, progress: Progress, weights: Weights) -> Context:
     """As the product runs, with threads."""
-    return Context(seed, Memo(), device, progress, _WORKERS)
+    return Context(seed, Memo(), device, progress, _WORKERS, weights)

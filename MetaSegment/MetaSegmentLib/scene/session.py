@@ -89,6 +89,7 @@ class Session:
         same_step: bool = False,
         probabilities: bool = True,
         started: float | None = None,
+        weights: str = "",
     ) -> Result | Run:
         """Fill the slices that are not painted.
 
@@ -112,6 +113,7 @@ class Session:
             same_step: the undo step of the last result goes on, unless the user has changed something since.
             probabilities: False leaves them out of a background run's result, which is then a half as large.
             started: when the user began to wait, of :func:`time.monotonic`; the default is now.
+            weights: folder of weights that take the place of the shipped ones.
 
         Returns:
             The engine's result, whose label n is the n-th segment, or a :class:`Run`; where segments overlap,
@@ -134,7 +136,7 @@ class Session:
             raise InputError(why_not(volume))
         if playing(volume):
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
-        settings = Settings(method=method or DEFAULT_METHOD, device=device)
+        settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
         start = time.monotonic() if started is None else started
 
         def read() -> Steps[Painting]:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ...networks import weights as stored
 from ...networks.architectures import slice_network
 from ...networks.losses import segmentation_loss
 from ...networks.plan import SLICE_V1, Plan
@@ -51,7 +50,8 @@ class Transfer:
         if self._weights is None:
             plan, start = SLICE_V1, first_weights(SLICE_V1, context.seed)
         else:
-            plan, start = stored.load_plan(self._weights), split_weights(stored.load(self._weights))[0]
+            plan = context.weights.load_plan(self._weights)
+            start = split_weights(context.weights.load(self._weights))[0]
         ensemble = Ensemble(task, context)
         ensemble.prepare(task.near)
         learned = start

@@ -9,7 +9,6 @@ from collections.abc import Collection
 
 from torch import Tensor, nn
 
-from ...networks import weights
 from ...networks.architectures import slice_network
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
@@ -40,10 +39,10 @@ class Maml:
         self._hidden = hidden
 
     def fit(self, task: Task, context: Context) -> FittedNetwork:
-        plan = weights.load_plan(self._weights)
+        plan = context.weights.load_plan(self._weights)
         ensemble = Ensemble(task, context, self._hidden)
         ensemble.prepare(task.near)
-        start, rates = split_weights(weights.load(self._weights))
+        start, rates = split_weights(context.weights.load(self._weights))
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
 
         def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:

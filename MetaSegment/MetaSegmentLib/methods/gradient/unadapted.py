@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from ...networks import weights
 from ...networks.architectures import make_network
 from ...networks.encode import Encoded, encode, encode_left_out
 from ...networks.plan import Plan
@@ -31,10 +30,10 @@ class Unadapted:
         self._hidden = hidden
 
     def fit(self, task: Task, context: Context) -> FittedNetwork:
-        plan = weights.load_plan(self._weights)
+        plan = context.weights.load_plan(self._weights)
         ensemble = Ensemble(task, context, self._hidden)
         ensemble.prepare(task.near)
-        parameters, _ = split_weights(weights.load(self._weights))
+        parameters, _ = split_weights(context.weights.load(self._weights))
         return FittedNetwork(make_network(plan), parameters, ensemble, plan)
 
 

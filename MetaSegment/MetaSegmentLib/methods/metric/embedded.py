@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...networks import weights
 from ...networks.architectures import slice_network
 from ...networks.encode import Encoded, encode, encode_left_out, encode_own, truth_of
 from ...networks.plan import Plan
@@ -70,10 +69,10 @@ class Embedded:
         self._weights = weights
 
     def fit(self, task: Task, context: Context) -> FittedHead:
-        plan = weights.load_plan(self._weights)
+        plan = context.weights.load_plan(self._weights)
         ensemble = Ensemble(task, context)
         ensemble.prepare(task.near)
-        stored = weights.load(self._weights)
+        stored = context.weights.load(self._weights)
         network = slice_network(plan).eval()
         network.load_state_dict(split_weights(stored)[0])
         extra = {name: stored[name] for name in self._head.first_extra()}
