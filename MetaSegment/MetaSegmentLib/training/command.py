@@ -34,10 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Meta-train a network. 'episodes' runs the predictors on tasks drawn from volumes and writes the inputs of a "
         "network; 'base' and then the others train on that. 'pack' puts the data into one small file; 'burst' makes "
         "episodes of it and trains on them by the clock. A run that was stopped goes on where it was. With "
-        "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training."
+        "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training. With "
+        "--continue instead of a stage, the weights of the default method learn a cohort of your own."
     )
     add = parser.add_argument
-    add("stage", choices=("episodes", *STAGES, "pack", "burst"))
+    add("stage", nargs="?", choices=("episodes", *STAGES, "pack", "burst"))
+    add(
+        "--continue",
+        type=Path,
+        dest="cohort",
+        metavar="COHORT",
+        help="add a cohort, a folder with images/ and labels/, to the weights (--start; default: the shipped ones); "
+        "what is in --data is rehearsed, else random shapes are; use the result with --weights OUTPUT",
+    )
+    parser.set_defaults(fail=parser.error)
     add(
         "--config",
         type=Path,
@@ -96,9 +106,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MetaSegmentError: missing folders, no data, damaged weights, unknown settings.
     """
+    if (args.stage is None) == (args.cohort is None):
+        args.fail("name a stage, or a cohort with --continue")
     names = {one.name for section in _SECTIONS.values() for one in fields(section)} - {"stage"}
     chosen = {name: value for name in names if (value := getattr(args, name)) is not None}
     config = Config(args.config, chosen, args.source)
+    if args.cohort is not None:
+        return _continue(args, config)
     if args.stage == "burst":
         config = Config(args.config, {**chosen, "plan": config.burst.plan}, args.source)
     if args.stage == "pack":
@@ -153,6 +167,42 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
     if not args.quiet:
         print(summary)
     return 0
+
+
+def _continue(args: argparse.Namespace, config: Config) -> int:
+    from tqdm import tqdm
+
+    from ..networks import weights
+    from ..progress import Progress
+    from ..terminal import progress_bar
+    from .continual import Continual
+
+    if args.data is not None:
+        _data(args)
+    learner = Continual(args.cohort, _output(args), config, args.start or weights.FOLDER, args.data)
+    with progress_bar(args.quiet) as callback:
+        learner.write_episodes(Progress(callback))
+    with tqdm(total=learner.settings.steps, desc="continue", unit="step", disable=args.quiet) as bar:
+
+        def on_step(step: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(step - bar.n)
+
+        try:
+            found = learner.train(on_step)
+        except KeyboardInterrupt:
+            return _stopped("Stopped; the same command goes on from there.", bar)
+    if not args.quiet:
+        for name, change in found.items():
+            print(
+                f"Mean Dice on volumes kept out, {name}: {_number(change.before)} before, {_number(change.after)} now"
+            )
+        print("Use the weights with --weights and the folder of the output.")
+    return 0
+
+
+def _number(dice: float | None) -> str:
+    return "none were" if dice is None else f"{dice:.3f}"
 
 
 def _data(args: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +68,7 @@ class TrainingSettings:
     support: int = option(3, "painted slices taken from an episode for an update")
     queries: int = option(4, "other slices taken from it")
     rate: float = option(2e-3, "highest learning rate")
+    anchor: float = option(0.0, "pull back to the weights it began with, over the learning rate")
     decay: float = option(0.998, "of the running average of the weights that is kept as the result")
     seed: int = option(0, "of everything random")
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")
@@ -119,6 +121,12 @@ class Config:
         for layer in self._layers:
             if unknown := set(layer) - {"sources", "tasks", "episodes", "training", "burst"}:
                 raise SettingsError(f"The config file has an unknown table '{min(unknown)}'.")
+
+    def with_sources(self, sources: Sequence[Share]) -> Config:
+        """The same with another mixture of task sources."""
+        other = copy(self)
+        other._sources = tuple(sources)
+        return other
 
     @property
     def sources(self) -> tuple[Share, ...]:

@@ -82,6 +82,7 @@ class Trainer:
         self._plan = replace(self.network.plan, commit=__version__)
         if start is not None:
             self.network.load_state_dict(split_weights(start)[0])
+        self._start = {name: value.detach().clone() for name, value in self.network.named_parameters()}
         own = self._objective.loss.extra_parameters(self.network)
         own = {name: (start or {}).get(name, value) for name, value in own.items()}
         self._own = {name: value.detach().to(self._device).requires_grad_() for name, value in own.items()}
@@ -132,6 +133,7 @@ class Trainer:
         found = self._backward_together(self._draws) if self._together else self._backward(self._draws)
         parameters = list(self._trained().values())
         total, self._stop = self._ranks.average(parameters, found, self._stop)
+        self._pull_back()
         torch.nn.utils.clip_grad_norm_(parameters, _LARGEST_GRADIENT)
         self._optimiser.step()
         decay = min(settings.decay, (self.step + 1) / (self.step + 10))
@@ -141,6 +143,14 @@ class Trainer:
         self.step += 1
         self._loss = total if self.step == 1 else 0.98 * self._loss + 0.02 * total
         return total
+
+    def _pull_back(self) -> None:
+        """Add the gradient of ½ λ |θ − θ₀|² (L²-SP, Li et al., ICML 2018)."""
+        if not self.settings.anchor:
+            return
+        for name, value in self.network.named_parameters():
+            if value.grad is not None:
+                value.grad += self.settings.anchor * (value.detach() - self._start[name].to(value.device))
 
     @property
     def done(self) -> float:
