@@ -83,7 +83,7 @@ def _same_id(group: Sequence[Row]) -> str:
     lines = [str(row.line) for row in group if row.line is not None]
     where = f" (lines {', '.join(lines[:-1])} and {lines[-1]})" if lines else ""
     why = "the same id" if len({row.id for row in group}) == 1 else "ids that make the same name of a file"
-    return f"{len(group)} cases{where} have {why}; give each its own."
+    return f"Several cases{where} have {why}; give each its own."
 
 
 def _case(row: Row, output: Path, common: Common) -> Case:
@@ -152,10 +152,10 @@ def _clashing(cases: Sequence[Case], output: Path, common: Common) -> dict[str, 
         for file in files_written(case.result(output.absolute(), common.ending)):
             writers[_key(file)].add(case.id)
     wrong: dict[str, str] = {}
-    for file, ids in writers.items():
+    for key, ids in writers.items():
         if len(ids) > 1:
             wrong |= dict.fromkeys(ids, "Several cases have the same output; give each its own.")
-        elif file in inputs:
+        elif key in inputs:
             wrong |= dict.fromkeys(ids, "The output would overwrite an input of the cohort; give it another name.")
     return wrong
 
