@@ -75,6 +75,16 @@ def test_what_spreadsheets_add(folder: Path) -> None:
     assert [case.id for case in cases] == ["one"]
 
 
+def test_signs_that_windows_adds_to_latin_1(folder: Path) -> None:
+    (folder / "cases.csv").write_bytes(
+        f"{HEADER}\r\n{line('one')}\r\n".replace("one,", "1–2 für 3 €,", 1).encode("cp1252")
+    )
+    (row,) = rows_of(folder / "cases.csv", needs_support=True)
+    assert row.id == "1–2 für 3 €"
+    (folder / "cases.csv").write_bytes(f"{HEADER}\n".encode() + b"a\xfcb\x81,scans/one.nrrd,paint/one.nrrd\n")
+    assert [case.id for case in found(folder / "cases.csv").cases] == ["aüb_"]
+
+
 def test_quoted_cells_may_hold_separators_quotes_and_line_ends(folder: Path) -> None:
     a_scan(folder / 'a, "b".nrrd')
     lines = [HEADER + ",method", '"o\nne","a, ""b"".nrrd", "paint/one.nrrd",shape']
