@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,40 @@ def test_each_case_is_one_call_of_the_program(tmp_path: Path) -> None:
     assert (result[8] > 0).sum() > 100 and np.array_equal(result[7] > 0, painted[7] > 0)
 
 
+def test_a_case_of_several_channels_is_one_call_too(tmp_path: Path) -> None:
+    """The second channel is noise, from which the ball could not be found."""
+    image, painted = a_ball()
+    noise = np.random.default_rng(1).normal(100, 30, image.shape).astype(np.int16)
+    about = {
+        "modality": {"0": "T2", "1": "ADC"},
+        "training": [{"image": "a.nii.gz", "label": "p.nii.gz"}],
+        "test": ["b.nii.gz"],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    write_image(tmp_path / "p.nii.gz", painted, GRID)
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.nii.gz", np.stack([image, noise]), GRID)
+    write_image(tmp_path / "alone.nii.gz", image, GRID)
+    common = Common((tmp_path / "p.nii.gz",), (tmp_path / "a.nii.gz",))
+    cases, problems = found(tmp_path, tmp_path / "results", common)
+    assert not problems and [case.frame for case in cases] == [0, 0]
+    results = []
+    for number, case in enumerate([*cases, replace(cases[0], image=tmp_path / "alone.nii.gz", frame=None)]):
+        _, *words = replace(case, method="pixels").command(tmp_path / f"{number}.nrrd")
+        assert main([*words, "--quiet"]) == 0
+        results.append(read_image(tmp_path / f"{number}.nrrd")[0])
+    assert np.array_equal(results[0], results[2]) and results[1].any()
+
+
+def test_a_channel_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, painted = a_ball()
+    write_image(tmp_path / "i.nrrd", np.stack([image, image]), GRID)
+    write_image(tmp_path / "p.nrrd", painted, GRID)
+    case = Case("a", tmp_path / "i.nrrd", (tmp_path / "p.nrrd",), frame=2)
+    assert main(case.command(tmp_path / "o.nrrd")[1:]) == 1
+    assert "no channel 2; it has 2" in capsys.readouterr().err
+
+
 def test_the_words_of_a_call() -> None:
     root = Path.cwd()
     own = Case("a", root / "i", (root / "p",), slices="2:4,8 3:5", method="shape")
@@ -206,5 +241,5 @@ def test_the_words_of_a_call() -> None:
         "--image", str(root / "i"),
         "--support", str(root / "p"), "--support-image", str(root / "x"),
         "--support", str(root / "q"), "--support-image", str(root / "y"),
-        "--own", str(root / "z"), "--frame", "3", "--output", str(root / "o.nrrd"),
+        "--own", str(root / "z"), "--channel", "3", "--output", str(root / "o.nrrd"),
     ]  # fmt: skip

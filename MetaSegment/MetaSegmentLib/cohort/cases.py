@@ -31,7 +31,7 @@ class Case:
         output: absolute, inside the output folder; None where it is named after the id.
         method: empty for the default one.
         slices: as on the command line, ``3,9`` or ``2:4,8 3:5``; empty where they follow from the paint.
-        frame: of an image with a fourth dimension, counted from 0.
+        frame: which volume of a file with several of them, as channels; counted from 0.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Case:
         if self.own is not None:
             words += ["--own", str(self.own)]
         if self.frame is not None:
-            words += ["--frame", str(self.frame)]
+            words += ["--channel", str(self.frame)]
         if self.method:
             words += ["--method", self.method]
         for some in self.slices.split():
