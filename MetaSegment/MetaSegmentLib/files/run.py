@@ -41,6 +41,7 @@ class Job:
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
             no earlier run filled.
         axis: slice axis in array order; found from the paint by default.
+        channel: which volume to take of images with several of them, counted from 0.
         probabilities: file for (C, K, J, I) probabilities, background first.
         uncertainty: file for (K, J, I) entropy in [0, 1].
         report: JSON file.
@@ -53,6 +54,7 @@ class Job:
     segments: tuple[str, ...] = ()
     slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None
+    channel: int | None = None
     settings: Settings = field(default_factory=Settings)
     probabilities: Path | None = None
     uncertainty: Path | None = None
@@ -69,8 +71,10 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     seconds: dict[str, float] = {}
     _check_outputs(job)
     with _timed(seconds, "read"):
-        image, grid = read_image(job.image)
-        on, on_grid = (image, grid) if job.support_image is None else read_image(job.support_image, "support image")
+        image, grid = read_image(job.image, channel=job.channel)
+        on, on_grid = image, grid
+        if job.support_image is not None:
+            on, on_grid = read_image(job.support_image, "support image", job.channel)
         painted = read_painted(job.support, on_grid)
         if job.segments:
             painted = painted.only(job.segments)

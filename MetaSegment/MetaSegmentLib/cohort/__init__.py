@@ -1,0 +1,1 @@
+"""One structure in many scans: which cases there are, and all of them segmented."""
