@@ -1,8 +1,8 @@
 """Test-time adaptation on slices that nobody painted: predictions there are made more decided.
 
 TENT (Wang et al., ICLR 2021): a few steps of Adam on scale and shift of the normalisation layers alone lower the mean
-entropy H = −p log p − (1 − p) log(1 − p) of what the network says about unlabelled slices. It is meant for scanners that
-training has not met. Pixels that are decided already weigh nothing: far from the structure all are.
+entropy H = −p log p − (1 − p) log(1 − p) of what the network says about unlabelled slices. It is meant for scanners
+that training has not met. Pixels that are decided already weigh nothing: far from the structure all are.
 """
 
 from __future__ import annotations
