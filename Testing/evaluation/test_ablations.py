@@ -7,12 +7,14 @@ import pytest
 
 from MetaSegmentLib import Settings, adapt
 from MetaSegmentLib.data.protocol import paint, painted_slices, query_dice
+from MetaSegmentLib.evaluation.command import _methods
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.encode import encode
 from MetaSegmentLib.networks.plan import SLICE_V1
 from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.ensemble import BASELINES, Ensemble
 from MetaSegmentLib.predictors.registry import ABLATIONS, METHODS, find_method
+from MetaSegmentLib.settings import DEFAULT_METHOD
 from MetaSegmentLib.task.paint import read_paint
 from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.task.volume import check_volume
@@ -43,6 +45,11 @@ def a_task(ball):
 @pytest.fixture(scope="module")
 def context():
     return Context()
+
+
+def test_all_names_every_method_and_ablation_the_parts():
+    assert _methods(["all"], only_default=False) == tuple(METHODS) == _methods(None, only_default=False)
+    assert _methods(["shape", "ablation"], only_default=False) == ("shape", DEFAULT_METHOD, *ABLATIONS)
 
 
 def test_every_part_of_the_default_has_its_ablation_and_no_user_is_offered_one():

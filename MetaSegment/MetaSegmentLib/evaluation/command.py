@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         type=words,
         metavar="A,B",
-        help="see 'metasegment methods'; all by default. 'ablation': the default method without each of its parts",
+        help="see 'metasegment methods'; 'all', the default; 'ablation': the default method without each of its parts",
     )
     add("--k", type=_counts, default=PAINTED_COUNTS, metavar="3,5,8", help="how many slices are painted (3,5,8)")
     add("--placement", type=_placements, default=PLACEMENTS[:1], metavar="inside,ends", help="where they lie (inside)")
@@ -167,7 +167,8 @@ def _methods(names: Iterable[str] | None, only_default: bool) -> tuple[str, ...]
 
     if names is None:
         names = (DEFAULT_METHOD,) if only_default else METHODS
-    wanted = [one for name in names for one in ((DEFAULT_METHOD, *ABLATIONS) if name == "ablation" else (name,))]
+    groups = {"all": tuple(METHODS), "ablation": (DEFAULT_METHOD, *ABLATIONS)}
+    wanted = [one for name in names for one in groups.get(name, (name,))]
     return tuple(find_method(name).name for name in dict.fromkeys(wanted))
 
 
