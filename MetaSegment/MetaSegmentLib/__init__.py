@@ -22,14 +22,29 @@ from .errors import (
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .cohort.cases import Case
+    from .cohort.engine import Workers
+    from .cohort.run import Cohort, run_cohort
     from .engine import Adapted, adapt, segment
     from .settings import Result, Settings
 
-_LAZY = {"segment": "engine", "adapt": "engine", "Adapted": "engine", "Settings": "settings", "Result": "settings"}
+_LAZY = {
+    "segment": "engine",
+    "adapt": "engine",
+    "Adapted": "engine",
+    "Settings": "settings",
+    "Result": "settings",
+    "Case": "cohort.cases",
+    "Cohort": "cohort.run",
+    "Workers": "cohort.engine",
+    "run_cohort": "cohort.run",
+}
 
 __all__ = [
     "Adapted",
     "Cancelled",
+    "Case",
+    "Cohort",
     "DependencyError",
     "InputError",
     "MetaSegmentError",
@@ -38,8 +53,10 @@ __all__ = [
     "Settings",
     "SettingsError",
     "WeightsError",
+    "Workers",
     "__version__",
     "adapt",
+    "run_cohort",
     "segment",
 ]
 

@@ -22,7 +22,7 @@ from .terminal import one_line, outlasting_streams, progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_GO_ON = ("evaluate", "train", "calibrate")
+_GO_ON = ("batch", "evaluate", "train", "calibrate")
 """Commands that keep what is done when they are stopped, and go on from there."""
 _PRINT = ("methods", "info")
 """Commands that write nothing but to standard output."""
@@ -113,9 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_method_arguments(demo)
 
     from .calibrate import command as calibration
+    from .cohort import command as cohort
     from .evaluation import command as evaluation
     from .training import command as training
 
+    cohort.add_arguments(command("batch", "Segment all volumes of a cohort.", cohort.run))
     score = command("evaluate", "Score methods and Slicer's own tools on labelled volumes.", evaluation.run)
     evaluation.add_arguments(score)
     training.add_arguments(command("train", "Meta-train the weights.", training.run))

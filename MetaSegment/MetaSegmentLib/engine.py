@@ -79,9 +79,11 @@ def adapt(
 ) -> Adapted:
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
     settings = settings or Settings()
-    device = Device(settings.device)
+    device = Device(settings.device, 1) if settings.sparing else Device(settings.device)
     device.check(needed=find_method(settings.method).network)
     context = product_context(settings.seed, device, Progress(progress, cancel))
+    if settings.sparing:
+        context = replace(context, workers=1)
     volume = check_volume(image, spacing)
     paint = read_paint(painted, volume.array.shape, slices, axis, names)
     return Adapted(volume, paint, settings, context, dict(names or {}), axis)

@@ -23,6 +23,7 @@ class Settings:
         method: a name of ``metasegment methods``; the default is the most accurate one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
         seed: the same input, seed and device give the same output.
+        sparing: take less memory and more time: one slice and one thread at once.
 
     Raises:
         SettingsError: a name that is no string, or a seed outside 0 … 2³² − 1.
@@ -31,6 +32,7 @@ class Settings:
     method: str = DEFAULT_METHOD
     device: str = "auto"
     seed: int = 0
+    sparing: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or not isinstance(self.device, str):

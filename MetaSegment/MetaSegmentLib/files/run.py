@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,31 @@ from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
 from .parts import clash, is_there, same_file
-from .records import with_records, without_filled
+from .records import NamedSlices, with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
+
+if TYPE_CHECKING:
+    from ..engine import Adapted
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A segmented image whose files are about to appear.
+
+    Attributes:
+        staging: takes further files that appear together with the output, after it.
+        output: where the output waits.
+        image: (K, J, I).
+        results: one a layer, in the shape of the image.
+    """
+
+    staging: Staging
+    output: Path
+    image: NDArray[Any]
+    grid: Grid
+    results: Sequence[Result]
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -59,8 +81,67 @@ class Job:
     report: Path | None = None
 
 
-def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
+class Support:
+    """Painted slices on the volume they were painted on, and the method adapted to them.
+
+    Args:
+        job: names the paint, its segments and slices, and the settings.
+        on: the volume and its grid, where they have been read already.
+        kept: whether what was adapted stays in memory, to segment many volumes.
+
+    Raises:
+        InputError: it cannot be read, or its slices and segments do not fit together.
+    """
+
+    def __init__(self, job: Job, on: tuple[NDArray[Any], Grid] | None = None, kept: bool = False) -> None:
+        self._image, self.grid = on or read_image(job.support_image or job.image, "support image")
+        painted = read_painted(job.support, self.grid)
+        if job.segments:
+            painted = painted.only(job.segments)
+        if isinstance(job.slices, Mapping):
+            _check_named(job.slices, painted)
+        self.painted, self._slices, self._axis = without_filled(painted, self.grid, job.slices, job.axis)
+        self._settings = job.settings
+        self._kept: dict[int, Adapted] | None = {} if kept else None
+
+    @property
+    def overlap(self) -> bool:
+        """Whether its segments lie in several layers. Those of one compete for voxels, those of different layers may
+        share them."""
+        return len(self.painted.layers) > 1
+
+    def adapted(self, progress: ProgressCallback | None, cancel: CancelCallback | None) -> Iterator[Adapted]:
+        """The method, adapted to each layer."""
+        from ..engine import adapt
+
+        for number, layer in enumerate(self.painted.layers):
+            if self._kept is not None and number in self._kept:
+                yield self._kept[number]
+                continue
+            slices: NamedSlices | None = self._slices
+            if isinstance(slices, Mapping):
+                here = {one.value for one in self.painted.in_layer(number)}
+                slices = {value: some for value, some in slices.items() if value in here} or None
+            names = {one.value: one.name for one in self.painted.in_layer(number)}
+            spacing, settings = self.grid.array_spacing, self._settings
+            one = adapt(self._image, layer, spacing, slices, self._axis, settings, progress, cancel, names)
+            if self._kept is not None:
+                self._kept[number] = one
+            yield one
+
+
+def run(
+    job: Job,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    support: Support | None = None,
+    beside: Callable[[Done], None] | None = None,
+) -> Report:
     """Do the job and return its report.
+
+    Args:
+        support: of another volume, read before.
+        beside: writes files that appear together with the outputs, after them.
 
     Raises:
         MetaSegmentError: it could not be done; no file was written or changed.
@@ -70,21 +151,14 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     _check_outputs(job)
     with _timed(seconds, "read"):
         image, grid = read_image(job.image)
-        on, on_grid = (image, grid) if job.support_image is None else read_image(job.support_image, "support image")
-        painted = read_painted(job.support, on_grid)
-        if job.segments:
-            painted = painted.only(job.segments)
-    if isinstance(job.slices, Mapping):
-        _check_named(job.slices, painted)
-    painted, slices, axis = without_filled(painted, on_grid, job.slices, job.axis)
-    job = replace(job, slices=slices, axis=axis)
-    if len(painted.layers) > 1 and not is_segmentation_file(job.output):
+        support = support or Support(job, (image, grid) if job.support_image is None else None)
+    if support.overlap and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
         _rehearse(job, grid, rehearsal)
 
     other = None if job.support_image is None else (image, grid)
-    results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
+    results = [_predict(one, support, other, progress, cancel) for one in support.adapted(progress, cancel)]
     results = [with_voxel_volume(result, grid.voxel_ml) for result in results]
     report = merge_reports([result.report for result in results])
     report["seconds"] = seconds | report["seconds"]
@@ -97,46 +171,33 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
                 highest = np.max([result.uncertainty for result in results], axis=0)
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
-            elsewhere = None if other is None else Turn.onto(grid, on_grid).order[report["axis"]]
-            segments = with_records(painted.segments, results, grid, elsewhere)
-            write_segmentation(staging.path(job.output), labels, segments, grid)
+            elsewhere = None if other is None else Turn.onto(grid, support.grid).order[report["axis"]]
+            segments = with_records(support.painted.segments, results, grid, elsewhere)
+            output = staging.path(job.output)
+            write_segmentation(output, labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
+        if beside:
+            beside(Done(staging, output, image, grid, results, report))
         staging.commit()
     return report
 
 
-def _segment_layers(
-    image: NDArray[Any],
-    grid: Grid,
-    painted: Painted,
+def _predict(
+    adapted: Adapted,
+    support: Support,
     other: tuple[NDArray[Any], Grid] | None,
-    job: Job,
     progress: ProgressCallback | None,
     cancel: CancelCallback | None,
-) -> list[Result]:
-    """One result a layer. Segments of one layer compete for voxels, those of different layers may share them."""
-    from ..engine import adapt, segment
-
-    results = []
-    for number, layer in enumerate(painted.layers):
-        slices = job.slices
-        if isinstance(slices, Mapping):
-            here = {one.value for one in painted.in_layer(number)}
-            slices = {value: some for value, some in slices.items() if value in here} or None
-        names = {one.value: one.name for one in painted.in_layer(number)}
-        given: dict[str, Any] = {"spacing": grid.array_spacing, "slices": slices, "axis": job.axis, "names": names}
-        given |= {"settings": job.settings, "progress": progress, "cancel": cancel}
-        if other is None:
-            results.append(segment(image, layer, **given))
-        else:
-            target, target_grid = other
-            turn = Turn.onto(target_grid, grid)
-            spacing = tuple(target_grid.array_spacing[axis] for axis in turn.order)
-            result = adapt(image, layer, **given).predict(turn.apply(target), spacing=spacing)
-            results.append(turn.undo_result(result))
-    return results
+) -> Result:
+    """The result on the volume that was painted on, or on the ``other`` one, in its own array order."""
+    if other is None:
+        return adapted.predict(progress=progress, cancel=cancel)
+    target, grid = other
+    turn = Turn.onto(grid, support.grid)
+    spacing = tuple(grid.array_spacing[axis] for axis in turn.order)
+    return turn.undo_result(adapted.predict(turn.apply(target), spacing, progress, cancel))
 
 
 def _check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> None:
