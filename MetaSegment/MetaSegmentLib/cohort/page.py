@@ -82,7 +82,7 @@ def _row(row: Row) -> str:
     total = sum(one.volume_ml for one in row.structures) if row.structures else None
     cells = (
         f"<td>{_picture(row.picture)}</td>",
-        f'<td data-v="{escape(row.id)}">{escape(_plain(row.id))}</td>',
+        f'<td data-v="{escape(_plain(row.id))}">{escape(_plain(row.id))}</td>',
         f'<td data-v="{escape(row.state)}">{escape(row.state)}</td>',
         _number([row.doubt], ".2f"),
         _number(dices, ".2f"),

@@ -112,12 +112,12 @@ def _orders(cases: Sequence[Case], folder: Path, settings: Settings, ending: str
     Raises:
         MetaSegmentError: no such method or format, two cases with one id or output, an output outside the folder.
     """
+    find_method(settings.method)
     found = []
     taken: set[str] = set()
     for case in cases:
         output = case.output or folder / (case.id + ending)
         writable_format(output)
-        find_method(case.method or settings.method)
         if not output.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"The output of the case '{case.id}' lies outside the output folder; move it into that.")
         for name in (f"id {case.id.lower()}", f"output {str(output).lower()}"):
@@ -146,8 +146,8 @@ def _run(
         if outcome.state != "done":
             outcome = replace(outcome, state="failed")
             failed += 1
+        ended[outcome.id] = outcome  # first, so that a stop in between finds it in the summary too
         journal.enter(by_id[outcome.id], outcome)
-        ended[outcome.id] = outcome
         left = (time.monotonic() - start) / done * (len(orders) - done)
         progress.report(f"{STAGE}, {failed} failed" if failed else STAGE, done, len(orders), left)
 
