@@ -22,25 +22,41 @@ from .errors import (
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .across import AdaptedMany, adapt_many
     from .engine import Adapted, adapt, segment
+    from .series import SeriesResult, segment_series
     from .settings import Result, Settings
 
-_LAZY = {"segment": "engine", "adapt": "engine", "Adapted": "engine", "Settings": "settings", "Result": "settings"}
+_LAZY = {
+    "segment": "engine",
+    "adapt": "engine",
+    "Adapted": "engine",
+    "adapt_many": "across",
+    "AdaptedMany": "across",
+    "segment_series": "series",
+    "SeriesResult": "series",
+    "Settings": "settings",
+    "Result": "settings",
+}
 
 __all__ = [
     "Adapted",
+    "AdaptedMany",
     "Cancelled",
     "DependencyError",
     "InputError",
     "MetaSegmentError",
     "OutputError",
     "Result",
+    "SeriesResult",
     "Settings",
     "SettingsError",
     "WeightsError",
     "__version__",
     "adapt",
+    "adapt_many",
     "segment",
+    "segment_series",
 ]
 
 
