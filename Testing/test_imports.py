@@ -56,6 +56,8 @@ FLOORS = (
     ("methods",),
     ("answer",),
     ("engine",),
+    ("across",),
+    ("series",),
     ("executors",),
     ("files", "scene", "data", "jobs"),
     ("training", "evaluation", "calibrate", "cohort", "app"),

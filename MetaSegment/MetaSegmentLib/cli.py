@@ -129,8 +129,32 @@ def _parser() -> argparse.ArgumentParser:
 def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
-    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
-    add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
+    add(
+        "--support",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="PAINTED",
+        help="painted slices: .seg.nrrd or label map; repeatable with --support-image or --frame",
+    )
+    add(
+        "--support-image",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="what PAINTED was painted on, when that is another volume; once for each of several supports",
+    )
+    add("--own", type=Path, metavar="PAINTED", help="slices painted on IMAGE itself, beside those of --support-image")
+    add(
+        "--frame",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="IMAGE is a time series (4D) and PAINTED was painted on this frame, counted from 0; once for each "
+        "support. OUT then holds all frames",
+    )
     add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
     add(
         "--segments",
@@ -187,13 +211,22 @@ def _slices(
 
 
 def _segment(arguments: argparse.Namespace) -> int:
-    from .files.run import Job, run
+    from .files.many import run_job
+    from .files.run import Job
 
+    supports, images, frames = arguments.support, arguments.support_image, arguments.frame
+    if len(supports) > 1 and len(supports) not in (len(images), len(frames)):
+        raise InputError("Of several supports each needs its own --support-image, or its own --frame.")
+    if (len(images) > len(supports)) or (len(frames) > len(supports)) or (images and frames):
+        raise InputError("Give one --support-image or one --frame for each --support, not both and not more.")
     job = Job(
         image=arguments.image,
-        support=arguments.support,
+        support=supports[0],
         output=arguments.output,
-        support_image=arguments.support_image,
+        support_image=images[0] if images else None,
+        others=tuple(zip(supports[1:], images[1:], strict=False)),
+        own=arguments.own,
+        frames=tuple(zip(frames, supports, strict=False)),
         segments=tuple(arguments.segments),
         slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
@@ -203,7 +236,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         report=arguments.report,
     )
     with progress_bar(arguments.quiet) as progress:
-        report = run(job, progress)
+        report = run_job(job, progress)
     for sentence in report["warnings"]:
         print(f"Note: {one_line(sentence)}", file=sys.stderr)
     if not arguments.quiet:

@@ -59,6 +59,9 @@ class Job:
         support: label map or ``.seg.nrrd`` with the painted slices.
         output: ``.seg.nrrd`` or any label-map format.
         support_image: what ``support`` was painted on, when that is not ``image``.
+        others: more (support, its image), of other patients.
+        own: slices painted on ``image`` itself, where ``support`` was painted on another one.
+        frames: (frame, its support) of a time series.
         segments: names or label values to segment, one each or several between commas; all by default.
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
             no earlier run filled.
@@ -72,6 +75,9 @@ class Job:
     support: Path
     output: Path
     support_image: Path | None = None
+    others: tuple[tuple[Path, Path], ...] = ()
+    own: Path | None = None
+    frames: tuple[tuple[int, Path], ...] = ()
     segments: tuple[str, ...] = ()
     slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None
@@ -99,7 +105,7 @@ class Support:
         if job.segments:
             painted = painted.only(job.segments)
         if isinstance(job.slices, Mapping):
-            _check_named(job.slices, painted)
+            check_named(job.slices, painted)
         self.painted, self._slices, self._axis = without_filled(painted, self.grid, job.slices, job.axis)
         self._settings = job.settings
         self._kept: dict[int, Adapted] | None = {} if kept else None
@@ -148,14 +154,14 @@ def run(
     """
     start = time.monotonic()
     seconds: dict[str, float] = {}
-    _check_outputs(job)
-    with _timed(seconds, "read"):
+    check_outputs(job)
+    with timed(seconds, "read"):
         image, grid = read_image(job.image)
         support = support or Support(job, (image, grid) if job.support_image is None else None)
     if support.overlap and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
-        _rehearse(job, grid, rehearsal)
+        rehearse(job, grid, rehearsal)
 
     other = None if job.support_image is None else (image, grid)
     results = [_predict(one, support, other, progress, cancel) for one in support.adapted(progress, cancel)]
@@ -164,7 +170,7 @@ def run(
     report["seconds"] = seconds | report["seconds"]
 
     with Staging() as staging:
-        with _timed(report["seconds"], "write"):
+        with timed(report["seconds"], "write"):
             if job.probabilities:
                 write_image(staging.path(job.probabilities), merge_probabilities(results), grid)
             if job.uncertainty:
@@ -200,7 +206,8 @@ def _predict(
     return turn.undo_result(adapted.predict(turn.apply(target), spacing, progress, cancel))
 
 
-def _check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> None:
+def check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> None:
+    """Check that slices are named for segments that there are."""
     values = [segment.value for segment in painted.segments]
     for value in slices:
         if value not in values:
@@ -212,12 +219,19 @@ def _outputs(job: Job) -> list[Path]:
     return [path for path in (job.output, job.probabilities, job.uncertainty, job.report) if path is not None]
 
 
-def _check_outputs(job: Job) -> None:
+def check_outputs(job: Job) -> None:
+    """Check the names of what is to be written.
+
+    Raises:
+        OutputError: one cannot be written, or would overwrite something.
+    """
     for path in (job.output, job.probabilities, job.uncertainty):
         if path is not None:
             writable_format(path)
     outputs = _outputs(job)
-    if clash(outputs, [path for path in (job.image, job.support, job.support_image) if path is not None]):
+    inputs = [job.image, job.support, job.support_image, job.own, *(path for pair in job.others for path in pair)]
+    inputs += [support for _, support in job.frames]
+    if clash(outputs, [path for path in inputs if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
     for path in outputs:
         header, *beside = files_written(path)
@@ -229,7 +243,7 @@ def _check_outputs(job: Job) -> None:
             raise OutputError("Two outputs have the same name; give each its own.")
 
 
-def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:
+def rehearse(job: Job, grid: Grid, staging: Staging) -> None:
     """Write a tiny volume under each name first: better to hear of a bad folder or format before the long work."""
     tiny = Grid((2, 2, 2), grid.origin, grid.spacing, grid.direction)
     labels = np.zeros((2, 2, 2), np.uint8)
@@ -244,7 +258,8 @@ def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Write down how long a stage takes."""
     start = time.monotonic()
     yield
     seconds[stage] = round(time.monotonic() - start, 3)
