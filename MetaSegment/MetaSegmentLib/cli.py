@@ -173,6 +173,12 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
         "the label value 2; default: every slice on which a segment has paint",
     )
     add("--axis", choices=("auto", "0", "1", "2"), default="auto", help="slice axis in numpy order")
+    add(
+        "--channel",
+        type=int,
+        metavar="N",
+        help="which volume to take of images with several of them (4D, or several numbers a voxel), counted from 0",
+    )
     _add_method_arguments(parser)
     add("--probabilities", type=Path, metavar="P.nrrd", help="write probabilities: 4D, background first")
     add("--uncertainty", type=Path, metavar="U.nrrd", help="write the uncertainty: normalised entropy, 0 to 1")
@@ -234,6 +240,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
         report=arguments.report,
+        channel=arguments.channel,
     )
     with progress_bar(arguments.quiet) as progress:
         report = run_job(job, progress)

@@ -1,1 +1,1 @@
-"""One structure in many volumes, on one machine or on a cluster, so that nothing finished is lost."""
+"""One structure in many scans: which cases there are, and all of them segmented."""

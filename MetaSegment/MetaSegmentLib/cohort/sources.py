@@ -1,67 +1,73 @@
-"""Cases from a CSV file."""
+"""Where the cases of a cohort come from, by what lies at the source."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from .cases import Case
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the command line gives to every case.
-
-    Attributes:
-        support: painted slices, of one patient each.
-        support_images: what each of them was painted on.
-        ending: of the results.
-    """
-
-    support: tuple[Path, ...] = ()
-    support_images: tuple[Path, ...] = ()
-    ending: str = ".seg.nrrd"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why one case cannot be segmented."""
-
-    id: str
-    sentence: str
-
-
-@dataclass(frozen=True)
-class Cases:
-    """What a source holds."""
-
-    cases: tuple[Case, ...]
-    problems: tuple[Problem, ...] = ()
+from ..files.access import require_file, require_readable
+from . import dicom_tree, layouts, manifest
+from .cases import Cases, Common
+from .rows import Row, checked
 
 
 def find_cases(source: Path, output: Path, common: Common) -> Cases:
-    """The cases of a CSV file with the columns id, image and, unless ``common`` has one, support.
+    """All cases of a source, and what is wrong with those that cannot be done.
+
+    Args:
+        source: a manifest (see :mod:`.manifest`), ``dataset.json``, or a folder: of pairs, BIDS, MSD or DICOM series.
+        output: the folder of the results; of a DICOM tree, it keeps which id is which series.
+        common: what holds for all cases.
 
     Raises:
-        InputError: there is no such file, or a column is missing.
+        InputError: nothing at all can be done.
+        OutputError: the list of ids cannot be kept.
     """
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeError) as error:
-        raise InputError("The manifest cannot be read; give a CSV file.") from error
-    folder = source.absolute().parent
-    found = []
-    for row in rows:
-        if not row.get("id") or not row.get("image"):
-            raise InputError("The manifest needs the columns id and image.")
-        support = tuple(folder / path for path in (row.get("support") or "",) if path)
-        images = tuple(folder / path for path in (row.get("support_image") or "",) if path)
-        named = (folder / row["support"],) if support else common.support
-        on = images if support else common.support_images
-        method, slices = row.get("method") or "", row.get("slices") or ""
-        place = output.absolute() / (row["id"] + common.ending)
-        found.append(Case(row["id"], folder / row["image"], named, on, None, place, method, slices))
-    return Cases(tuple(found))
+    require_readable(source, "manifest")
+    _require_common(common)
+    common = replace(
+        common,
+        support=tuple(path.absolute() for path in common.support),
+        support_images=tuple(path.absolute() for path in common.support_images),
+    )
+    rows = _rows(source.absolute(), output.absolute(), common)
+    if not rows:
+        raise InputError(
+            "There are no cases; give a manifest, dataset.json, or a folder of images and labels or DICOM."
+        )
+    if (
+        source.is_dir()
+        and not common.support
+        and not any(row.paint for row in rows)
+        and any(not row.problem for row in rows)
+    ):
+        raise InputError("No image has painted slices; paint some, or give those of one scan for all with --support.")
+    return checked(rows, output, common)
+
+
+def _rows(source: Path, output: Path, common: Common) -> Sequence[Row]:
+    """The rows of the first kind of source that fits."""
+    if not source.is_dir():
+        if source.suffix.lower() == ".json":
+            return layouts.msd(source)
+        return manifest.rows_of(source, needs_support=not common.support)
+    if layouts.is_msd(source):
+        return layouts.msd(source / layouts.DATA_SET)
+    if images := layouts.bids_images(source):
+        return layouts.bids(source, images)
+    if layouts.is_pair(source):
+        return layouts.pair(source)
+    return layouts.volumes(source) or dicom_tree.rows_of(source, output)
+
+
+def _require_common(common: Common) -> None:
+    for support in common.support:
+        require_file(support, "support")
+    for image in common.support_images:
+        require_readable(image, "support image")
+    if len(common.support_images) not in (0, len(common.support)):
+        raise InputError("Give as many support images as supports, each for what the support was painted on.")
+    if len(common.support) > 1 and not common.support_images:
+        raise InputError("Several supports need their support images, each for what the support was painted on.")

@@ -89,7 +89,7 @@ def read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: no series or several, a damaged file, or slices that are not one evenly spaced stack.
     """
-    with _blaming_the_file(role):
+    with blaming_the_file(role):
         return _read_folder(folder, role)
 
 
@@ -99,12 +99,12 @@ def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: damaged, a single slice, or frames without positions or that are not one evenly spaced stack.
     """
-    with _blaming_the_file(role):
-        return _read_single(path, _header(path, role), role)
+    with blaming_the_file(role):
+        return _read_single(path, header(path, role), role)
 
 
 def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
-    images = _without_copies(_images_of(folder, role))
+    images = without_copies(_images_of(folder, role))
     if not images:
         inside = "folders and no DICOM images" if any(one.is_dir() for one in folder.iterdir()) else "no DICOM images"
         raise InputError(f"The folder given as {role} holds {inside}; choose the folder of one series.")
@@ -113,9 +113,9 @@ def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
         raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
     if len(images) == 1:
         return _read_single(*next(iter(images.items())), role)
-    if any(_frame_count(data) > 1 for data in images.values()):
+    if any(frame_count(data) > 1 for data in images.values()):
         raise InputError(f"The folder given as {role} holds several files of many frames; give one of them alone.")
-    slices = [_slice_of(data, role) for data in images.values()]
+    slices = [slice_of(data, role) for data in images.values()]
     order, grid = stack(slices, role)
     paths, slices = [list(images)[n] for n in order], [slices[n] for n in order]
     alike = len({(one.rescale, one.stored) for one in slices}) == 1
@@ -123,7 +123,7 @@ def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     with quiet_stderr:
         array = _read_slices(paths) if alike else np.stack([_read_float(path) for path in paths])
     if array.shape != grid.array_shape:
-        raise _no_scalars(role)
+        raise no_scalars(role)
     return array, grid
 
 
@@ -172,10 +172,10 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
     strangers: list[Path] = []
     for file in files:
         if begun[file]:
-            data = _header(file, role)
-            if _is_image(data):
+            data = header(file, role)
+            if is_image(data):
                 images[file] = data
-        elif (bare := _bare_header(file)) is not None:
+        elif (bare := bare_header(file)) is not None:
             images[file] = bare
         else:
             strangers.append(file)
@@ -185,7 +185,7 @@ def _images_of(folder: Path, role: str) -> dict[Path, Any]:
     return images
 
 
-def _without_copies(images: dict[Path, Any]) -> dict[Path, Any]:
+def without_copies(images: dict[Path, Any]) -> dict[Path, Any]:
     """The images, of equal files only the first."""
     first: dict[str, Path] = {}
     kept: dict[Path, Any] = {}
@@ -196,7 +196,7 @@ def _without_copies(images: dict[Path, Any]) -> dict[Path, Any]:
     return kept
 
 
-def _header(path: Path, role: str) -> Any:
+def header(path: Path, role: str) -> Any:
     """The data set of a DICOM file, its pixels left in the file, all of which is there."""
     data = _pydicom().dcmread(path, defer_size=DEFER_BYTES, force=True)
     if not _is_whole(data, path):
@@ -204,23 +204,23 @@ def _header(path: Path, role: str) -> Any:
     return data
 
 
-def _bare_header(path: Path) -> Any | None:
+def bare_header(path: Path) -> Any | None:
     """The data set of an image that lacks the preamble, as very old ones do; None for another kind of file."""
     pydicom = _pydicom()
     try:
         data = pydicom.dcmread(path, defer_size=DEFER_BYTES, force=True)
         known = "SOPClassUID" in data and str(data.SOPClassUID).startswith(STORAGE)
-        return data if known and _is_image(data) and _is_whole(data, path) else None
+        return data if known and is_image(data) and _is_whole(data, path) else None
     except Exception:
         return None
 
 
 def _is_whole(data: Any, path: Path) -> bool:
     """Whether an image has all its pixels; of a file that was cut short, the parser gives what there is."""
-    sop_class = _sop_class(data)
+    sop_class = sop_class_of(data)
     if not sop_class:
         return False
-    if sop_class == DIRECTORY or not _is_image(data):
+    if sop_class == DIRECTORY or not is_image(data):
         return True
     name = next((name for name in PIXEL_DATA if name in data), None)
     if name is None or not {"Rows", "Columns", "BitsAllocated"} <= set(data.dir()):
@@ -230,18 +230,18 @@ def _is_whole(data: Any, path: Path) -> bool:
     syntax = data.file_meta.get("TransferSyntaxUID")
     if syntax and (syntax.is_compressed or syntax.is_deflated):
         return True  # its end is marked, and the parser has found the mark
-    values = data.Rows * data.Columns * _frame_count(data) * int(data.get("SamplesPerPixel", 1))
+    values = data.Rows * data.Columns * frame_count(data) * int(data.get("SamplesPerPixel", 1))
     there = path.stat().st_size - int(getattr(element, "value_tell", 0))
     needed = (values * data.BitsAllocated + 7) // 8
     return there >= needed and (length in (UNKNOWN_LENGTH, None) or length >= needed)
 
 
-def _is_image(data: Any) -> bool:
-    sop_class = _sop_class(data)
+def is_image(data: Any) -> bool:
+    sop_class = sop_class_of(data)
     return sop_class != DIRECTORY and not NO_IMAGE.match(sop_class.removeprefix(STORAGE))
 
 
-def _sop_class(data: Any) -> str:
+def sop_class_of(data: Any) -> str:
     meta = getattr(data, "file_meta", None)
     return str(data.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta else None) or "")
 
@@ -258,21 +258,21 @@ def _is_text(file: Path) -> bool:
     return bool(start) and all(byte >= 32 or byte in b"\t\r\n\f" for byte in start)
 
 
-def _frame_count(data: Any) -> int:
+def frame_count(data: Any) -> int:
     return int(data.get("NumberOfFrames") or 1)
 
 
-def _slice_of(data: Any, role: str) -> Slice:
+def slice_of(data: Any, role: str) -> Slice:
     """The slice of a file with a single one."""
     place = data.get("ImagePositionPatient"), data.get("ImageOrientationPatient"), data.get("PixelSpacing")
     return _checked_slice(data, place, _rescale(data.get("RescaleSlope"), data.get("RescaleIntercept")), role)
 
 
-def _frames_of(data: Any, role: str) -> Iterator[Slice]:
+def frames_of(data: Any, role: str) -> Iterator[Slice]:
     """The frames of an enhanced image, from its functional groups."""
     shared = list(data.get("SharedFunctionalGroupsSequence") or ())[:1]
     frames = list(data.get("PerFrameFunctionalGroupsSequence") or ())
-    if len(frames) != _frame_count(data):
+    if len(frames) != frame_count(data):
         raise _no_place(role)
     for own in frames:
         groups = (own, *shared)
@@ -325,19 +325,19 @@ def _checked_slice(data: Any, place: tuple[Any, Any, Any], rescale: tuple[float,
 
 
 def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
-    if not _is_image(data):
+    if not is_image(data):
         raise InputError(
             f"The {role} is a DICOM file of another kind than images (a segmentation, a dose, a report, …); "
             "load it in Slicer and save it as .seg.nrrd or .nrrd."
         )
-    if _frame_count(data) == 1:
+    if frame_count(data) == 1:
         raise InputError(f"The DICOM image given as {role} is a single slice; give the folder with the whole series.")
-    frames = list(_frames_of(data, role))
+    frames = list(frames_of(data, role))
     order, grid = stack(frames, role)
     try:
         array = _rescaled(data.pixel_array, np.array([one.rescale for one in frames]))
     except (AttributeError, NotImplementedError, RuntimeError) as error:  # pydicom cannot decode every compression
-        if not _sop_class(data).startswith(RESCALED_BY_GDCM) or len({one.rescale for one in frames}) > 1:
+        if not sop_class_of(data).startswith(RESCALED_BY_GDCM) or len({one.rescale for one in frames}) > 1:
             raise InputError(
                 f"The pixels of the DICOM image given as {role} cannot be decoded; save it from Slicer as .nrrd "
                 "and give that."
@@ -345,7 +345,7 @@ def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
         with quiet_stderr:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     if array.shape != grid.array_shape:
-        raise _no_scalars(role)
+        raise no_scalars(role)
     return array[order], grid
 
 
@@ -374,7 +374,7 @@ def _read_float(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _blaming_the_file(role: str) -> Iterator[None]:
+def blaming_the_file(role: str) -> Iterator[None]:
     """Whatever the parsers stumble over, the file is to blame; their warnings, which quote it, are not shown."""
     try:
         with warnings.catch_warnings():
@@ -401,7 +401,7 @@ def _no_place(role: str) -> InputError:
     )
 
 
-def _no_scalars(role: str) -> InputError:
+def no_scalars(role: str) -> InputError:
     return InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
 
 

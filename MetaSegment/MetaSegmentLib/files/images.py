@@ -25,12 +25,13 @@ from .parts import innermost
 from .quiet import quiet_stderr
 
 
-def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
+def read_image(path: Path, role: str = "image", channel: int | None = None) -> tuple[NDArray[Any], Grid]:
     """Read a scalar 3D volume, a multi-frame DICOM file, or the only series in a DICOM folder.
 
     Args:
         path: file or folder.
         role: what the messages call it.
+        channel: which volume to take of a file with several of them, counted from 0.
 
     Returns:
         (K, J, I) in the file's own type of numbers, and its grid.
@@ -48,6 +49,8 @@ def read_image(path: Path, role: str = "image") -> tuple[NDArray[Any], Grid]:
         return dicom.read_file(path, role)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[..., 0]
+    if channel is not None:
+        image = _channel_of(image, channel, role)
     if image.GetDimension() != 3:
         raise InputError(
             f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume, or for a time series name "
@@ -87,6 +90,17 @@ def read_frames(path: Path) -> tuple[NDArray[Any], Grid]:
         raise InputError("The image does not say where its voxels lie; save it again with origin and spacing.")
     nifti.require_as_read(path, grid, "image")
     return frames, grid
+
+
+def _channel_of(image: Any, channel: int, role: str) -> Any:
+    """One volume of a 4D image, or of one with several numbers a voxel; a single volume as it is."""
+    numbers = image.GetNumberOfComponentsPerPixel()
+    count = image.GetSize()[-1] if image.GetDimension() == 4 else numbers
+    if image.GetDimension() == 3 and numbers == 1:
+        return image
+    if not 0 <= channel < count:
+        raise InputError(f"The {role} has no channel {channel}; it has {count}, counted from 0.")
+    return image[..., channel] if image.GetDimension() == 4 else sitk.VectorIndexSelectionCast(image, channel)
 
 
 def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:

@@ -66,6 +66,7 @@ class Job:
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
             no earlier run filled.
         axis: slice axis in array order; found from the paint by default.
+        channel: which volume to take of images with several of them, counted from 0.
         probabilities: file for (C, K, J, I) probabilities, background first.
         uncertainty: file for (K, J, I) entropy in [0, 1].
         report: JSON file.
@@ -81,6 +82,7 @@ class Job:
     segments: tuple[str, ...] = ()
     slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None
+    channel: int | None = None
     settings: Settings = field(default_factory=Settings)
     probabilities: Path | None = None
     uncertainty: Path | None = None
@@ -100,7 +102,7 @@ class Support:
     """
 
     def __init__(self, job: Job, on: tuple[NDArray[Any], Grid] | None = None, kept: bool = False) -> None:
-        self._image, self.grid = on or read_image(job.support_image or job.image, "support image")
+        self._image, self.grid = on or read_image(job.support_image or job.image, "support image", job.channel)
         painted = read_painted(job.support, self.grid)
         if job.segments:
             painted = painted.only(job.segments)
@@ -156,7 +158,7 @@ def run(
     seconds: dict[str, float] = {}
     check_outputs(job)
     with timed(seconds, "read"):
-        image, grid = read_image(job.image)
+        image, grid = read_image(job.image, channel=job.channel)
         support = support or Support(job, (image, grid) if job.support_image is None else None)
     if support.overlap and not is_segmentation_file(job.output):
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
