@@ -18,14 +18,15 @@ from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
 from .atomic import Staging
-from .formats import files_written, writable_format
+from .formats import files_written, segmentation_format, writable_format
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import Turn
+from .outputs import Output
 from .parts import clash, is_there, same_file
 from .records import with_records, without_filled
 from .reports import Report, write_report
-from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
+from .segmentations import Painted, read_painted
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Job:
 
     Args:
         image: any volume SimpleITK reads, or a DICOM series folder.
-        support: label map or ``.seg.nrrd`` with the painted slices.
-        output: ``.seg.nrrd`` or any label-map format.
+        support: label map, ``.seg.nrrd``, DICOM Segmentation or RT Structure Set with the painted slices.
+        output: ``.seg.nrrd``, any label-map format, or ``.seg.dcm`` or ``.rtstruct.dcm`` where the image is a DICOM
+            series.
         support_image: what ``support`` was painted on, when that is not ``image``.
         segments: names or label values to segment, one each or several between commas; all by default.
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
@@ -71,22 +73,25 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
     with _timed(seconds, "read"):
         image, grid = read_image(job.image)
         on, on_grid = (image, grid) if job.support_image is None else read_image(job.support_image, "support image")
-        painted = read_painted(job.support, on_grid)
+        output = Output.named(job.output, job.image)
+        painted = read_painted(job.support, on_grid, job.support_image or job.image)
+        notes = painted.notes
         if job.segments:
             painted = painted.only(job.segments)
     if isinstance(job.slices, Mapping):
         _check_named(job.slices, painted)
     painted, slices, axis = without_filled(painted, on_grid, job.slices, job.axis)
     job = replace(job, slices=slices, axis=axis)
-    if len(painted.layers) > 1 and not is_segmentation_file(job.output):
+    if len(painted.layers) > 1 and not output.form.segments:
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
-        _rehearse(job, grid, rehearsal)
+        _rehearse(job, output, grid, rehearsal)
 
     other = None if job.support_image is None else (image, grid)
     results = _segment_layers(on, on_grid, painted, other, job, progress, cancel)
     results = [with_voxel_volume(result, grid.voxel_ml) for result in results]
     report = merge_reports([result.report for result in results])
+    report["warnings"] = [*notes, *report["warnings"]]
     report["seconds"] = seconds | report["seconds"]
 
     with Staging() as staging:
@@ -99,7 +104,7 @@ def run(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallba
             labels = [result.labels for result in results]
             elsewhere = None if other is None else Turn.onto(grid, on_grid).order[report["axis"]]
             segments = with_records(painted.segments, results, grid, elsewhere)
-            write_segmentation(staging.path(job.output), labels, segments, grid)
+            output.write(staging.path(job.output), labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
@@ -152,7 +157,8 @@ def _outputs(job: Job) -> list[Path]:
 
 
 def _check_outputs(job: Job) -> None:
-    for path in (job.output, job.probabilities, job.uncertainty):
+    segmentation_format(job.output)
+    for path in (job.probabilities, job.uncertainty):
         if path is not None:
             writable_format(path)
     outputs = _outputs(job)
@@ -168,14 +174,14 @@ def _check_outputs(job: Job) -> None:
             raise OutputError("Two outputs have the same name; give each its own.")
 
 
-def _rehearse(job: Job, grid: Grid, staging: Staging) -> None:
+def _rehearse(job: Job, output: Output, grid: Grid, staging: Staging) -> None:
     """Write a tiny volume under each name first: better to hear of a bad folder or format before the long work."""
     tiny = Grid((2, 2, 2), grid.origin, grid.spacing, grid.direction)
     labels = np.zeros((2, 2, 2), np.uint8)
     for path in _outputs(job):
         place = staging.path(path)
         if path == job.output:
-            write_segmentation(place, [labels], [plain_segment(1)], tiny)
+            output.rehearse(place, grid)
         elif path == job.probabilities:
             write_image(place, np.zeros((2, 2, 2, 2), np.float32), tiny)
         elif path == job.uncertainty:
