@@ -162,7 +162,7 @@ def _without_person(source: Source) -> list[Any]:
         position.ImagePositionPatient = _decimals(header.slice.position)
         orientation.ImageOrientationPatient = _decimals(place.orientation)
         measures.PixelSpacing = _decimals(place.spacing[::-1])
-        measures.SliceThickness = _decimals([thickness(source)])[0]
+        measures.SliceThickness = measures.SpacingBetweenSlices = _decimals([_across(source)])[0]
         if header.frame is None:
             for part in (position, orientation, measures):
                 one.update(part)
@@ -178,8 +178,8 @@ def _without_person(source: Source) -> list[Any]:
     return list(instances.values())
 
 
-def thickness(source: Source) -> float:
-    """Mm that a slice of the volume stands for."""
+def _across(source: Source) -> float:
+    """Mm from slice to slice, perpendicular to them: what each of them stands for."""
     across = source.headers[0].slice.across
     return float(abs(across @ source.grid.matrix[:3, 2]))
 
@@ -187,4 +187,4 @@ def thickness(source: Source) -> float:
 def _decimals(numbers: Any) -> list[Any]:
     from pydicom.valuerep import DSfloat
 
-    return [DSfloat(float(number), auto_format=True) for number in numbers]
+    return [DSfloat(round(float(number), 9), auto_format=True) for number in numbers]

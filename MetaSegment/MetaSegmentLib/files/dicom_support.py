@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, MetaSegmentError
 from ..imports import explained_imports
-from .dicom import DEFER_BYTES, is_dicom
+from .dicom import DEFER_BYTES, UNKNOWN_LENGTH, is_dicom
 from .dicom_source import Source
 from .parts import INDEX, innermost
 from .segments import LARGEST_LABEL, Labels
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 KINDS = (SEGMENTATION, LABEL_MAP, STRUCTURE_SET)
 Piece = tuple[tuple[slice, ...], NDArray[np.bool_]]
 """A part of a (K, J, I) volume, and which of its voxels are the segment's."""
@@ -64,10 +65,32 @@ def support_file(path: Path) -> tuple[Path, str] | None:
 
 
 def read_data(path: Path) -> Any:
-    """The data set, large values left in the file."""
+    """The data set, large values left in the file.
+
+    Raises:
+        InputError: the file ends within a value, of which the parser gives what there is.
+    """
     with explained_imports():
         import pydicom
-    return pydicom.dcmread(path, defer_size=DEFER_BYTES)
+    data = pydicom.dcmread(path, defer_size=DEFER_BYTES)
+    size = path.stat().st_size
+    for raw in (data.get_item(tag, keep_deferred=True) for tag in list(data.keys())):
+        length = getattr(raw, "length", UNKNOWN_LENGTH)
+        if length != UNKNOWN_LENGTH and raw.value_tell + length > size and not _is_deflated(data):
+            raise _damaged()
+    if kind_of(path) != STRUCTURE_SET and "PixelData" not in data:
+        raise _damaged()
+    return data
+
+
+def _is_deflated(data: Any) -> bool:
+    return str(data.file_meta.get("TransferSyntaxUID", "")) == DEFLATED
+
+
+def _damaged() -> InputError:
+    return InputError(
+        "The DICOM file given as support cannot be read; it is damaged or cut short, so export or copy it again."
+    )
 
 
 @contextmanager
@@ -80,9 +103,7 @@ def blaming_the_support() -> Iterator[None]:
     except (MemoryError, MetaSegmentError):
         raise
     except Exception as error:
-        raise InputError(
-            "The DICOM file given as support cannot be read; it is damaged or cut short, so export or copy it again."
-        ) from error
+        raise _damaged() from error
 
 
 def relation(frame_of_reference: str, series: Sequence[str], image: Source | None) -> list[str]:
