@@ -23,6 +23,8 @@ PIP_NAMES = {
     "packaging": "packaging",
     "nibabel": "nibabel",
     "pydicom": "pydicom",
+    "highdicom": "highdicom",
+    "skimage": "scikit-image",
     "matplotlib": "matplotlib",
     "dask": "dask",
     "distributed": "distributed",

@@ -12,13 +12,13 @@ import pytest
 from small_cohort import GRID, SHAPE, SHAPE_ONLY, InTurn, SmallCohort, labels_in
 
 import MetaSegmentLib.engine as engine
-import MetaSegmentLib.files.run as files_run
+import MetaSegmentLib.files.outputs as files_outputs
 from MetaSegmentLib import Case, InputError, MetaSegmentError, OutputError, run_cohort
 from MetaSegmentLib.cli import main
+from MetaSegmentLib.cohort.cases import Problem
 from MetaSegmentLib.cohort.journal import Journal
 from MetaSegmentLib.cohort.order import Order, Outcome
 from MetaSegmentLib.cohort.run import Cohort
-from MetaSegmentLib.cohort.sources import Problem
 from MetaSegmentLib.cohort.work import named_slices, perform
 from MetaSegmentLib.files.images import read_image, write_image
 
@@ -142,7 +142,7 @@ def test_an_output_outside_the_folder_is_refused(four: SmallCohort, results: Pat
 def test_a_full_disk_fails_the_case_and_leaves_nothing_half_written(
     four: SmallCohort, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = files_run.write_segmentation, []
+    real, calls = files_outputs.write_segmentation, []
 
     def write(path: Path, layers: list[np.ndarray], *more: object) -> None:
         calls.append(path)
@@ -151,7 +151,7 @@ def test_a_full_disk_fails_the_case_and_leaves_nothing_half_written(
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, layers, *more)
 
-    monkeypatch.setattr(files_run, "write_segmentation", write)
+    monkeypatch.setattr(files_outputs, "write_segmentation", write)
     cohort = run(four.painted(), results)
     assert [row.state for row in cohort.rows] == ["done", "failed", "done", "done"]
     assert "disk is full" in cohort.rows[1].sentence
@@ -216,7 +216,7 @@ def test_memory_that_runs_out_is_known_as_such(
     def fail(*given: object, **more: object) -> None:
         raise error
 
-    monkeypatch.setattr("MetaSegmentLib.cohort.work.run", fail)
+    monkeypatch.setattr("MetaSegmentLib.cohort.work.run_job", fail)
     workers = InTurn()
     cohort = run(four.painted()[:1], results, workers)
     assert len(workers.orders) == 3
@@ -229,7 +229,7 @@ def test_a_fault_of_the_program_fails_its_case_only(
     def fail(*given: object, **more: object) -> None:
         raise ZeroDivisionError("of Mustermann")
 
-    monkeypatch.setattr("MetaSegmentLib.cohort.work.run", fail)
+    monkeypatch.setattr("MetaSegmentLib.cohort.work.run_job", fail)
     (row,) = run(four.painted()[:1], results).rows
     assert row.state == "failed" and "ZeroDivisionError" in row.sentence and "Mustermann" not in row.sentence
 

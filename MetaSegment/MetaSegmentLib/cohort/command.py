@@ -13,13 +13,13 @@ from ..errors import Cancelled, InputError, MetaSegmentError
 from ..progress import ProgressCallback
 from ..settings import DEFAULT_METHOD, Settings
 from ..terminal import one_line, progress_bar
+from .cases import ENDINGS, Common
 
 if TYPE_CHECKING:
     from .engine import Workers
     from .run import Cohort
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-FORMATS = {"seg.nrrd": ".seg.nrrd", "nii.gz": ".nii.gz"}
 DESCRIPTION = """\
 Segment a structure in all volumes of a cohort, from paint on one or a few of them or on each. Every case gets its
 result in the output folder, which also gets summary.csv, summary.json and summary.html, most doubtful cases first. A
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="what PAINTED was painted on; one for each, in the same order",
     )
-    add("--format", choices=tuple(FORMATS), default="seg.nrrd", help="of the results; default: %(default)s")
+    add("--format", choices=tuple(ENDINGS), default="seg.nrrd", help="of the results; default: %(default)s")
     add("--resume", action="store_true", help="go on with an earlier batch; finished cases are not done again")
     add("--workers", type=_positive, metavar="N", help="processes; default: one a GPU, or one for two cores")
     add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://host:8786")
@@ -73,14 +73,11 @@ def run(args: argparse.Namespace) -> int:
         MetaSegmentError: see its message.
     """
     from .run import Cohort, run_cohort
-    from .sources import Common, find_cases
+    from .sources import find_cases
 
-    if len(args.support) != len(args.support_image):
-        raise InputError("Give one --support-image for each --support, in the same order.")
-    support, images = (tuple(path.absolute() for path in some) for some in (args.support, args.support_image))
     settings = Settings(args.method, args.device, args.seed)
-    ending, cohort = FORMATS[args.format], Cohort()
-    found = find_cases(args.manifest, args.output, Common(support, images, ending))
+    ending, cohort = ENDINGS[args.format], Cohort()
+    found = find_cases(args.manifest, args.output, Common(tuple(args.support), tuple(args.support_image), ending))
     try:
         with _progress(args.quiet, cohort) as progress:
             run_cohort(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..files.formats import files_written
+from ..files.kept import state_of
 from ..settings import Settings
 from ..version import __version__
 from .cases import Case
@@ -76,19 +77,13 @@ def key_of(case: Case, settings: Settings) -> str:
     """
     own = (case.own,) if case.own else ()
     try:
-        files = [look_of(path) for path in (case.image, *case.support, *case.support_images, *own)]
+        files = [state_of(path) for path in (case.image, *case.support, *case.support_images, *own)]
     except OSError:
         return ""
     # The device may change between two runs; the batch and the threads change nothing.
     depends = [__version__, files, len(case.support), bool(case.own), case.slices, case.frame]
     text = json.dumps([*depends, case.method or settings.method, settings.seed])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def look_of(path: Path) -> tuple[int, int, int]:
-    """Number, bytes and newest time of the files that a path stands for."""
-    files = [path.stat()] if not path.is_dir() else [one.stat() for one in path.rglob("*") if one.is_file()]
-    return len(files), sum(one.st_size for one in files), max((one.st_mtime_ns for one in files), default=0)
 
 
 def checksum_of(output: Path) -> str:

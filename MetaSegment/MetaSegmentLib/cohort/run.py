@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import InputError, MetaSegmentError
-from ..files.formats import writable_format
+from ..files.formats import segmentation_format
 from ..predictors.registry import find_method
 from ..progress import CancelCallback, Progress, ProgressCallback
 from ..settings import Settings
-from .cases import Case
+from .cases import Case, Problem
 from .engine import Engine, Workers
 from .journal import Journal
 from .order import Order, Outcome, key_of
-from .sources import Problem
 from .summary import Row, row_of, write_summary
 
 RECORDS = "cases"
@@ -116,8 +115,8 @@ def _orders(cases: Sequence[Case], folder: Path, settings: Settings, ending: str
     found = []
     taken: set[str] = set()
     for case in cases:
-        output = case.output or folder / (case.id + ending)
-        writable_format(output)
+        output = case.result(folder, ending)
+        segmentation_format(output)
         if not output.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"The output of the case '{case.id}' lies outside the output folder; move it into that.")
         for name in (f"id {case.id.lower()}", f"output {str(output).lower()}"):

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import time
-from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MemoryExhausted, MetaSegmentError
 from ..files.atomic import output_error
+from ..files.kept import Kept
+from ..files.many import run_job
 from ..files.records import NamedSlices
-from ..files.run import Done, Job, Support, run
+from ..files.run import Done, Job
 from ..imports import import_error
-from .order import Order, Outcome, checksum_of, look_of, program
+from .order import Order, Outcome, checksum_of, program
 from .picture import doubt, picture
 
-KEPT = 2
-"""Supports that stay in memory; cases with the same one come one after the other."""
-_supports: OrderedDict[Any, Support] = OrderedDict()
+_supports = Kept(4)
+"""Cases with the same support come one after the other, and may have several."""
 
 
 def perform(order: Order) -> Outcome:
@@ -68,7 +66,6 @@ def named_slices(text: str) -> NamedSlices | None:
 def forget() -> None:
     """Let go of all supports."""
     _supports.clear()
-    gc.collect()
 
 
 def _segment(order: Order) -> str:
@@ -88,7 +85,7 @@ def _segment(order: Order) -> str:
         raise output_error(error, order.record.parent.parent) from error
     if order.settings.sparing:
         forget()
-    run(job, support=_shared(job, job.support_image) if job.support_image else None, beside=beside)
+    run_job(job, kept=_supports, beside=beside)
     return written
 
 
@@ -97,29 +94,24 @@ def _job(order: Order) -> Job:
     if case.method:
         settings = replace(settings, method=case.method)
     slices = named_slices(case.slices)
-    if len(case.support) > 1:
-        raise InputError("The case has paint of several patients; name one of them.")
-    support = case.own or next(iter(case.support), None)
-    on = None if case.own else next(iter(case.support_images), None)
-    if support is None:
+    # Paint of its own alone is like any other; beside that of others it weighs more.
+    support, own = (case.support, case.own) if case.support else ((case.own,) if case.own else (), None)
+    if not support:
         raise InputError("The case has no paint; name painted slices of it, or of another patient with their image.")
-    return Job(case.image, support, order.output, on, slices=slices, settings=settings)
-
-
-def _shared(job: Job, on: Path) -> Support:
-    """The support painted ``on`` another patient, from an earlier case of this worker where it is the same one."""
-    try:
-        looks = look_of(job.support), look_of(on)
-    except OSError:
-        return Support(job)
-    slices = tuple(job.slices.items()) if isinstance(job.slices, dict) else job.slices
-    key = (job.support, on, looks, slices, job.settings)
-    if key not in _supports:
-        while len(_supports) >= KEPT:
-            _supports.popitem(last=False)
-        _supports[key] = Support(job, kept=True)
-    _supports.move_to_end(key)
-    return _supports[key]
+    images = case.support_images if case.support else ()
+    if len(images) not in (0, len(support)) or (len(support) > 1 and not images):
+        raise InputError("Of several supports each needs the image that it was painted on.")
+    return Job(
+        case.image,
+        support[0],
+        order.output,
+        images[0] if images else None,
+        others=tuple(zip(support[1:], images[1:], strict=True)),
+        own=own,
+        slices=slices,
+        channel=case.frame,
+        settings=settings,
+    )
 
 
 def _write_record(order: Order, done: Done, checksum: str) -> None:

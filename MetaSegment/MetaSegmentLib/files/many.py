@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,26 @@ from ..answer.report import with_voxel_volume
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from .atomic import Staging
+from .formats import segmentation_format
 from .grids import Grid
 from .images import read_frames, read_image, write_image
+from .kept import Kept
 from .orientation import Turn
+from .outputs import Output
 from .records import NamedSlices, with_records, without_filled
 from .reports import Report, write_report
-from .run import Job, check_named, check_outputs, rehearse, run
-from .segmentations import Painted, Segment, is_segmentation_file, read_painted, write_segmentation
+from .run import Done, Job, check_named, check_outputs, rehearse, run
+from .segmentations import Painted, Segment, read_painted
 
 
-def run_job(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
-    """Do the job, whichever it is, and return its report.
+def run_job(
+    job: Job,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    kept: Kept | None = None,
+    beside: Callable[[Done], None] | None = None,
+) -> Report:
+    """Do the job, whichever it is, and return its report; arguments as :func:`~MetaSegmentLib.files.run.run`.
 
     Raises:
         MetaSegmentError: it could not be done; no file was written or changed.
@@ -33,8 +43,8 @@ def run_job(job: Job, progress: ProgressCallback | None = None, cancel: CancelCa
     if job.frames:
         return run_series(job, progress, cancel)
     if job.others or job.own is not None:
-        return run_across(job, progress, cancel)
-    return run(job, progress, cancel)
+        return run_across(job, progress, cancel, kept, beside)
+    return run(job, progress, cancel, kept, beside)
 
 
 def run_series(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
@@ -47,14 +57,14 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
 
     start = time.monotonic()
     check_outputs(job)
-    if is_segmentation_file(job.output) or job.probabilities or job.uncertainty:
+    if segmentation_format(job.output).segments or job.probabilities or job.uncertainty:
         raise OutputError("Of a time series only labels are written, as a 4D file; name the output something.nrrd.")
     images, grid = read_frames(job.image)
-    given = {frame: _read(job, path, grid) for frame, path in job.frames}
+    given = {frame: _read(job, path, grid, job.image) for frame, path in job.frames}
     if len(given) < len(job.frames):
         raise InputError("A frame is named twice; give one support for each.")
     with Staging() as rehearsal:
-        rehearse(job, grid, rehearsal)
+        rehearse(job, Output.named(job.output, job.image), grid, rehearsal)
     axis = next(iter(given.values()))[2]
     painted = {frame: _one_layer(own) for frame, (own, _, _) in given.items()}
     named = {frame: some for frame, (_, some, _) in given.items()}
@@ -71,7 +81,13 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
     return report
 
 
-def run_across(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
+def run_across(
+    job: Job,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    kept: Kept | None = None,
+    beside: Callable[[Done], None] | None = None,
+) -> Report:
     """An image from the paint on several other patients', and perhaps from slices painted on it.
 
     Segments are the same where their names are, or in label maps their values.
@@ -86,15 +102,19 @@ def run_across(job: Job, progress: ProgressCallback | None = None, cancel: Cance
     check_outputs(job)
     if job.support_image is None:
         raise InputError("Name what the support was painted on (--support-image), or leave --own out.")
-    image, grid = read_image(job.image)
+    image, grid = read_image(job.image, channel=job.channel)
+    output = Output.named(job.output, job.image)
     with Staging() as rehearsal:
-        rehearse(job, grid, rehearsal)
+        rehearse(job, output, grid, rehearsal)
+    kept = kept or Kept()
+    notes: list[str] = []
     segments: list[Segment] = []
     adapted = []
     axis = job.axis
     for path, on in ((job.support, job.support_image), *job.others):
-        there, own_grid = read_image(on, "support image")
-        painted, slices, own_axis = _read(job, path, own_grid)
+        there, own_grid = read_image(on, "support image", job.channel)
+        painted, slices, own_axis = _read(job, path, own_grid, on)
+        notes += painted.notes
         labels, slices = _same_values(painted, slices, segments)
         upright = Turn.onto(own_grid, grid)  # all lie as the target does
         spacing = tuple(own_grid.array_spacing[a] for a in upright.order)
@@ -102,15 +122,19 @@ def run_across(job: Job, progress: ProgressCallback | None = None, cancel: Cance
         turned, own_axis = upright.apply(labels), None if own_axis is None else upright.order.index(own_axis)
         slices = _turned(slices, own_axis, upright, turned.shape)
         given = (upright.apply(there), turned, spacing, slices, own_axis)
-        adapted.append(adapt(*given, job.settings, progress, cancel, names))
+        depends = (upright, repr(slices), own_axis, job.segments, job.channel, job.settings, tuple(names.items()))
+        learn = partial(adapt, *given, job.settings, progress, cancel, names)
+        adapted.append(kept.get((path, on), depends, learn))
     own = None
     own_slices: NamedSlices | None = None
     if job.own is not None:
-        painted, own_slices, axis = _read(job, job.own, grid)
+        painted, own_slices, axis = _read(job, job.own, grid, job.image)
+        notes += painted.notes
         own, own_slices = _same_values(painted, own_slices, segments)
     result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel)
     result = with_voxel_volume(result, grid.voxel_ml)
     report = result.report
+    report["warnings"] = [*notes, *report["warnings"]]
     with Staging() as staging:
         if job.probabilities:
             write_image(staging.path(job.probabilities), result.probabilities, grid)
@@ -118,17 +142,20 @@ def run_across(job: Job, progress: ProgressCallback | None = None, cancel: Cance
             write_image(staging.path(job.uncertainty), result.uncertainty, grid)
         there_is = [segment for segment in segments if str(segment.value) in report["segments"]]
         recorded = with_records(there_is, [result], grid, None if job.own is not None else int(report["axis"]))
-        write_segmentation(staging.path(job.output), [result.labels], recorded, grid)
+        place = staging.path(job.output)
+        output.write(place, [result.labels], recorded, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
+        if beside:
+            beside(Done(staging, place, image, grid, [result], report))
         staging.commit()
     return report
 
 
-def _read(job: Job, path: Path, grid: Grid) -> tuple[Painted, NamedSlices | None, int | None]:
+def _read(job: Job, path: Path, grid: Grid, on: Path) -> tuple[Painted, NamedSlices | None, int | None]:
     """The paint in a file, and what counts of it."""
-    painted = read_painted(path, grid)
+    painted = read_painted(path, grid, on)
     if job.segments:
         painted = painted.only(job.segments)
     if isinstance(job.slices, Mapping):

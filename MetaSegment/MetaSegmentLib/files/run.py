@@ -18,14 +18,16 @@ from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
 from .atomic import Staging
-from .formats import files_written, writable_format
+from .formats import files_written, segmentation_format, writable_format
 from .grids import Grid
 from .images import read_image, write_image
+from .kept import Kept
 from .orientation import Turn
+from .outputs import Output
 from .parts import clash, is_there, same_file
 from .records import NamedSlices, with_records, without_filled
 from .reports import Report, write_report
-from .segmentations import Painted, is_segmentation_file, plain_segment, read_painted, write_segmentation
+from .segmentations import Painted, read_painted
 
 if TYPE_CHECKING:
     from ..engine import Adapted
@@ -56,8 +58,9 @@ class Job:
 
     Args:
         image: any volume SimpleITK reads, or a DICOM series folder.
-        support: label map or ``.seg.nrrd`` with the painted slices.
-        output: ``.seg.nrrd`` or any label-map format.
+        support: label map, ``.seg.nrrd``, DICOM Segmentation or RT Structure Set with the painted slices.
+        output: ``.seg.nrrd``, any label-map format, or ``.seg.dcm`` or ``.rtstruct.dcm`` where the image is a DICOM
+            series.
         support_image: what ``support`` was painted on, when that is not ``image``.
         others: more (support, its image), of other patients.
         own: slices painted on ``image`` itself, where ``support`` was painted on another one.
@@ -92,6 +95,9 @@ class Job:
 class Support:
     """Painted slices on the volume they were painted on, and the method adapted to them.
 
+    Attributes:
+        notes: what a user should know about the paint.
+
     Args:
         job: names the paint, its segments and slices, and the settings.
         on: the volume and its grid, where they have been read already.
@@ -103,7 +109,8 @@ class Support:
 
     def __init__(self, job: Job, on: tuple[NDArray[Any], Grid] | None = None, kept: bool = False) -> None:
         self._image, self.grid = on or read_image(job.support_image or job.image, "support image", job.channel)
-        painted = read_painted(job.support, self.grid)
+        painted = read_painted(job.support, self.grid, job.support_image or job.image)
+        self.notes = painted.notes
         if job.segments:
             painted = painted.only(job.segments)
         if isinstance(job.slices, Mapping):
@@ -142,13 +149,13 @@ def run(
     job: Job,
     progress: ProgressCallback | None = None,
     cancel: CancelCallback | None = None,
-    support: Support | None = None,
+    kept: Kept | None = None,
     beside: Callable[[Done], None] | None = None,
 ) -> Report:
     """Do the job and return its report.
 
     Args:
-        support: of another volume, read before.
+        kept: takes the supports of other volumes, with what was learned from them.
         beside: writes files that appear together with the outputs, after them.
 
     Raises:
@@ -159,16 +166,18 @@ def run(
     check_outputs(job)
     with timed(seconds, "read"):
         image, grid = read_image(job.image, channel=job.channel)
-        support = support or Support(job, (image, grid) if job.support_image is None else None)
-    if support.overlap and not is_segmentation_file(job.output):
+        output = Output.named(job.output, job.image)
+        support = Support(job, (image, grid)) if job.support_image is None else _shared(job, job.support_image, kept)
+    if support.overlap and not output.form.segments:
         raise InputError("Painted segments overlap, which a label map cannot hold; name the output something.seg.nrrd.")
     with Staging() as rehearsal:
-        rehearse(job, grid, rehearsal)
+        rehearse(job, output, grid, rehearsal)
 
     other = None if job.support_image is None else (image, grid)
     results = [_predict(one, support, other, progress, cancel) for one in support.adapted(progress, cancel)]
     results = [with_voxel_volume(result, grid.voxel_ml) for result in results]
     report = merge_reports([result.report for result in results])
+    report["warnings"] = [*support.notes, *report["warnings"]]
     report["seconds"] = seconds | report["seconds"]
 
     with Staging() as staging:
@@ -181,15 +190,23 @@ def run(
             labels = [result.labels for result in results]
             elsewhere = None if other is None else Turn.onto(grid, support.grid).order[report["axis"]]
             segments = with_records(support.painted.segments, results, grid, elsewhere)
-            output = staging.path(job.output)
-            write_segmentation(output, labels, segments, grid)
+            place = staging.path(job.output)
+            output.write(place, labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
         if beside:
-            beside(Done(staging, output, image, grid, results, report))
+            beside(Done(staging, place, image, grid, results, report))
         staging.commit()
     return report
+
+
+def _shared(job: Job, on: Path, kept: Kept | None) -> Support:
+    """The support painted ``on`` another volume, from an earlier image where it is the same one."""
+    if kept is None:
+        return Support(job)
+    more = (job.segments, repr(job.slices), job.axis, job.channel, job.settings)
+    return kept.get((job.support, on), more, lambda: Support(job, kept=True))
 
 
 def _predict(
@@ -227,7 +244,8 @@ def check_outputs(job: Job) -> None:
     Raises:
         OutputError: one cannot be written, or would overwrite something.
     """
-    for path in (job.output, job.probabilities, job.uncertainty):
+    segmentation_format(job.output)
+    for path in (job.probabilities, job.uncertainty):
         if path is not None:
             writable_format(path)
     outputs = _outputs(job)
@@ -245,14 +263,14 @@ def check_outputs(job: Job) -> None:
             raise OutputError("Two outputs have the same name; give each its own.")
 
 
-def rehearse(job: Job, grid: Grid, staging: Staging) -> None:
+def rehearse(job: Job, output: Output, grid: Grid, staging: Staging) -> None:
     """Write a tiny volume under each name first: better to hear of a bad folder or format before the long work."""
     tiny = Grid((2, 2, 2), grid.origin, grid.spacing, grid.direction)
     labels = np.zeros((2, 2, 2), np.uint8)
     for path in _outputs(job):
         place = staging.path(path)
         if path == job.output:
-            write_segmentation(place, [labels], [plain_segment(1)], tiny)
+            output.rehearse(place, grid)
         elif path == job.probabilities:
             write_image(place, np.zeros((2, 2, 2, 2), np.float32), tiny)
         elif path == job.uncertainty:
