@@ -127,9 +127,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
-    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
+    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT")
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
-    add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=".seg.nrrd (keeps names, colours), a label map, or from a DICOM series .seg.dcm or .rtstruct.dcm",
+    )
     add(
         "--segments",
         action="append",
