@@ -127,7 +127,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
-    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT")
+    add(
+        "--support",
+        type=Path,
+        required=True,
+        metavar="PAINTED",
+        help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT",
+    )
     add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
     add(
         "--output",

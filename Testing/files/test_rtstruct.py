@@ -173,6 +173,7 @@ def test_a_region_of_points_alone_is_no_segment(tmp_path: Path) -> None:
 
 def test_what_lies_outside_or_between_the_slices_is_left_out_with_a_sentence(tmp_path: Path) -> None:
     contours = [a_square(2, 9.6, 9), a_square(3, 0.6, 4), a_square(4.4, 0.6, 9), a_square(11, 0.6, 9)]
+    contours += [a_square(3, 60, 4), a_square(5, -60, 4)]
     series, path, grid = with_contours(tmp_path, contours)
     painted = read_painted(path, grid, series)
     expected = squares((3, 1, 4))
@@ -180,7 +181,7 @@ def test_what_lies_outside_or_between_the_slices_is_left_out_with_a_sentence(tmp
     np.testing.assert_array_equal(masks_of(painted)[0], expected)
     assert len(painted.notes) == 2
     assert "between the slices" in painted.notes[0] and "(1)" in painted.notes[0]
-    assert "outside the image" in painted.notes[1] and "(2)" in painted.notes[1]
+    assert "outside the image" in painted.notes[1] and "(4)" in painted.notes[1]
 
 
 def test_contours_across_another_axis_of_the_volume_as_it_is_stored(tmp_path: Path) -> None:
