@@ -135,7 +135,7 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         metavar="PAINTED",
-        help="painted slices: .seg.nrrd or label map; repeatable with --support-image or --frame",
+        help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT; repeatable with --support-image or --frame",
     )
     add(
         "--support-image",
@@ -155,7 +155,13 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
         help="IMAGE is a time series (4D) and PAINTED was painted on this frame, counted from 0; once for each "
         "support. OUT then holds all frames",
     )
-    add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=".seg.nrrd (keeps names, colours), a label map, or from a DICOM series .seg.dcm or .rtstruct.dcm",
+    )
     add(
         "--segments",
         action="append",

@@ -87,7 +87,9 @@ def frames_in_world(path: Path, number: int) -> Points:
     row, column = np.reshape([float(x) for x in shared.PlaneOrientationSequence[0].ImageOrientationPatient], (2, 3))
     down, along = (float(x) for x in shared.PixelMeasuresSequence[0].PixelSpacing)
     found = []
-    for frame, pixels in zip(data.PerFrameFunctionalGroupsSequence, data.pixel_array.reshape(-1, *SHAPE[1:])):
+    for frame, pixels in zip(
+        data.PerFrameFunctionalGroupsSequence, data.pixel_array.reshape(-1, *SHAPE[1:]), strict=True
+    ):
         groups = frame if "SegmentIdentificationSequence" in frame else shared
         if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number:
             origin = np.array([float(x) for x in frame.PlanePositionSequence[0].ImagePositionPatient])

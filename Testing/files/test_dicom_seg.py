@@ -141,11 +141,13 @@ def test_the_patient_is_in_the_file_and_nowhere_else(
     finally:
         pydicom.config.settings.writing_validation_mode = mode
     capfd.readouterr()
+    caplog.clear()
     with caplog.at_level(logging.DEBUG):
         grid = written(tmp_path / name, tmp_path / "s", *some_labels())
         read_painted(tmp_path / name, grid, tmp_path / "s")
     shown = caplog.text + "".join(capfd.readouterr())
-    assert not any(value in shown for value in (*PERSON.values(), "17.1.1950", "Somebody"))
+    private = [value for value in PERSON.values() if len(value) > 3]
+    assert not any(value in shown for value in (*private, "17.1.1950", "Somebody"))
     data = pydicom.dcmread(tmp_path / name)
     for key, value in PERSON.items():
         if key not in ("PatientBirthDate", "PatientSex"):
@@ -378,7 +380,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, name: str, kept: float) -> 
     grid = written(tmp_path / name, series, *some_labels())
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else int(kept)])
-    with pytest.raises(InputError, match="damaged|cut short"):
+    with pytest.raises(InputError, match=r"damaged|cut short"):
         read_painted(tmp_path / name, grid, series)
 
 

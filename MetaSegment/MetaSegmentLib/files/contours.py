@@ -30,8 +30,12 @@ def outlines(mask: Mask) -> list[Polygon]:
     with explained_imports():
         from skimage.measure import find_contours
 
-    padded = np.pad(mask, 1).astype(np.float64)
-    found = [_corners(one[:-1, ::-1] - 1) for one in find_contours(padded, 0.5)]
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return []
+    corner = np.array([columns[0], rows[0]])
+    part = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1).astype(np.float64)
+    found = [_corners(one[:-1, ::-1] + (corner - 1)) for one in find_contours(part, 0.5)]
     areas = [_signed_area(one) for one in found]
     outer = sorted((n for n, area in enumerate(areas) if area > 0), key=lambda n: areas[n])
     joined = {n: found[n] for n in outer}

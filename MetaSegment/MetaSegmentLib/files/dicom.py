@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import filecmp
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DependencyError, InputError, MetaSegmentError
 from .grids import TOLERANCE_VOXELS, Grid
-from .quiet import quiet_stderr
+from .quiet import quiet_parsers, quiet_stderr
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -419,8 +418,7 @@ def _read_float(path: Path) -> NDArray[np.float32]:
 def blaming_the_file(role: str) -> Iterator[None]:
     """Whatever the parsers stumble over, the file is to blame; their warnings, which quote it, are not shown."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_parsers():
             yield
     except (MemoryError, MetaSegmentError):
         raise

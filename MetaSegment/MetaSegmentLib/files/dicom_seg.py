@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -23,6 +22,7 @@ from .dicom_segments import (
     term_of,
 )
 from .dicom_source import MUST_BE_THERE, UTF8, Source
+from .quiet import quiet_parsers
 from .segments import Labels, Segment
 
 MANUFACTURER, TITLE = "MetaSegment contributors", "MetaSegment segmentation"
@@ -42,8 +42,7 @@ def write_dicom_seg(path: Path, layers: Sequence[Labels], segments: Sequence[Seg
         import highdicom
     painted = [k for k in range(source.grid.size[2]) if any(layer[k].any() for layer in layers)]
     planes = painted or [0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote the headers
+    with quiet_parsers():
         data = highdicom.seg.Segmentation(
             source_images=_without_person(source),
             pixel_array=_numbered(layers, segments, planes),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..imports import explained_imports
 from .dicom import DEFER_BYTES, UNKNOWN_LENGTH, is_dicom
 from .dicom_source import Source
 from .parts import INDEX, innermost
+from .quiet import quiet_parsers
 from .segments import LARGEST_LABEL, Labels
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
@@ -33,8 +33,7 @@ def kind_of(path: Path) -> str | None:
     try:
         if not is_dicom(path):
             return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_parsers():
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         found = str(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID") or "")
     except Exception:  # whatever is wrong with it, the reader of its format gives the reason
@@ -74,7 +73,8 @@ def read_data(path: Path) -> Any:
         import pydicom
     data = pydicom.dcmread(path, defer_size=DEFER_BYTES)
     size = path.stat().st_size
-    for raw in (data.get_item(tag, keep_deferred=True) for tag in list(data.keys())):
+    elements: list[Any] = [data.get_item(tag, keep_deferred=True) for tag in list(data.keys())]
+    for raw in elements:
         length = getattr(raw, "length", UNKNOWN_LENGTH)
         if length != UNKNOWN_LENGTH and raw.value_tell + length > size and not _is_deflated(data):
             raise _damaged()
@@ -97,8 +97,7 @@ def _damaged() -> InputError:
 def blaming_the_support() -> Iterator[None]:
     """Whatever the parser stumbles over, the file is to blame; its warnings, which quote the file, are not shown."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_parsers():
             yield
     except (MemoryError, MetaSegmentError):
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from .dicom_seg import MANUFACTURER, TITLE, content_description, rgb_of, series_
 from .dicom_segments import MANUAL, algorithm_item, generation, long_name, short_name, term_of
 from .dicom_source import Source
 from .dicom_support import STRUCTURE_SET
+from .quiet import quiet_parsers
 from .segments import Labels, Segment
 
 STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
@@ -56,8 +56,7 @@ def write_rtstruct(path: Path, layers: Sequence[Labels], segments: Sequence[Segm
     data.ROIContourSequence = [_contours(one, layers[one.layer], source) for one in segments]
     data.RTROIObservationsSequence = [_observation(n, one) for n, one in enumerate(segments, start=1)]
     data.ApprovalStatus = "UNAPPROVED"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote the headers
+    with quiet_parsers():
         source.describe(data)
         data.save_as(path, enforce_file_format=True)
 
