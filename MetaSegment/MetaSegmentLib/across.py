@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -14,12 +15,9 @@ from .settings import Result, Settings
 from .task.paint import Paint, read_paint
 from .task.volume import check_volume
 
-Support = (
-    tuple[ArrayLike, ArrayLike]
-    | tuple[ArrayLike, ArrayLike, ArrayLike]
-    | tuple[ArrayLike, ArrayLike, ArrayLike, Slices | None]
-)
-"""Image, painted labels, spacing, complete slices; as the first arguments of :func:`~MetaSegmentLib.adapt`."""
+Support = tuple[Any, ...]
+"""Image, painted labels, spacing, complete slices; as the first arguments of :func:`~MetaSegmentLib.adapt`. The last
+two may be left out."""
 
 
 def adapt_many(
@@ -44,8 +42,10 @@ def adapt_many(
         raise InputError("There is no support; give at least one painted volume.")
     adapted = []
     for support in supports:
-        image, painted, spacing, slices = (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
-        adapted.append(adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names))
+        if not 2 <= len(support) <= 4:
+            raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
+        full: tuple[Any, ...] = (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
+        adapted.append(adapt(*full, axis, settings, progress, cancel, names))
     return AdaptedMany(adapted)
 
 

@@ -281,8 +281,8 @@ class Adapted:
         seconds = {**self._context.progress.seconds, "total": self._seconds + time.monotonic() - start}
         expected: dict[int, float | None] = dict.fromkeys(values)
         device, seed = str(self._context.device), self._settings.seed
-        given = (labels, expected, [], self._warnings(), seconds, seed)
-        report = make_report(self._method, device, paint, target, self._names, *given)
+        about = (self._method, device, paint, target, self._names, labels)
+        report = make_report(*about, expected, [], self._warnings(), seconds, seed)
 
         def probabilities() -> NDArray[np.float16]:
             some = np.zeros((len(values) + 1, *labels.shape), np.float16)

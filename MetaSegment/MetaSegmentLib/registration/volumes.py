@@ -37,6 +37,8 @@ _FIELD_SIGMA = 1.25
 """Smoothness of the displacement field, in voxels."""
 _SHORTEST = 16
 """Voxels along an axis that are left when it is shrunk."""
+_SEED = 1
+"""Of the jitter of the points that are compared; without it ITK takes the time, and no run repeats another."""
 
 Mask = NDArray[np.bool_]
 
@@ -198,6 +200,8 @@ def _affine(fixed: Any, moving: Any, start: Any, check: Callable[[], None]) -> A
     method.SetSmoothingSigmasPerLevel([2, 1] if min(fixed.GetSize()) >= 16 else [1])
     method.SetInitialTransform(start, inPlace=True)
     _run(method, check, method.StopRegistration, fixed, moving)
+    # Sums over threads do not repeat to the last bit; what is built on them has to.
+    start.SetParameters([round(value, 8) for value in start.GetParameters()])
     return start
 
 
