@@ -40,7 +40,7 @@ from MetaSegmentLib.scene.views import default_segmentation, default_volume
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
-    from MetaSegmentLib import Result
+    from MetaSegmentLib import Result, SeriesResult, Settings
     from MetaSegmentLib.executors import Executor
 
 _EDITOR_TAG = "MetaSegmentPanel"
@@ -148,6 +148,53 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
             finished=finished,
             weights=weights,
         )
+
+    def processSequence(
+        self,
+        sequence: Any,
+        segmentation: Any,
+        segmentIds: Sequence[str] | None = None,
+        method: str | None = None,
+        device: str = "auto",
+        wait: bool = True,
+        progress: Callable[[str, int, int, float | None], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        finished: Callable[[Run], None] | None = None,
+    ) -> "SeriesResult | Run":
+        """Segment all time points of a sequence; see :meth:`MetaSegmentLib.scene.Session.process_sequence`.
+
+        Args:
+            sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
+            segmentation: vtkMRMLSegmentationNode, painted at the time point that is shown, perhaps at others too.
+
+        Raises:
+            MetaSegmentError: with one sentence that says what to do; nothing is changed.
+        """
+        return self.session.process_sequence(
+            sequence, segmentation, segmentIds, method, device, wait, progress, cancel, finished
+        )
+
+    def processCohort(
+        self,
+        cases: Sequence[Any],
+        folder: "str | Path",
+        settings: "Settings | None" = None,
+        progress: Callable[[str, int, int, float | None], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        workers: int | None = None,
+    ) -> Any:
+        """Segment many cases from file to file; see :func:`MetaSegmentLib.cohort.run.run_cohort`.
+
+        Args:
+            cases: :class:`MetaSegmentLib.cohort.cases.Case`, one each.
+            folder: for the results and the summary.
+
+        Raises:
+            MetaSegmentError: with one sentence that says what to do.
+        """
+        from MetaSegmentLib.cohort.run import run_cohort
+
+        return run_cohort(cases, Path(folder), settings, progress, cancel, workers)
 
     def poll(self) -> bool:
         """Whether a background run is under way; writes its result once it has ended. Slicer's timer does this."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).resolve().parents[1] / "MetaSegment" / "MetaSegmentLib"
-HEAVY = ("torch", "monai", "qt", "ctk", "PySide6", "vtk", "vtkmodules", "slicer")
+HEAVY = ("torch", "monai", "dask", "distributed", "qt", "ctk", "PySide6", "vtk", "vtkmodules", "slicer")
 
 # Who may import a toolkit; paths are those below MetaSegmentLib.
 # A predictor without learned weights needs no torch, so it may answer while torch is still being installed.
@@ -33,6 +33,8 @@ ALLOWED = {
     ),
     "qt": ("gui/",),
     "ctk": ("gui/",),
+    "dask": ("cohort/",),
+    "distributed": ("cohort/",),
     "pickle": (),
 }
 
@@ -57,6 +59,8 @@ FLOORS = (
     ("methods",),
     ("answer",),
     ("engine",),
+    ("across",),
+    ("series",),
     ("executors",),
     ("files", "scene", "data", "jobs"),
     ("training", "evaluation", "calibrate", "cohort", "app"),

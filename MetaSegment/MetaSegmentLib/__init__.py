@@ -22,25 +22,52 @@ from .errors import (
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .across import AdaptedMany, adapt_many
+    from .cohort.cases import Case
+    from .cohort.engine import Workers
+    from .cohort.run import Cohort, run_cohort
     from .engine import Adapted, adapt, segment
+    from .series import SeriesResult, segment_series
     from .settings import Result, Settings
 
-_LAZY = {"segment": "engine", "adapt": "engine", "Adapted": "engine", "Settings": "settings", "Result": "settings"}
+_LAZY = {
+    "segment": "engine",
+    "adapt": "engine",
+    "Adapted": "engine",
+    "Case": "cohort.cases",
+    "Cohort": "cohort.run",
+    "Workers": "cohort.engine",
+    "run_cohort": "cohort.run",
+    "adapt_many": "across",
+    "AdaptedMany": "across",
+    "segment_series": "series",
+    "SeriesResult": "series",
+    "Settings": "settings",
+    "Result": "settings",
+}
 
 __all__ = [
     "Adapted",
+    "AdaptedMany",
     "Cancelled",
+    "Case",
+    "Cohort",
     "DependencyError",
     "InputError",
     "MetaSegmentError",
     "OutputError",
     "Result",
+    "SeriesResult",
     "Settings",
     "SettingsError",
     "WeightsError",
+    "Workers",
     "__version__",
     "adapt",
+    "adapt_many",
+    "run_cohort",
     "segment",
+    "segment_series",
 ]
 
 

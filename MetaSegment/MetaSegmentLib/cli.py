@@ -22,7 +22,7 @@ from .terminal import one_line, outlasting_streams, progress_bar, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_GO_ON = ("evaluate", "train", "calibrate")
+_GO_ON = ("batch", "evaluate", "train", "calibrate")
 """Commands that keep what is done when they are stopped, and go on from there."""
 _PRINT = ("methods", "info")
 """Commands that write nothing but to standard output."""
@@ -113,9 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_method_arguments(demo)
 
     from .calibrate import command as calibration
+    from .cohort import command as cohort
     from .evaluation import command as evaluation
     from .training import command as training
 
+    cohort.add_arguments(command("batch", "Segment all volumes of a cohort.", cohort.run))
     score = command("evaluate", "Score methods and Slicer's own tools on labelled volumes.", evaluation.run)
     evaluation.add_arguments(score)
     training.add_arguments(command("train", "Meta-train the weights.", training.run))
@@ -127,9 +129,39 @@ def _parser() -> argparse.ArgumentParser:
 def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
-    add("--support", type=Path, required=True, metavar="PAINTED", help="painted slices: .seg.nrrd or label map")
-    add("--support-image", type=Path, metavar="IMAGE", help="what PAINTED was painted on, when that is another volume")
-    add("--output", type=Path, required=True, metavar="OUT", help=".seg.nrrd (keeps names, colours) or a label map")
+    add(
+        "--support",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="PAINTED",
+        help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT; repeatable with --support-image or --frame",
+    )
+    add(
+        "--support-image",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="IMAGE",
+        help="what PAINTED was painted on, when that is another volume; once for each of several supports",
+    )
+    add("--own", type=Path, metavar="PAINTED", help="slices painted on IMAGE itself, beside those of --support-image")
+    add(
+        "--frame",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="IMAGE is a time series (4D) and PAINTED was painted on this frame, counted from 0; once for each "
+        "support. OUT then holds all frames",
+    )
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help=".seg.nrrd (keeps names, colours), a label map, or from a DICOM series .seg.dcm or .rtstruct.dcm",
+    )
     add(
         "--segments",
         action="append",
@@ -192,13 +224,22 @@ def _slices(
 
 
 def _segment(arguments: argparse.Namespace) -> int:
-    from .files.run import Job, run
+    from .files.many import run_job
+    from .files.run import Job
 
+    supports, images, frames = arguments.support, arguments.support_image, arguments.frame
+    if len(supports) > 1 and len(supports) not in (len(images), len(frames)):
+        raise InputError("Of several supports each needs its own --support-image, or its own --frame.")
+    if (len(images) > len(supports)) or (len(frames) > len(supports)) or (images and frames):
+        raise InputError("Give one --support-image or one --frame for each --support, not both and not more.")
     job = Job(
         image=arguments.image,
-        support=arguments.support,
+        support=supports[0],
         output=arguments.output,
-        support_image=arguments.support_image,
+        support_image=images[0] if images else None,
+        others=tuple(zip(supports[1:], images[1:], strict=False)),
+        own=arguments.own,
+        frames=tuple(zip(frames, supports, strict=False)),
         segments=tuple(arguments.segments),
         slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
@@ -209,7 +250,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         channel=arguments.channel,
     )
     with progress_bar(arguments.quiet) as progress:
-        report = run(job, progress)
+        report = run_job(job, progress)
     for sentence in report["warnings"]:
         print(f"Note: {one_line(sentence)}", file=sys.stderr)
     if not arguments.quiet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import MetaSegmentError, SettingsError
+from .errors import MemoryExhausted, SettingsError
 from .imports import explained_imports
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Device:
         """``compute(device, batch)``; falls back when memory runs out, and stays there.
 
         Raises:
-            MetaSegmentError: even the CPU's memory does not hold one slice.
+            MemoryExhausted: even the CPU's memory does not hold one slice.
         """
         answer, self._chosen, self.batch = within_memory(compute, self.current, self.batch)
         return answer
@@ -113,7 +113,7 @@ def within_memory(
         The answer, and the device and batch that worked, to go on with.
 
     Raises:
-        MetaSegmentError: even the CPU's memory does not hold one slice.
+        MemoryExhausted: even the CPU's memory does not hold one slice.
     """
     import torch
 
@@ -130,4 +130,4 @@ def within_memory(
         elif device.type != "cpu":
             device, batch = torch.device("cpu"), BATCH
         else:
-            raise MetaSegmentError("The memory of this machine is used up; close other programs or crop the volume.")
+            raise MemoryExhausted("The memory of this machine is used up; close other programs or crop the volume.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .answer.assemble import Assembler, Known, Patch
 from .answer.calibration import expected_dice
+from .answer.parts import FittedPart, logits_of
 from .answer.refine import Refinement, is_worth_it
 from .answer.report import make_report
 from .answer.suggestions import suggest
@@ -24,13 +27,9 @@ from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne
 from .predictors.registry import MethodInfo, find_method
 from .progress import CancelCallback, Progress, ProgressCallback, run_all
 from .settings import Result, Settings
-from .task.frame import Stack
-from .task.paint import Paint, read_paint
+from .task.paint import Paint, PaintedSlices, read_paint
 from .task.task import Task, make_task
 from .task.volume import Volume, check_volume
-
-_ENDED = -1.0
-"""A structure has ended where all logits of a slice are below this."""
 
 Slices = Sequence[int] | Mapping[int, Sequence[int]]
 
@@ -79,22 +78,15 @@ def adapt(
 ) -> Adapted:
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
     settings = settings or Settings()
-    device = Device(settings.device)
+    device = Device(settings.device, 1) if settings.sparing else Device(settings.device)
     device.check(needed=find_method(settings.method).network)
     weights, listening = Weights.of(settings.weights), Progress(progress, cancel)
     context = product_context(settings.seed, device, listening, weights)
+    if settings.sparing:
+        context = replace(context, workers=1)
     volume = check_volume(image, spacing)
     paint = read_paint(painted, volume.array.shape, slices, axis, names)
     return Adapted(volume, paint, settings, context, dict(names or {}), axis)
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Structures that were predicted together."""
-
-    task: Task
-    fitted: Fitted
-    refinements: tuple[Refinement | None, ...]
 
 
 class Adapted:
@@ -126,6 +118,20 @@ class Adapted:
         groups = [paint.values] if self._method.joint else [(value,) for value in paint.values]
         self._parts = [self._fit(group) for group in groups]
         self._seconds = time.monotonic() - start
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Label value → name, as given."""
+        return self._names
+
+    def listen(self, progress: ProgressCallback | None, cancel: CancelCallback | None) -> None:
+        """Report to, and be stopped by, these from now on; None leaves what was there."""
+        self._context.progress.listen(progress, cancel)
+
+    @cached_property
+    def _whole(self) -> NDArray[np.unsignedinteger[Any]]:
+        """(K, J, I) labels of the painted volume, to be carried to others."""
+        return self._result(time.monotonic(), self._paint).labels
 
     def update(
         self,
@@ -178,7 +184,7 @@ class Adapted:
     def _axis(self) -> int:
         return self._paint.axis
 
-    def _fit(self, values: tuple[int, ...]) -> _Part:
+    def _fit(self, values: tuple[int, ...]) -> FittedPart:
         context = self._context
         context.progress.check()
         task = make_task(self._volume, self._paint, values, self._plan.frame)
@@ -188,7 +194,7 @@ class Adapted:
             waiting = [piece for key, piece in pieces.items() if key not in context.memo]
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
-        return _Part(task, fitted, self._refinements(task, fitted))
+        return FittedPart(task, fitted, self._refinements(task, fitted))
 
     def _refinements(self, task: Task, fitted: Fitted) -> tuple[Refinement | None, ...]:
         """What to add on the voxels; None where the frame loses nothing, or painted slices cannot be left out."""
@@ -208,19 +214,22 @@ class Adapted:
             found.append(Refinement(one, self._volume, slices, left_out[chosen, place], masks, seed, progress))
         return tuple(found)
 
-    def _result(self, start: float, painted: Paint | None, values: tuple[int, ...] | None = None) -> Result:
+    def _result(
+        self, start: float, painted: Paint | None, values: tuple[int, ...] | None = None, trusted: bool = True
+    ) -> Result:
         """Everything about this volume.
 
         Args:
             painted: paint that is taken over as it is; None where it only arrived by registration.
             values: all labels.
+            trusted: all that was learned from is painted; nothing arrived by registration.
         """
         context, method, axis = self._context, self._method, self._axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
         patches: dict[int, Patch] = {}
         for part in self._parts:
-            logits = _logits(part, trusted=painted is not None)
+            logits = logits_of(part, trusted)
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
                 patches[value] = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
@@ -228,7 +237,7 @@ class Adapted:
         assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
         whole = assembler.run(context.progress)
         expected: dict[int, float | None] = dict.fromkeys(values)
-        if painted is not None:
+        if painted is not None and trusted:
             for structure in (one for part in self._parts for one in part.task.structures):
                 implied = whole.implied[structure.value]
                 expected[structure.value] = expected_dice(implied, len(structure.filled), calibration)
@@ -238,7 +247,7 @@ class Adapted:
         report = make_report(
             method,
             str(context.device),
-            self._paint,
+            painted or self._paint,
             self._volume,
             self._names,
             whole.labels,
@@ -261,42 +270,77 @@ class Adapted:
         return warnings
 
     def _predict_other(self, target: Volume, start: float) -> Result:
-        from .registration.carry import carry_paint
-
-        context = self._context
-        labels = self._result(start, self._paint).labels
-        paint = carry_paint(self._volume, labels, target, self._axis, context.progress.check)
-        if paint is None:
+        result = predict_from([self], target, start)
+        if not any(segment["voxels"] for segment in result.report["segments"].values()):
             raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
-        other = Adapted(target, paint, self._settings, context, self._names)
-        other._seconds = self._seconds
-        result = other._result(start, None, self._paint.values)
-        return replace(result, report={**result.report, "support_slices": list(self._paint.index)})
+        return result
+
+    def _nothing(self, target: Volume, axis: int, values: tuple[int, ...], start: float) -> Result:
+        """A volume in which nothing was found."""
+        shape = [n for other, n in enumerate(target.array.shape) if other != axis]
+        labels = np.zeros(target.array.shape, np.uint8 if max(values) < 256 else np.uint16)
+        paint = Paint({}, {}, stacks={axis: PaintedSlices((), np.zeros((0, *shape), labels.dtype))})
+        seconds = {**self._context.progress.seconds, "total": self._seconds + time.monotonic() - start}
+        expected: dict[int, float | None] = dict.fromkeys(values)
+        device, seed = str(self._context.device), self._settings.seed
+        about = (self._method, device, paint, target, self._names, labels)
+        report = make_report(*about, expected, [], self._warnings(), seconds, seed, self._context.weights)
+
+        def probabilities() -> NDArray[np.float16]:
+            some = np.zeros((len(values) + 1, *labels.shape), np.float16)
+            some[0] = 1
+            return some
+
+        return Result(labels, np.zeros(labels.shape, np.float16), expected, [], report, probabilities)
 
 
-def _logits(part: _Part, trusted: bool) -> dict[int, Stack]:
-    """Slice index → (C, H, W) logits of the slices of the task that are not settled.
+def predict_from(
+    supports: Sequence[Adapted],
+    target: Volume,
+    start: float,
+    own: Paint | None = None,
+    weights: Sequence[float] | None = None,
+    sure: bool = False,
+) -> Result:
+    """Segment a volume from others whose structures are known, and from what is painted on it.
 
-    Slices beyond the end of the structures are not computed, and so are missing.
+    Args:
+        supports: at least one; the first one's method is used.
+        own: slices of the target that are painted, which stay as they are.
+        weights: how much each support counts.
+        sure: the structures are there: the supports are of the same person at other times.
     """
-    task = part.task
-    if not trusted:
-        return _logits_everywhere(part)
-    found = _predict(part, task.near)
-    for rest, inwards in zip(task.far, (1, -1), strict=True):
-        if rest and rest[0] + inwards in found and found[rest[0] + inwards].max() > _ENDED:
-            found |= _predict(part, rest)
-    return found
+    from .registration.carry import ENOUGH_PAINTED, Source, as_painted, carry
+    from .registration.found import THRESHOLD, confidence
 
-
-def _logits_everywhere(part: _Part) -> dict[int, Stack]:
-    """The same where paint came by registration and is not to be trusted: every slice, each without its own paint."""
-    frame = part.task.frame
-    found: dict[int, Stack] = {}
-    if isinstance(part.fitted, ChecksItself) and (left_out := part.fitted.left_out()) is not None:
-        found = dict(zip(part.task.left_out, left_out, strict=True))
-    return found | _predict(part, tuple(i for i in range(frame.start, frame.stop) if i not in found))
-
-
-def _predict(part: _Part, slices: Sequence[int]) -> dict[int, Stack]:
-    return dict(zip(slices, np.asarray(part.fitted.logits(slices)), strict=True)) if slices else {}
+    first = supports[0]
+    progress = first._context.progress
+    axis = first._axis if own is None else own.axis
+    given: Mapping[int, tuple[int, ...]] = {} if own is None else own.slices
+    values = tuple(sorted({value for one in supports for value in one._paint.values} | {*given}))
+    names = {value: name for one in reversed(supports) for value, name in one._names.items()}
+    found = {value: 1.0 for value in values if given.get(value)}
+    alone = all(len(given.get(value, ())) >= ENOUGH_PAINTED for value in values)
+    paint = own
+    if not alone:
+        shares = [1.0] * len(supports) if weights is None else weights
+        known = [Source(one._volume, one._whole, share) for one, share in zip(supports, shares, strict=True)]
+        carried = carry(known, target, progress, sure)
+        for value in values:
+            if value not in found:
+                evidence = carried.evidence.get(value)
+                found[value] = 0.0 if evidence is None else 1.0 if sure else confidence(evidence)
+        paint = as_painted(carried, [v for v in carried.evidence if found[v] >= THRESHOLD], axis, own)
+    if paint is None:
+        result = first._nothing(target, axis, values, start)
+    else:
+        adapted = Adapted(target, paint, first._settings, first._context, names)
+        adapted._seconds = first._seconds
+        result = adapted._result(start, own, values, trusted=alone)
+    missing = [names.get(value, f"Segment {value}") for value in values if found[value] < THRESHOLD]
+    more = [f"{name} was not found in this volume; paint a slice of it there if it is." for name in missing]
+    report = {**result.report, "found": {value: round(found[value], 3) for value in values}}
+    report["warnings"] = [*report["warnings"], *more]
+    if own is None:
+        report["support_slices"] = list(first._paint.index)
+    return replace(result, report=report)

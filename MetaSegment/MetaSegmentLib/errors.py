@@ -25,6 +25,10 @@ class OutputError(MetaSegmentError):
     """A result could not be written."""
 
 
+class MemoryExhausted(MetaSegmentError):
+    """The memory does not hold what was asked for, however it is divided."""
+
+
 class Cancelled(MetaSegmentError):
     """The caller's ``cancel()`` returned True; nothing was changed."""
 

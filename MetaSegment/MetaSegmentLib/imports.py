@@ -23,9 +23,16 @@ PIP_NAMES = {
     "packaging": "packaging",
     "nibabel": "nibabel",
     "pydicom": "pydicom",
+    "highdicom": "highdicom",
+    "skimage": "scikit-image",
     "matplotlib": "matplotlib",
+    "dask": "dask",
+    "distributed": "distributed",
+    "PIL": "pillow",
 }
 """What pip calls the packages that are used here, by the name of import."""
+EXTRAS = {"dask": "cohort", "distributed": "cohort", "PIL": "cohort"}
+"""Packages that come with an extra of MetaSegment's own."""
 OLDEST = {"torch": "2.8", "numpy": "2.0", "scipy": "1.13", "SimpleITK": "2.4"}
 LONGEST_REASON = 160
 OUT_OF_MEMORY = ("failed to map segment", "annot allocate memory")
@@ -56,6 +63,9 @@ def import_error(error: BaseException) -> DependencyError | None:
             f"There is too little memory to load the package {pip}; raise the limit (ulimit -v) or free some."
         )
     if isinstance(error, ModuleNotFoundError) and error.name == package:
+        if package in EXTRAS:
+            run = f'pip install "metasegment[{EXTRAS[package]}]"'
+            return DependencyError(f"MetaSegment needs the package {pip} for this, which is missing; run: {run}")
         return DependencyError(f"MetaSegment needs the package {pip}, which is missing; run 'pip install {pip}'.")
     if (what := _hidden(package)) is not None:
         return DependencyError(f"{what} hides the package {pip}; rename it, or run in another folder.")

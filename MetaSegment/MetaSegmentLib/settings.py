@@ -24,6 +24,7 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
         seed: the same input, seed and device give the same output.
         weights: folder of a lab's own weights, which take the place of the shipped ones of the same name.
+        sparing: take less memory and more time: one slice and one thread at once.
 
     Raises:
         SettingsError: a name or folder that is no string, or a seed outside 0 … 2³² − 1.
@@ -33,6 +34,7 @@ class Settings:
     device: str = "auto"
     seed: int = 0
     weights: str = ""
+    sparing: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or not isinstance(self.device, str):

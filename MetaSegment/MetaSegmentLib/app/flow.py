@@ -123,6 +123,28 @@ class Flow:
 
         begin(after_preview=False)
 
+    def start_frames(self, request: RunRequest, progress: ProgressCallback, ended: Ended) -> None:
+        """Begin with all time points of the sequence that the volume belongs to; the arguments as of :meth:`start`.
+
+        Raises:
+            MetaSegmentError: what was given cannot be used; nothing is changed.
+        """
+        start = time.monotonic()
+
+        def on_finished(run: Run) -> None:
+            self.seconds = time.monotonic() - start
+            ended(run.error)
+
+        self._session.process_sequence(
+            request.volume,
+            request.segmentation,
+            method=request.method,
+            device=request.device,
+            wait=False,
+            progress=progress,
+            finished=on_finished,
+        )
+
     def cancel(self) -> None:
         """Stop; a preview that was written stays."""
         self._session.cancel()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..scene.i18n import tr as _
+from ..scene.sequence import browser_of
 from ..scene.slices import Overview
 from . import wording
 
@@ -42,6 +43,11 @@ class Situation:
         return int(self.segmentation.GetSegmentation().GetNumberOfSegments()) if self.segmentation is not None else 0
 
     @property
+    def in_sequence(self) -> bool:
+        """Whether the volume shows a time point of a sequence."""
+        return browser_of(self.volume) is not None
+
+    @property
     def obstacle(self) -> str:
         """Why nothing can be segmented yet; empty when it can."""
         return wording.obstacle(self.volume, self.segmentation, self.overview)
@@ -76,6 +82,11 @@ def controls(now: Situation) -> dict[str, Control]:
             now.has_suggestions,
             _("Go to the slice where painting helps most; again for the next one (Ctrl+Shift+N)."),
             _("All suggested slices are painted; segment again.") if now.has_result else segment_first,
+        ),
+        "framesButton": (
+            not obstacle,
+            _("Segment every time point of the sequence, from those that are painted."),
+            obstacle,
         ),
         "undoButton": (
             now.segmentation is not None,

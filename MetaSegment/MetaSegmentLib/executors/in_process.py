@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from ..settings import Result
 from .protocol import Handle, Report, Request
 from .thread import Worker
 from .warm_engine import WarmEngine
+
+Done = TypeVar("Done")
 
 
 class InProcessExecutor:
@@ -33,7 +35,7 @@ class InProcessExecutor:
         self.engine = WarmEngine()
         self._worker = Worker()
         self._image: tuple[Hashable, NDArray[Any]] | None = None
-        self._handle: _Handle | None = None
+        self._handle: ThreadHandle[Result] | None = None
 
     def listen(self, call: Callable[[], None]) -> None:
         """A thread cannot call into another one: nothing."""
@@ -58,7 +60,8 @@ class InProcessExecutor:
             image = np.empty(request.image.shape, request.image.dtype)
             yield from copy_steps(request.image, image)
             self._image = (request.origin, image)
-        self._handle = _Handle(self._worker, self.engine, replace(request, image=self._image[1]))
+        given = replace(request, image=self._image[1])
+        self._handle = ThreadHandle(self._worker, lambda *callbacks: self.engine.compute(given, *callbacks))
         return self._handle
 
     def forget(self) -> None:
@@ -77,10 +80,14 @@ class InProcessExecutor:
         self.forget()
 
 
-class _Handle:
-    """A request in the thread."""
+class ThreadHandle(Generic[Done]):
+    """Work in the thread of a worker.
 
-    def __init__(self, worker: Worker, engine: WarmEngine, request: Request) -> None:
+    Args:
+        work: called there with a progress and a cancel callback.
+    """
+
+    def __init__(self, worker: Worker, work: Callable[[ProgressCallback, CancelCallback], Done]) -> None:
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self._cancelled = threading.Event()
         reports, cancelled, stopping = self._reports, self._cancelled, worker.stopping
@@ -91,7 +98,7 @@ class _Handle:
         def stopped() -> bool:
             return cancelled.is_set() or stopping.is_set()
 
-        self._future: Future[Result] = worker.submit(lambda: engine.compute(request, report, stopped))
+        self._future: Future[Done] = worker.submit(lambda: work(report, stopped))
 
     @property
     def done(self) -> bool:
@@ -108,5 +115,5 @@ class _Handle:
     def cancel(self) -> None:
         self._cancelled.set()
 
-    def result(self) -> Result:
+    def result(self) -> Done:
         return self._future.result()

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from ..errors import InputError
 from .access import plain_name, require_readable, unreadable
 from .contents import GZIP, misnamed
-from .formats import files_written, format_of
+from .formats import DICOM_SEG, RTSTRUCT, files_written, format_of
 from .parts import HEADER_BYTES, data_files, pair_of
 from .quiet import quiet_stderr
 
@@ -27,7 +27,7 @@ CHUNK, START_BYTES = 1 << 22, 4096
 SECONDS_TO_READ = 600
 NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 540, 256
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
-DICOM_ENDINGS = (".dcm", ".ima")
+DICOM_ENDINGS = (".dcm", ".ima", DICOM_SEG, RTSTRUCT)
 DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
 DICOM_SYNTAX = "0002|0010"
 DICOM_PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import filecmp
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DependencyError, InputError, MetaSegmentError
 from .grids import TOLERANCE_VOXELS, Grid
-from .quiet import quiet_stderr
+from .quiet import quiet_parsers, quiet_stderr
 
 PREAMBLE_BYTES, MAGIC = 128, b"DICM"
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -75,6 +74,14 @@ class Slice:
         return np.reshape(self.orientation, (2, 3)) * self.lengths[:, np.newaxis]
 
 
+class Header(NamedTuple):
+    """The data set that a slice of a volume comes from, its number there if it is a frame, and its place."""
+
+    data: Any
+    frame: int | None
+    slice: Slice
+
+
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as a DICOM file."""
     with path.open("rb") as file:
@@ -103,18 +110,34 @@ def read_file(path: Path, role: str) -> tuple[NDArray[Any], Grid]:
         return _read_single(path, header(path, role), role)
 
 
+def read_headers(path: Path, role: str) -> tuple[list[Header], Grid] | None:
+    """What a volume is made of, without its pixels: a header for each slice, in the order of the grid; None where it is
+    no DICOM image.
+
+    Raises:
+        InputError: as :func:`read_folder` and :func:`read_file`.
+    """
+    with blaming_the_file(role):
+        if path.is_dir():
+            images = _series_in(path, role)
+        elif is_dicom(path):
+            images = {path: header(path, role)}
+        else:
+            return None
+        if len(images) == 1:
+            ((_, data),) = images.items()
+            _require_frames(data, role)
+            headers = [Header(data, n, one) for n, one in enumerate(frames_of(data, role), start=1)]
+        else:
+            headers = [Header(data, None, slice_of(data, role)) for data in images.values()]
+        order, grid = stack([one.slice for one in headers], role)
+        return [headers[n] for n in order], grid
+
+
 def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
-    images = without_copies(_images_of(folder, role))
-    if not images:
-        inside = "folders and no DICOM images" if any(one.is_dir() for one in folder.iterdir()) else "no DICOM images"
-        raise InputError(f"The folder given as {role} holds {inside}; choose the folder of one series.")
-    series = {str(data.get("SeriesInstanceUID", "")) for data in images.values()}
-    if len(series) > 1:
-        raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
+    images = _series_in(folder, role)
     if len(images) == 1:
         return _read_single(*next(iter(images.items())), role)
-    if any(frame_count(data) > 1 for data in images.values()):
-        raise InputError(f"The folder given as {role} holds several files of many frames; give one of them alone.")
     slices = [slice_of(data, role) for data in images.values()]
     order, grid = stack(slices, role)
     paths, slices = [list(images)[n] for n in order], [slices[n] for n in order]
@@ -125,6 +148,20 @@ def _read_folder(folder: Path, role: str) -> tuple[NDArray[Any], Grid]:
     if array.shape != grid.array_shape:
         raise no_scalars(role)
     return array, grid
+
+
+def _series_in(folder: Path, role: str) -> dict[Path, Any]:
+    """Headers of the only series in a folder: of its slices, or of its one file of frames."""
+    images = without_copies(_images_of(folder, role))
+    if not images:
+        inside = "folders and no DICOM images" if any(one.is_dir() for one in folder.iterdir()) else "no DICOM images"
+        raise InputError(f"The folder given as {role} holds {inside}; choose the folder of one series.")
+    series = {str(data.get("SeriesInstanceUID", "")) for data in images.values()}
+    if len(series) > 1:
+        raise InputError(f"The folder given as {role} holds {len(series)} DICOM series; put one alone into a folder.")
+    if len(images) > 1 and any(frame_count(data) > 1 for data in images.values()):
+        raise InputError(f"The folder given as {role} holds several files of many frames; give one of them alone.")
+    return images
 
 
 def stack(slices: Sequence[Slice], role: str) -> tuple[list[int], Grid]:
@@ -277,16 +314,16 @@ def frames_of(data: Any, role: str) -> Iterator[Slice]:
     for own in frames:
         groups = (own, *shared)
         place = (
-            _field(groups, "PlanePositionSequence", "ImagePositionPatient"),
-            _field(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
-            _field(groups, "PixelMeasuresSequence", "PixelSpacing"),
+            field(groups, "PlanePositionSequence", "ImagePositionPatient"),
+            field(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
+            field(groups, "PixelMeasuresSequence", "PixelSpacing"),
         )
-        slope = _field(groups, "PixelValueTransformationSequence", "RescaleSlope")
-        intercept = _field(groups, "PixelValueTransformationSequence", "RescaleIntercept")
+        slope = field(groups, "PixelValueTransformationSequence", "RescaleSlope")
+        intercept = field(groups, "PixelValueTransformationSequence", "RescaleIntercept")
         yield _checked_slice(data, place, _rescale(slope, intercept), role)
 
 
-def _field(groups: Sequence[Any], sequence: str, name: str) -> Any:
+def field(groups: Sequence[Any], sequence: str, name: str) -> Any:
     """A field of a frame's own functional groups, else of those that all frames share; None where it is missing."""
     return next((group[sequence][0].get(name) for group in groups if group.get(sequence)), None)
 
@@ -324,7 +361,7 @@ def _checked_slice(data: Any, place: tuple[Any, Any, Any], rescale: tuple[float,
     )
 
 
-def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
+def _require_frames(data: Any, role: str) -> None:
     if not is_image(data):
         raise InputError(
             f"The {role} is a DICOM file of another kind than images (a segmentation, a dose, a report, …); "
@@ -332,6 +369,10 @@ def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
         )
     if frame_count(data) == 1:
         raise InputError(f"The DICOM image given as {role} is a single slice; give the folder with the whole series.")
+
+
+def _read_single(path: Path, data: Any, role: str) -> tuple[NDArray[Any], Grid]:
+    _require_frames(data, role)
     frames = list(frames_of(data, role))
     order, grid = stack(frames, role)
     try:
@@ -377,8 +418,7 @@ def _read_float(path: Path) -> NDArray[np.float32]:
 def blaming_the_file(role: str) -> Iterator[None]:
     """Whatever the parsers stumble over, the file is to blame; their warnings, which quote it, are not shown."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_parsers():
             yield
     except (MemoryError, MetaSegmentError):
         raise

@@ -14,7 +14,8 @@ class Format:
 
     Attributes:
         ending: of the name, in lower case.
-        writable: whether a result can be written in it.
+        writable: whether a volume can be written in it.
+        segments: whether it holds segments that may overlap, with their names.
         data: endings of the files that are written beside the one with the name.
         names_data: whether the header holds the names of those files.
         oblique: whether it holds the directions of the axes.
@@ -23,16 +24,20 @@ class Format:
 
     ending: str
     writable: bool = True
+    segments: bool = False
     data: tuple[str, ...] = ()
     names_data: bool = False
     oblique: bool = True
     guarded: bool = False
 
 
+DICOM_SEG, RTSTRUCT = ".seg.dcm", ".rtstruct.dcm"
 # Longer endings stand before those that they end in.
 FORMATS = (
-    Format(".seg.nrrd"),
-    Format(".seg.nhdr", data=(".seg.raw.gz", ".seg.raw"), names_data=True),
+    Format(".seg.nrrd", segments=True),
+    Format(DICOM_SEG, writable=False, segments=True),
+    Format(RTSTRUCT, writable=False, segments=True),
+    Format(".seg.nhdr", segments=True, data=(".seg.raw.gz", ".seg.raw"), names_data=True),
     Format(".nrrd"),
     Format(".nhdr", data=(".raw.gz", ".raw"), names_data=True),
     Format(".nii.gz"),
@@ -57,6 +62,7 @@ FORMATS = (
     Format(".ima", writable=False),
 )
 NAMED = ".seg.nrrd, .nrrd, .nii.gz, .nii, .mha, .mhd, .nhdr or .hdr"
+NAMED_FOR_SEGMENTS = f".seg.nrrd, {DICOM_SEG}, {RTSTRUCT}, " + NAMED.removeprefix(".seg.nrrd, ")
 """Those that a sentence names; the others are rare."""
 
 
@@ -67,14 +73,28 @@ def format_of(path: Path) -> Format | None:
 
 
 def writable_format(path: Path) -> Format:
-    """The format of an output.
+    """The format of a volume.
 
     Raises:
-        OutputError: results cannot be written in it.
+        OutputError: volumes cannot be written in it.
     """
     found = format_of(path)
     if found is None or not found.writable:
         raise OutputError(f"Results cannot be written in a format of this name; let the name end in {NAMED}.")
+    return found
+
+
+def segmentation_format(path: Path) -> Format:
+    """The format of segments: of those for volumes, or of those for segments alone.
+
+    Raises:
+        OutputError: segments cannot be written in it.
+    """
+    found = format_of(path)
+    if found is None or not (found.writable or found.segments):
+        raise OutputError(
+            f"Results cannot be written in a format of this name; let the name end in {NAMED_FOR_SEGMENTS}."
+        )
     return found
 
 

@@ -52,7 +52,10 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
     if channel is not None:
         image = _channel_of(image, channel, role)
     if image.GetDimension() != 3:
-        raise InputError(f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume.")
+        raise InputError(
+            f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume, or for a time series name "
+            "the painted frame (--frame 0)."
+        )
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
     grid = Grid.of(image)
@@ -60,6 +63,33 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
     nifti.require_as_read(path, grid, role)
     return sitk.GetArrayFromImage(image), grid
+
+
+def read_frames(path: Path) -> tuple[NDArray[Any], Grid]:
+    """Read a time series: a 4D file, or an NRRD sequence of Slicer, whose voxels hold a number for each frame.
+
+    Returns:
+        (T, K, J, I), and the grid of every frame.
+
+    Raises:
+        InputError: as :func:`read_image`; also when there is one volume only.
+    """
+    require_readable(path, "image")
+    image = None if path.is_dir() else _read_file(path, "image")
+    if image is None or "complex" in image.GetPixelIDTypeAsString():
+        raise InputError("The image is no time series; give a 4D file (.nrrd, .nii.gz, .mha), or leave --frame out.")
+    if image.GetDimension() == 4 and image.GetNumberOfComponentsPerPixel() == 1:
+        grid, frames = Grid.of(image[..., 0]), sitk.GetArrayFromImage(image)
+    elif image.GetDimension() == 3 and image.GetNumberOfComponentsPerPixel() > 1:
+        grid, frames = Grid.of(image), np.moveaxis(sitk.GetArrayFromImage(image), -1, 0)
+    else:
+        raise InputError("The image holds a single volume, no time series; leave --frame out.")
+    if len(frames) < 2:
+        raise InputError("The image holds a single volume, no time series; leave --frame out.")
+    if not np.isfinite(grid.matrix).all():
+        raise InputError("The image does not say where its voxels lie; save it again with origin and spacing.")
+    nifti.require_as_read(path, grid, "image")
+    return frames, grid
 
 
 def _channel_of(image: Any, channel: int, role: str) -> Any:

@@ -1,9 +1,13 @@
-"""Standard error without what C libraries print."""
+"""Standard error without what C libraries print, and warnings and logs without what parsers quote from a file."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 
@@ -51,3 +55,22 @@ class Quiet:
 
 quiet_stderr = Quiet()
 """The one of this process."""
+
+
+@contextmanager
+def quiet_parsers() -> Iterator[None]:
+    """No warnings and no logs of pydicom, which quote values that it takes for odd: dates of birth, names."""
+    logger = logging.getLogger("pydicom")
+    nothing = _Nothing()  # one of its own for each block, so that blocks of several threads may overlap
+    logger.addFilter(nothing)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeFilter(nothing)
+
+
+class _Nothing(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return False

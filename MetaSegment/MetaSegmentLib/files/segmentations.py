@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .access import require_readable
 from .atomic import output_error
+from .dicom_seg_reader import read_dicom_seg
+from .dicom_source import read_source
+from .dicom_support import STRUCTURE_SET, support_file
 from .grids import Grid
 from .images import read_image, write_image
 from .orientation import along
+from .rtstruct_reader import read_rtstruct
 from .seg_nrrd import lists_segments, read_seg_nrrd, write_seg_nrrd
 from .segments import Labels, Painted, Segment, compact, numbered, plain_segment, values_in
 
@@ -38,19 +42,25 @@ def is_segmentation_file(path: Path) -> bool:
     return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
 
 
-def read_painted(path: Path, grid: Grid) -> Painted:
+def read_painted(path: Path, grid: Grid, image: Path | None = None) -> Painted:
     """Read the painted slices onto the grid of the image that they were painted on.
 
     What an earlier run filled is there too; see :func:`~MetaSegmentLib.files.records.without_filled`.
 
     Args:
-        path: a label map on the very grid, or a file as ``.seg.nrrd`` of any name, which may cover a part of it.
+        path: a label map on the very grid, or a file as ``.seg.nrrd``, DICOM Segmentation or RT Structure Set of any
+            name, which may cover a part of it; or a folder with nothing but one of the latter two.
         grid: the image's.
+        image: where it was read from, with which DICOM tells whether the support belongs to it.
 
     Raises:
-        InputError: missing, damaged, no label map, or on another grid.
+        InputError: missing, damaged, no label map, or on another grid or in another frame of reference.
     """
     require_readable(path, "support")
+    if (found_dicom := support_file(path)) is not None:
+        file, kind = found_dicom
+        read = read_rtstruct if kind == STRUCTURE_SET else read_dicom_seg
+        return read(file, grid, None if image is None else read_source(image))
     if (found := _segments_in(path)) is not None:
         layers, segments, own = found
         turned = [along(layer, own, grid) for layer in layers]
@@ -65,6 +75,8 @@ def read_painted(path: Path, grid: Grid) -> Painted:
 
 def write_segmentation(path: Path, layers: Sequence[Labels], segments: Iterable[Segment], grid: Grid) -> None:
     """Write (K, J, I) labels, one array a layer; anything but a ``.seg.nrrd`` takes one layer and drops the names.
+
+    DICOM objects refer to a series: see outputs.py.
 
     Raises:
         OutputError: see :func:`~MetaSegmentLib.files.images.write_image`.

@@ -55,11 +55,13 @@ class Painted:
 
     Attributes:
         stored: the grid of the file, whose axes may run otherwise than the image's.
+        notes: sentences about what was left out when it was read.
     """
 
     layers: tuple[Labels, ...]
     segments: tuple[Segment, ...]
     stored: Grid | None = None
+    notes: tuple[str, ...] = ()
 
     def in_layer(self, layer: int) -> list[Segment]:
         return [segment for segment in self.segments if segment.layer == layer]
@@ -83,7 +85,9 @@ class Painted:
                     raise InputError(f"The support has no segment '{word}'; it has: {there}.")
                 chosen |= found
         kept = tuple(segment for segment in self.segments if segment.value in chosen)
-        return replace(compact([keep(layer, chosen) for layer in self.layers], kept), stored=self.stored)
+        return replace(
+            compact([keep(layer, chosen) for layer in self.layers], kept), stored=self.stored, notes=self.notes
+        )
 
     def _named(self, word: str) -> set[int]:
         """The labels of the segments with this name, or else the label of this number, or else names but for blanks."""

@@ -92,6 +92,7 @@ class Panel:
         self._looking = InPieces()
         for button, action in (
             (ui.applyButton, self.segment_or_cancel),
+            (ui.framesButton, self.segment_frames),
             (ui.removeButton, self.remove),
             (ui.emptyButton, self.mark_empty),
             (ui.acceptButton, self.accept),
@@ -191,6 +192,7 @@ class Panel:
             getattr(ui, name).enabled = control.enabled
             getattr(ui, name).toolTip = control.tip
         ui.applyButton.text = _("Cancel") if running else _("Segment")
+        ui.framesButton.visible = now.in_sequence and not running
         ui.progressBar.visible = running
         # What is not needed any more leaves its room to the paint tools.
         ui.expectationLabel.visible = not (gpu() or running or self.view.result is not None)
@@ -230,6 +232,21 @@ class Panel:
             first = self.parameters.method == PREVIEW_METHOD
             if not first or self._installer.ready():
                 self._start(self.parameters)
+        except InstallationFailed as error:
+            self._note(error)  # its window says so already
+        except Exception as error:
+            self._fail(error)
+
+    def segment_frames(self) -> None:
+        """Segment every time point of the sequence that the volume belongs to."""
+        if self.parameters is None or self._flow.running:
+            return
+        try:
+            if self._installer.ready():
+                self._request = self._requested(self.parameters)
+                self._before, self._step = self.overview.state, _("segment all frames")
+                self._flow.start_frames(self._request, self._on_progress, self._on_frames_ended)
+                self._started()
         except InstallationFailed as error:
             self._note(error)  # its window says so already
         except Exception as error:
@@ -293,15 +310,21 @@ class Panel:
         self._flow.close()
 
     def _start(self, parameters: Parameters) -> None:
-        self._request = RunRequest(
+        self._request = self._requested(parameters)
+        self._before, self._step = self.overview.state, ""
+        self._flow.start(self._request, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
+        self._started()
+
+    def _requested(self, parameters: Parameters) -> RunRequest:
+        return RunRequest(
             parameters.inputVolume,
             parameters.segmentation,
             parameters.method,
             parameters.device,
             parameters.showPreview or not self._installer.complete,
         )
-        self._before, self._step = self.overview.state, ""
-        self._flow.start(self._request, self._on_progress, self._on_shown, self._on_ended, self._installer.ready)
+
+    def _started(self) -> None:
         self.ui.progressBar.setRange(0, 0)
         self.update()
         self.ui.statusLabel.text = _("Reading the painted slices…")
@@ -361,6 +384,13 @@ class Panel:
             self._hint.done()
             self.view.show(result, self._request.volume, self._request.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
+
+    def _on_frames_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self._step = ""
+        else:
+            self._hint.done()
+        self._on_ended(error)
 
     def _on_ended(self, error: Exception | None) -> None:
         if isinstance(error, InstallationFailed):

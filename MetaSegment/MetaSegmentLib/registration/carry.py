@@ -1,46 +1,128 @@
-"""Another volume of the same structure: another patient, another day, another phase.
+"""Other volumes of the same structures: other patients, another day, another phase.
 
-The painted volume is segmented, the segmentation is carried over by registration, and a few slices of what arrives
-are treated as if they had been painted: the same method then lets every slice of the other volume, those included,
+Each volume is laid onto the target and carries its segmentation over; where several do, each counts at a voxel by how
+alike the two images are around it (locally weighted voting, Artaechevarria et al., IEEE TMI 2009). A few slices of what
+arrives are treated as if they had been painted: the same method then lets every slice of the target, those included,
 follow its own image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..progress import Progress
 from ..task.paint import Paint, PaintedSlices
 from ..task.volume import Volume
+from .found import Evidence
+from .likeness import around
 from .volumes import VolumeRegistration
 
 CARRIED_SLICES = 8
 """At most so many slices of each carried structure are treated as painted."""
+ENOUGH_PAINTED = 3
+"""With so many slices of its own painted, a structure needs nothing that was carried."""
+_FLOOR = 0.05
+"""What a volume counts at least, where it is like the target nowhere."""
+_SHARPNESS = 2.0
+"""Power of the likeness by which volumes count."""
+
+Labels = NDArray[np.unsignedinteger[Any]]
 
 
-def carry_paint(
-    source: Volume,
-    labels: NDArray[np.unsignedinteger[Any]],
-    target: Volume,
-    axis: int,
-    check: Callable[[], None] = lambda: None,
-) -> Paint | None:
-    """Slices of ``labels`` carried to ``target``, evenly over the range of each structure; None when nothing does."""
-    registration = VolumeRegistration(source, target, check)
-    values = [int(v) for v in np.unique(labels) if v]
-    chances = np.stack([registration.carry(labels == value) for value in values])
-    carried = np.where(chances.max(0) > 0.5, np.array(values)[chances.argmax(0)], 0).astype(labels.dtype)
-    front = np.moveaxis(carried, axis, 0)
-    if not front.any():
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A volume whose structures are known.
+
+    Attributes:
+        labels: (K, J, I) on its voxels.
+        weight: how much it counts beside others.
+    """
+
+    volume: Volume
+    labels: Labels
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Structures as they arrive in the target.
+
+    Attributes:
+        labels: (K, J, I) on the target's voxels.
+        evidence: label value → what speaks for its being there; without those that did not arrive.
+    """
+
+    labels: Labels
+    evidence: dict[int, Evidence]
+
+
+def carry(sources: Sequence[Source], target: Volume, progress: Progress | None = None, sure: bool = False) -> Carried:
+    """Carry the structures of one volume or more to another one.
+
+    Args:
+        sure: they are there, so it is not looked whether they come back again.
+    """
+    progress = progress or Progress()
+    check = progress.check
+    values = sorted({int(value) for source in sources for value in np.unique(source.labels) if value})
+    votes = {value: np.zeros(target.array.shape, np.float32) for value in values}
+    counted = {value: np.zeros(target.array.shape, np.float32) for value in values}
+    likenesses, arrived = [], []
+    for source in progress.steps("laying the volumes onto each other", sources):
+        registration = VolumeRegistration(source.volume, target, source.labels > 0, check)
+        likeness = registration.likeness()
+        likenesses.append(likeness)
+        weight = source.weight * (_FLOOR + likeness**_SHARPNESS) if len(sources) > 1 else np.float32(1)
+        own = {}
+        for value in np.unique(source.labels[source.labels > 0]).tolist():
+            chance = registration.carry(source.labels == value)
+            votes[value] += weight * chance
+            counted[value] += weight
+            own[value] = chance > 0.5
+        arrived.append(own)
+    chances = np.stack([votes[value] / counted[value] for value in values])
+    labels = np.where(chances.max(0) > 0.5, np.array(values)[chances.argmax(0)], 0).astype(sources[0].labels.dtype)
+    back = _certain if sure else _back(sources[0], target, labels, check)
+    found = [value for value in values if (labels == value).any()]
+    return Carried(labels, {v: _evidence(v, labels, sources, target, likenesses, arrived, back) for v in found})
+
+
+def as_painted(carried: Carried, found: Sequence[int], axis: int, own: Paint | None = None) -> Paint | None:
+    """Slices of the carried structures ``found`` as paint, evenly over the range of each; None where there are none.
+
+    Args:
+        own: slices of the target that were painted, along the same axis. They are taken as they are; a structure with
+            enough of them takes nothing else.
+    """
+    front = np.moveaxis(carried.labels, axis, 0)
+    slices = {} if own is None else {value: list(some) for value, some in own.slices.items()}
+    for value in found:
+        painted = slices.get(value, [])
+        if len(painted) < ENOUGH_PAINTED:
+            spread = [i for i in _spread(front == value) if all(abs(i - other) > 1 for other in painted)]
+            slices[value] = sorted({*painted, *spread})
+    slices = {value: some for value, some in sorted(slices.items()) if some}
+    index = sorted({i for some in slices.values() for i in some} | set(() if own is None else own.index))
+    if not index:
         return None
-    slices = tuple(sorted({index for value in values for index in _spread(front == value)}))
-    picked = front[list(slices)].copy()
-    found = [int(v) for v in np.unique(picked) if v]
-    stacks = {axis: PaintedSlices(slices, picked)}
-    return Paint(dict.fromkeys(found, axis), dict.fromkeys(found, slices), stacks=stacks)
+    planes = np.zeros((len(index), *front.shape[1:]), carried.labels.dtype)
+    for plane, i in zip(planes, index, strict=True):
+        drawn = None if own is None or i not in own.index else own.labels[own.index.index(i)]
+        complete = () if own is None else [value for value, some in own.slices.items() if i in some]
+        plane[:] = np.where(np.isin(front[i], [v for v in found if v not in complete]), front[i], 0)
+        if drawn is not None:
+            plane[drawn > 0] = drawn[drawn > 0]
+    if own is None:
+        held = {int(value) for value in np.unique(planes)}
+        slices = {value: some for value, some in slices.items() if value in held}
+    stacks = {axis: PaintedSlices(tuple(index), planes)}
+    return Paint(dict.fromkeys(slices, axis), {v: tuple(some) for v, some in slices.items()}, stacks=stacks)
 
 
 def _spread(mask: NDArray[np.bool_]) -> list[int]:
@@ -49,3 +131,43 @@ def _spread(mask: NDArray[np.bool_]) -> list[int]:
     count = min(CARRIED_SLICES, len(occupied))
     places = np.linspace(0, len(occupied) - 1, 2 * count + 1)[1::2]
     return [int(occupied[round(place)]) for place in places] if count else []
+
+
+def _back(source: Source, target: Volume, labels: Labels, check: Callable[[], None]) -> Callable[[int], float]:
+    """How well a structure comes back to where it set out, by a registration the other way round."""
+    if not labels.any():
+        return lambda _value: 0.0
+    back = VolumeRegistration(target, source.volume, labels > 0, check)
+
+    def returned(value: int) -> float:
+        return _dice(back.carry(labels == value) > 0.5, source.labels == value)
+
+    return returned
+
+
+def _certain(_value: int) -> float:
+    return 1.0
+
+
+def _evidence(
+    value: int,
+    labels: Labels,
+    sources: Sequence[Source],
+    target: Volume,
+    likenesses: Sequence[NDArray[np.float32]],
+    arrived: Sequence[dict[int, NDArray[np.bool_]]],
+    back: Callable[[int], float],
+) -> Evidence:
+    there = labels == value
+    near = around(there, [max(1, round(2 * min(target.spacing) / mm)) for mm in target.spacing])
+    whose = [n for n, own in enumerate(arrived) if value in own]
+    likeness = float(np.mean([likenesses[n][near].mean() for n in whose]))
+    agreement = float(np.mean([_dice(arrived[n][value], there) for n in whose])) if len(whose) > 1 else 1.0
+    before = np.mean([(sources[n].labels == value).sum() * np.prod(sources[n].volume.spacing) for n in whose])
+    growth = abs(math.log(float(there.sum() * np.prod(target.spacing) / before)))
+    return Evidence(likeness, agreement, back(value), growth)
+
+
+def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else 0.0

@@ -14,7 +14,6 @@ from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
 from .i18n import tr as _
-from .reader import Painting
 
 T = TypeVar("T")
 
@@ -88,10 +87,11 @@ class Job:
     Attributes:
         waiting: there is nothing to do but to wait for the executor.
         submitted: what was read is with the executor.
+        shares_lock: it is computed in a thread of this process, which needs a turn now and then.
 
     Args:
         run: what the caller holds.
-        read: reads the paint.
+        read: reads the paint; what it returns goes to ``requests`` and ``write``.
         requests: what is to be computed, one after the other.
         submit: hands one of them to the executor.
         write: puts the results into the scene and returns what the caller is to get.
@@ -103,10 +103,10 @@ class Job:
     def __init__(
         self,
         run: Run,
-        read: Callable[[], Steps[Painting]],
-        requests: Callable[[Painting], Sequence[Request]],
-        submit: Callable[[Request], Steps[Handle]],
-        write: Callable[[Painting, Sequence[Result]], Steps[Result]],
+        read: Callable[[], Steps[Any]],
+        requests: Callable[[Any], Sequence[Any]],
+        submit: Callable[[Any], Steps[Any]],
+        write: Callable[[Any, Sequence[Any]], Steps[Any]],
         nodes: tuple[Any, ...],
         state: Callable[[], Hashable],
         progress: ProgressCallback | None,
@@ -114,7 +114,7 @@ class Job:
         finished: Callable[[Run], None] | None,
     ) -> None:
         self.run = run
-        self.waiting = self.submitted = False
+        self.waiting = self.submitted = self.shares_lock = False
         self._read = read
         self._requests = requests
         self._submit = submit
@@ -172,7 +172,7 @@ class Job:
         if self._cancel is not None and self._cancel():
             self.run.cancel()
 
-    def _steps(self) -> Generator[bool | None, None, Result]:
+    def _steps(self) -> Generator[bool | None, None, Any]:
         """The whole way; yields True where there is nothing to do but to wait."""
         while True:
             try:
@@ -189,7 +189,7 @@ class Job:
         self.waiting = False
         return (yield from self._anew_when_changed(lambda: self._write(painting, results)))
 
-    def _hand_over(self) -> Steps[tuple[Painting, Handle, list[Request]]]:
+    def _hand_over(self) -> Steps[tuple[Any, Handle, list[Any]]]:
         painting = yield from self._read()
         first, *rest = self._requests(painting)
         handle = yield from self._submit(first)

@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..answer.layers import merge_steps
 from ..answer.report import with_voxel_volume
@@ -20,6 +20,8 @@ from ..executors import (
     background_executor,
     own_interpreter,
 )
+from ..executors.in_process import ThreadHandle
+from ..executors.thread import Worker
 from ..pieces import Steps, drain
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
@@ -29,9 +31,14 @@ from .inputs import playing, why_not
 from .reader import Painting, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
+from .sequence import Frames, nodes_of, read_frames
+from .sequence_writer import SequenceStep, segment_frames, write_frames
 from .views import OVERLAY
 from .writer import write_result_steps
 from .yielding import PAUSE_MILLISECONDS, let_threads_run
+
+if TYPE_CHECKING:
+    from ..series import SeriesResult
 
 _BUDGET_SECONDS = 0.02
 """How long the thread that owns the scene is held at a time."""
@@ -64,6 +71,8 @@ class Session:
         self._schedule = schedule
         self._here = InProcessExecutor()
         self._background = executor or background_executor(own_interpreter())
+        self._worker = Worker()
+        self._sequence_step: SequenceStep | None = None
         self._job: Job | None = None
         self._polling = self._warm = False
         self._background.listen(_polls(weakref.ref(self)))
@@ -187,6 +196,70 @@ class Session:
             self._schedule(self._tick, 0)
         return run
 
+    def process_sequence(
+        self,
+        sequence: Any,
+        segmentation: Any,
+        segment_ids: Sequence[str] | None = None,
+        method: str | None = None,
+        device: str = "auto",
+        wait: bool = True,
+        progress: ProgressCallback | None = None,
+        cancel: CancelCallback | None = None,
+        finished: Callable[[Run], None] | None = None,
+    ) -> SeriesResult | Run:
+        """Segment all time points of a sequence from those that are painted.
+
+        The result becomes a sequence of segmentations that the sequence's browser shows in ``segmentation``, as one
+        undo step. Painted slices stay as they are; to correct a time point, show it, paint and call this again.
+
+        Args:
+            sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
+            segmentation: vtkMRMLSegmentationNode with the paint of the time point that is shown, and in its own
+                sequence, if it has one, that of the others.
+            wait, progress, cancel, finished: as for :meth:`process`; the result is a
+                :class:`~MetaSegmentLib.SeriesResult`, whose label n is the n-th segment.
+
+        Raises:
+            MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
+        """
+        if self._job is not None:
+            raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
+        _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
+        nodes = nodes_of(sequence)
+        if playing(nodes.volume):
+            raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
+        settings = Settings(method=method or DEFAULT_METHOD, device=device)
+
+        def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
+            yield
+            self._sequence_step = write_frames(nodes, frames, results[0], segmentation, self.editor)
+            return results[0]
+
+        if wait:
+            frames = read_frames(nodes, segmentation, segment_ids)
+            return drain(write(frames, [segment_frames(frames, settings, progress, cancel)]))
+
+        def read() -> Steps[Frames]:
+            yield
+            return read_frames(nodes, segmentation, segment_ids)
+
+        def submit(frames: Frames) -> Steps[ThreadHandle[SeriesResult]]:
+            yield
+            return ThreadHandle(self._worker, lambda *callbacks: segment_frames(frames, settings, *callbacks))
+
+        def state() -> Hashable:
+            return nodes.current, _paint_state(segmentation)
+
+        run = Run(self)
+        about = (nodes.sequence, nodes.browser, segmentation)
+        job = Job(run, read, lambda frames: [frames], submit, write, about, state, progress, cancel, finished)
+        job.shares_lock = True
+        self._job = job
+        if self._schedule is not None:
+            self._schedule(self._tick, 0)
+        return run
+
     def poll(self) -> bool:
         """Report progress, pass on a cancellation and, when the run has ended, write its result.
 
@@ -236,29 +309,37 @@ class Session:
         """
         self.cancel()
         self._warm = False
+        self._sequence_step = None
         self._background.close()
         self._here.forget()
 
     def undo(self) -> bool:
         """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
         it is the last step in the panel, which may be a stroke."""
-        return self.editor.undo()
+        return self._with_sequence(self.editor.undo())
 
     def redo(self) -> bool:
         """Bring back what :meth:`undo` took back last; False when there is nothing."""
-        return self.editor.redo()
+        return self._with_sequence(self.editor.redo())
+
+    def _with_sequence(self, done: bool) -> bool:
+        """The other time points follow the one that is shown."""
+        if done and self._sequence_step is not None:
+            self._sequence_step.follow()
+        return done
 
     def _tick(self) -> None:
         job = self._job
         if job is None:
             return
         try:
-            if job.waiting and self._background.shares_lock:
+            shares_lock = self._background.shares_lock or job.shares_lock
+            if job.waiting and shares_lock:
                 let_threads_run()
             self.poll()
         finally:  # a caller's callback that fails must not leave the run without anybody who looks after it
             if self._job is job and self._schedule is not None:
-                patient = job.waiting and not self._background.shares_lock
+                patient = job.waiting and not shares_lock
                 self._schedule(self._tick, _WAIT_MILLISECONDS if patient else PAUSE_MILLISECONDS)
 
     def _write(

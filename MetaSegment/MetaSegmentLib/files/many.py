@@ -1,0 +1,206 @@
+"""From files to files where there is more than one volume: supports of several patients, or a time series."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answer.report import with_voxel_volume
+from ..errors import InputError, OutputError
+from ..progress import CancelCallback, ProgressCallback
+from .atomic import Staging
+from .formats import segmentation_format
+from .grids import Grid
+from .images import read_frames, read_image, write_image
+from .kept import Kept
+from .orientation import Turn
+from .outputs import Output
+from .records import NamedSlices, with_records, without_filled
+from .reports import Report, write_report
+from .run import Done, Job, check_named, check_outputs, rehearse, run
+from .segmentations import Painted, Segment, read_painted
+
+
+def run_job(
+    job: Job,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    kept: Kept | None = None,
+    beside: Callable[[Done], None] | None = None,
+) -> Report:
+    """Do the job, whichever it is, and return its report; arguments as :func:`~MetaSegmentLib.files.run.run`.
+
+    Raises:
+        MetaSegmentError: it could not be done; no file was written or changed.
+    """
+    if job.frames:
+        return run_series(job, progress, cancel)
+    if job.others or job.own is not None:
+        return run_across(job, progress, cancel, kept, beside)
+    return run(job, progress, cancel, kept, beside)
+
+
+def run_series(job: Job, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None) -> Report:
+    """All frames of a time series, from those that are painted.
+
+    Raises:
+        MetaSegmentError: as :func:`run_job`.
+    """
+    from ..series import segment_series
+
+    start = time.monotonic()
+    check_outputs(job)
+    if segmentation_format(job.output).segments or job.probabilities or job.uncertainty:
+        raise OutputError("Of a time series only labels are written, as a 4D file; name the output something.nrrd.")
+    images, grid = read_frames(job.image)
+    given = {frame: _read(job, path, grid, job.image) for frame, path in job.frames}
+    if len(given) < len(job.frames):
+        raise InputError("A frame is named twice; give one support for each.")
+    with Staging() as rehearsal:
+        rehearse(job, Output.named(job.output, job.image), grid, rehearsal)
+    axis = next(iter(given.values()))[2]
+    painted = {frame: _one_layer(own) for frame, (own, _, _) in given.items()}
+    named = {frame: some for frame, (_, some, _) in given.items()}
+    names = {segment.value: segment.name for own, _, _ in reversed(given.values()) for segment in own.segments}
+    more: dict[str, Any] = {"settings": job.settings, "progress": progress, "cancel": cancel, "names": names}
+    result = segment_series(images, painted, grid.array_spacing, named, axis, **more)
+    report = result.report
+    with Staging() as staging:
+        write_image(staging.path(job.output), result.labels, grid)
+        report["seconds"]["total"] = round(time.monotonic() - start, 3)
+        if job.report:
+            write_report(staging.path(job.report), report)
+        staging.commit()
+    return report
+
+
+def run_across(
+    job: Job,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    kept: Kept | None = None,
+    beside: Callable[[Done], None] | None = None,
+) -> Report:
+    """An image from the paint on several other patients', and perhaps from slices painted on it.
+
+    Segments are the same where their names are, or in label maps their values.
+
+    Raises:
+        MetaSegmentError: as :func:`run_job`.
+    """
+    from ..across import AdaptedMany
+    from ..engine import adapt
+
+    start = time.monotonic()
+    check_outputs(job)
+    if job.support_image is None:
+        raise InputError("Name what the support was painted on (--support-image), or leave --own out.")
+    image, grid = read_image(job.image, channel=job.channel)
+    output = Output.named(job.output, job.image)
+    with Staging() as rehearsal:
+        rehearse(job, output, grid, rehearsal)
+    kept = kept or Kept()
+    notes: list[str] = []
+    segments: list[Segment] = []
+    adapted = []
+    axis = job.axis
+    for path, on in ((job.support, job.support_image), *job.others):
+        there, own_grid = read_image(on, "support image", job.channel)
+        painted, slices, own_axis = _read(job, path, own_grid, on)
+        notes += painted.notes
+        labels, slices = _same_values(painted, slices, segments)
+        upright = Turn.onto(own_grid, grid)  # all lie as the target does
+        spacing = tuple(own_grid.array_spacing[a] for a in upright.order)
+        names = {segment.value: segment.name for segment in segments}
+        turned, own_axis = upright.apply(labels), None if own_axis is None else upright.order.index(own_axis)
+        slices = _turned(slices, own_axis, upright, turned.shape)
+        given = (upright.apply(there), turned, spacing, slices, own_axis)
+        depends = (upright, repr(slices), own_axis, job.segments, job.channel, job.settings, tuple(names.items()))
+        learn = partial(adapt, *given, job.settings, progress, cancel, names)
+        adapted.append(kept.get((path, on), depends, learn))
+    own = None
+    own_slices: NamedSlices | None = None
+    if job.own is not None:
+        painted, own_slices, axis = _read(job, job.own, grid, job.image)
+        notes += painted.notes
+        own, own_slices = _same_values(painted, own_slices, segments)
+    result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel)
+    result = with_voxel_volume(result, grid.voxel_ml)
+    report = result.report
+    report["warnings"] = [*notes, *report["warnings"]]
+    with Staging() as staging:
+        if job.probabilities:
+            write_image(staging.path(job.probabilities), result.probabilities, grid)
+        if job.uncertainty:
+            write_image(staging.path(job.uncertainty), result.uncertainty, grid)
+        there_is = [segment for segment in segments if str(segment.value) in report["segments"]]
+        recorded = with_records(there_is, [result], grid, None if job.own is not None else int(report["axis"]))
+        place = staging.path(job.output)
+        output.write(place, [result.labels], recorded, grid)
+        report["seconds"]["total"] = round(time.monotonic() - start, 3)
+        if job.report:
+            write_report(staging.path(job.report), report)
+        if beside:
+            beside(Done(staging, place, image, grid, [result], report))
+        staging.commit()
+    return report
+
+
+def _read(job: Job, path: Path, grid: Grid, on: Path) -> tuple[Painted, NamedSlices | None, int | None]:
+    """The paint in a file, and what counts of it."""
+    painted = read_painted(path, grid, on)
+    if job.segments:
+        painted = painted.only(job.segments)
+    if isinstance(job.slices, Mapping):
+        check_named(job.slices, painted)
+    return without_filled(painted, grid, job.slices, job.axis)
+
+
+def _one_layer(painted: Painted) -> NDArray[Any]:
+    if len(painted.layers) > 1:
+        raise InputError("Painted segments overlap; of several volumes name one at a time with --segments.")
+    return painted.layers[0]
+
+
+def _same_values(
+    painted: Painted, slices: NamedSlices | None, known: list[Segment]
+) -> tuple[NDArray[Any], NamedSlices | None]:
+    """The paint with the label values of the segments ``known`` by the same names; new ones are entered there."""
+    layer = _one_layer(painted)
+    values: dict[int, int] = {}
+    for segment in painted.segments:
+        same = next((one for one in known if one.name == segment.name), None)
+        if same is None:
+            taken = {one.value for one in known}
+            free = segment.value if segment.value not in taken else max(taken) + 1
+            same = replace(segment, value=free, layer=0)
+            known.append(same)
+        values[segment.value] = same.value
+    if all(old == new for old, new in values.items()):
+        return layer, slices
+    labels = np.zeros(layer.shape, np.uint16 if max(values.values()) > 255 else np.uint8)
+    for old, new in values.items():
+        labels[layer == old] = new
+    if isinstance(slices, Mapping):
+        slices = {values[old]: some for old, some in slices.items()}
+    return labels, slices
+
+
+def _turned(slices: NamedSlices | None, axis: int | None, turn: Turn, shape: tuple[int, ...]) -> NamedSlices | None:
+    """Slices of a volume as slices of the turned one."""
+    if slices is not None and axis is None and turn.reversed_axes:
+        raise InputError("The volumes' axes run differently; with named slices, name the slice axis too (--axis).")
+    if slices is None or axis is None or axis not in turn.reversed_axes:
+        return slices
+
+    def back(some: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(shape[axis] - 1 - i for i in some))
+
+    return {value: back(own) for value, own in slices.items()} if isinstance(slices, Mapping) else back(slices)

@@ -1,0 +1,116 @@
+"""``metasegment segment`` with a time series, with the paint of several patients, and with paint of both kinds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from cli.workplace import GRID, SLICES, Workplace, a_ball, an_image_of, painted_on
+from MetaSegmentLib.data.protocol import dice
+from MetaSegmentLib.files.images import read_frames, read_image, write_image
+from MetaSegmentLib.files.segmentations import read_painted
+
+FRAMES = 3
+
+
+@pytest.fixture
+def place(tmp_path) -> Workplace:
+    options = {"image": "image.nrrd", "support": "painted.seg.nrrd", "output": "out.nrrd", "method": "shape"}
+    return Workplace(tmp_path, a_ball(), options)
+
+
+def a_series(place: Workplace) -> np.ndarray:
+    """Writes ``image.nrrd`` of a ball that moves, and paint on its first frame; (T, K, J, I) where it is."""
+    truth = np.stack([np.roll(place.truth, 2 * t, axis=1) for t in range(FRAMES)])
+    write_image(place.path("image.nrrd"), np.stack([an_image_of(frame) for frame in truth]), GRID)
+    place.paint(painted_on(truth[0]))
+    return truth
+
+
+def test_all_frames_of_a_series_from_a_painted_one(place, capsys):
+    truth = a_series(place)
+    assert place.segment(frame=0, report="report.json") == 0
+    labels, grid = read_frames(place.path("out.nrrd"))
+    assert grid.lies_at(GRID.matrix) and labels.shape == truth.shape
+    assert all(dice(found, true) > 0.9 for found, true in zip(labels, truth, strict=True))
+    assert np.array_equal(labels[0][list(SLICES)] > 0, truth[0][list(SLICES)])
+    report = json.loads(place.path("report.json").read_text(encoding="utf-8"))
+    assert report["series"]["painted"] == [0] and len(report["series"]["voxels"]["1"]) == FRAMES
+    assert "liver" in capsys.readouterr().out
+
+
+def test_a_corrected_frame_is_one_more_support(place):
+    truth = a_series(place)
+    place.paint(painted_on(truth[2]), name="later.seg.nrrd")
+    words = [*place.words(frame=0), "--support", str(place.path("later.seg.nrrd")), "--frame", "2"]
+    from MetaSegmentLib.cli import main
+
+    assert main(words) == 0
+    labels, _ = read_frames(place.path("out.nrrd"))
+    assert np.array_equal(labels[2][list(SLICES)] > 0, truth[2][list(SLICES)])
+
+
+def test_a_sequence_as_slicer_stores_it_is_a_series(place):
+    truth = a_series(place)
+    frames, _ = read_frames(place.path("image.nrrd"))
+    image = sitk.GetImageFromArray(np.moveaxis(frames, 0, -1), isVector=True)
+    image.SetOrigin(GRID.origin), image.SetSpacing(GRID.spacing), image.SetDirection(GRID.direction)
+    sitk.WriteImage(image, str(place.path("image.seq.nrrd")))
+    again, grid = read_frames(place.path("image.seq.nrrd"))
+    assert np.array_equal(again, frames) and grid.lies_at(GRID.matrix) and len(truth) == FRAMES
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"frame": 7}, "no frame 7"),
+        ({"frame": 0, "output": "out.seg.nrrd"}, "only labels are written"),
+        ({}, "name the painted frame (--frame 0)"),
+    ],
+)
+def test_what_a_series_cannot_be(place, capsys, changed, sentence):
+    a_series(place)
+    assert place.segment(**changed) == 1
+    assert sentence in capsys.readouterr().err
+    assert not place.path("out.nrrd").exists()
+
+
+def test_a_single_volume_is_no_series(place, capsys):
+    place.image(an_image_of(place.truth))
+    place.paint(painted_on(place.truth))
+    assert place.segment(frame=0) == 1
+    assert "leave --frame out" in capsys.readouterr().err
+
+
+def test_two_patients_and_a_slice_of_ones_own(place):
+    from MetaSegmentLib.cli import main
+
+    for number, shift in enumerate((0, 2), start=1):
+        other = np.roll(place.truth, shift, axis=1)
+        place.image(an_image_of(other), name=f"other{number}.nrrd")
+        place.paint(painted_on(other, value=number), name=f"other{number}.seg.nrrd")
+    second = read_painted(place.path("other2.seg.nrrd"), GRID).segments[0]
+    assert second.name == "spleen"  # another structure by its name, although it is the same ball
+    truth = np.roll(place.truth, -2, axis=2)
+    place.image(an_image_of(truth))
+    place.paint(painted_on(truth, (11,)), name="own.seg.nrrd")
+    words = place.words(support="other1.seg.nrrd", support_image="other1.nrrd", output="out.seg.nrrd")
+    words += ["--support", str(place.path("other1.seg.nrrd")), "--support-image", str(place.path("other1.nrrd"))]
+    assert main([*words, "--own", str(place.path("own.seg.nrrd")), "--report", str(place.path("r.json"))]) == 0
+    found, grid = read_image(place.path("out.seg.nrrd"))
+    assert grid.size == GRID.size and dice(found > 0, truth) > 0.85
+    assert np.array_equal(found[11] > 0, truth[11])
+    report = json.loads(place.path("r.json").read_text(encoding="utf-8"))
+    assert report["found"] == {"1": 1.0} and report["segments"]["1"]["support_slices"] == [11]
+
+
+def test_each_of_several_supports_needs_its_image(place, capsys):
+    place.image(an_image_of(place.truth))
+    place.paint(painted_on(place.truth))
+    from MetaSegmentLib.cli import main
+
+    assert main([*place.words(), "--support", "other.seg.nrrd"]) == 1
+    assert "its own --support-image" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+"""Structures of other patients, carried to another volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MetaSegmentLib import InputError, Settings, adapt, adapt_many
+from MetaSegmentLib.data.protocol import dice
+from registration.bodies import SPACING, a_patient, painted, something_else
+
+QUICK = Settings(method="shape")
+
+
+@pytest.fixture(scope="module")
+def two_patients():
+    patients = [a_patient(1, size=1.1), a_patient(2, (0, 1, -1), size=0.9, gain=3)]
+    return adapt_many([(image, painted(labels), SPACING) for image, labels in patients], QUICK)
+
+
+@pytest.fixture(scope="module")
+def another():
+    return a_patient(3, (1, -2, 2), gain=0.5)
+
+
+def test_several_patients_give_their_structures_to_another_one(two_patients, another):
+    image, truth = another
+    result = two_patients.predict(image, SPACING)
+    for value in (1, 2):
+        assert dice(result.labels == value, truth == value) > 0.8
+        assert 0.5 <= result.report["found"][value] <= 1
+    assert result.warnings == []
+
+
+def test_slices_painted_on_the_target_stay_and_weigh_more(two_patients, another):
+    image, truth = another
+    own = np.zeros_like(truth)
+    own[10][truth[10] == 1] = 1
+    own[10, :3] = 0
+    result = two_patients.predict(image, SPACING, own=own)
+    assert np.array_equal(result.labels[10] == 1, own[10] == 1)
+    assert result.report["found"][1] == 1.0
+    assert result.report["segments"]["1"]["support_slices"] == [10]
+    assert dice(result.labels == 2, truth == 2) > 0.75
+
+
+def test_with_enough_slices_of_its_own_nothing_is_carried(two_patients, another):
+    image, truth = another
+    own = painted(truth)
+    alone = adapt(image, own, SPACING, settings=QUICK).predict()
+    together = two_patients.predict(image, SPACING, own=own)
+    assert np.array_equal(together.labels, alone.labels)
+    assert together.estimated_dice == alone.estimated_dice
+
+
+def test_what_is_not_there_is_not_found(two_patients):
+    result = two_patients.predict(something_else(5), SPACING)
+    assert not result.labels.any()
+    assert all(confidence < 0.5 for confidence in result.report["found"].values())
+    assert "was not found" in result.warnings[0]
+    assert result.probabilities.shape == (3, *result.labels.shape)
+
+
+def test_one_patient_finds_it_at_another_place_of_a_larger_volume():
+    small, labels = a_patient(1)
+    box = (slice(3, 17), slice(6, 30), slice(4, 24))
+    image, truth = a_patient(3, gain=2)
+    large = np.pad(image, ((4, 22), (2, 30), (40, 6)), mode="edge")
+    there = np.pad(truth, ((4, 22), (2, 30), (40, 6)))
+    only = np.where(labels == 1, labels, 0)[box]
+    result = adapt(small[box], painted(only, (4, 7, 10)), SPACING, settings=QUICK).predict(large, SPACING)
+    assert dice(result.labels == 1, there == 1) > 0.7
+
+
+def test_no_support_is_an_error():
+    with pytest.raises(InputError, match="at least one painted volume"):
+        adapt_many([])
