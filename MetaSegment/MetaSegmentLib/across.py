@@ -44,8 +44,8 @@ def adapt_many(
     for support in supports:
         if not 2 <= len(support) <= 4:
             raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
-        full: tuple[Any, ...] = (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
-        adapted.append(adapt(*full, axis=axis, settings=settings, progress=progress, cancel=cancel, names=names))
+        image, painted, spacing, slices = (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
+        adapted.append(adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names))
     return AdaptedMany(adapted)
 
 
