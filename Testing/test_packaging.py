@@ -146,7 +146,7 @@ def test_one_environment_serves_trame_slicer_too(lock: dict[str, str]) -> None:
 def test_every_package_that_is_imported_is_asked_for(repository: Path, project: dict[str, Any]) -> None:
     """Slicer's own modules aside; what an import is called is not always what the package is called."""
     slicers = dict.fromkeys(("slicer", "vtk", "vtkmodules"), "slicer-core")
-    package_of = {"sklearn": "scikit-learn", "skimage": "scikit-image", **slicers}
+    package_of = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", **slicers}
     slicers_own = {"qt", "ctk", "PyTorchUtils", "MetaSegmentLib", "pip"}
     imported = set()
     for file in (repository / MODULE / "MetaSegmentLib").rglob("*.py"):
