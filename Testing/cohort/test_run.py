@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from small_cohort import GRID, SHAPE, SHAPE_ONLY, InTurn, SmallCohort, labels_in
 
 import MetaSegmentLib.engine as engine
 import MetaSegmentLib.files.outputs as files_outputs
+from files.dicom_results import PERSON, a_series
 from MetaSegmentLib import Case, InputError, MetaSegmentError, OutputError, run_cohort
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.cohort.cases import Problem
@@ -279,3 +281,49 @@ def test_named_slices(text: str, expected: object) -> None:
 def test_named_slices_that_are_none(text: str) -> None:
     with pytest.raises(InputError):
         named_slices(text)
+
+
+def test_several_patients_and_own_paint_are_those_of_one_by_one(
+    four: SmallCohort, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supports, images = (four.paint(0), four.paint(1)), (four.image(0), four.image(1))
+    cases = [
+        Case("from two", four.image(2), supports, images),
+        Case("with own", four.image(3), supports, images, own=four.paint(3)),
+    ]
+    given = ["--support", supports[0], "--support-image", images[0], "--support", supports[1]]
+    given += ["--support-image", images[1], "--method", "shape", "--quiet"]
+    expected = {}
+    for case in cases:
+        output = tmp_path / f"{case.id}.seg.nrrd"
+        words = ["segment", "--image", case.image, *given, *(["--own", case.own] if case.own else [])]
+        assert main([*map(str, words), "--output", str(output)]) == 0
+        expected[output.name] = read_image(output)[0].tobytes()
+    adapted = []
+    real = engine.adapt
+    monkeypatch.setattr(engine, "adapt", lambda *given: adapted.append(1) or real(*given))
+    cohort = run(cases, results)
+    assert labels_in(results) == expected
+    assert len(adapted) == 2
+    found = {row.id: row.structures[0].found for row in cohort.rows}
+    assert found["from two"] is not None and 0 <= found["from two"] <= 1
+    assert [row.doubt for row in cohort.rows] == [doubt for doubt in [row.doubt for row in cohort.rows] if doubt < 1]
+
+
+@pytest.mark.parametrize("ending", [".seg.dcm", ".rtstruct.dcm"])
+def test_results_in_dicom_name_the_patient_and_nothing_else_does(
+    four: SmallCohort, results: Path, tmp_path: Path, ending: str
+) -> None:
+    series = a_series(tmp_path / "series", shape=SHAPE)
+    paint = tmp_path / "paint.nrrd"
+    write_image(paint, read_image(four.paint(0))[0], read_image(series)[1])
+    case = Case("case0", series, (paint,))
+    (row,) = run([case], results, ending=ending).rows
+    assert row.state == "done", row.sentence
+    assert pydicom.dcmread(results / f"case0{ending}").PatientName == PERSON["PatientName"]
+    for file in [results / "journal.jsonl", *results.glob("summary.*"), *results.glob("cases/*")]:
+        content = file.read_bytes()
+        assert not [one for one in PERSON.values() if len(one) > 4 and one.encode() in content], file.name
+    again = InTurn()
+    run([case], results, again, ending=ending, resume=True)
+    assert again.orders == []
