@@ -44,9 +44,10 @@ def adapt_many(
     for support in supports:
         if not 2 <= len(support) <= 4:
             raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
+        image, painted = support[:2]
         spacing = support[2] if len(support) > 2 else (1.0, 1.0, 1.0)
         slices = support[3] if len(support) > 3 else None
-        adapted.append(adapt(support[0], support[1], spacing, slices, axis, settings, progress, cancel, names))
+        adapted.append(adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names))
     return AdaptedMany(adapted)
 
 
