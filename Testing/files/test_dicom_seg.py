@@ -134,6 +134,7 @@ def test_the_patient_is_in_the_file_and_nowhere_else(
         with pytest.warns(UserWarning):  # as old archives hold them
             pydicom.config.settings.writing_validation_mode = pydicom.config.WARN
             data.PatientBirthDate, data.PatientSex = "17.1.1950", "X"
+            data.StudyInstanceUID = "1.2.Somebody"
 
     mode = pydicom.config.settings.writing_validation_mode
     try:
@@ -152,7 +153,7 @@ def test_the_patient_is_in_the_file_and_nowhere_else(
     for key, value in PERSON.items():
         if key not in ("PatientBirthDate", "PatientSex"):
             assert str(data[key].value) == value
-    assert data.PatientBirthDate == "17.1.1950" and data.PatientSex == "X"
+    assert (data.PatientBirthDate, data.PatientSex, data.StudyInstanceUID) == ("17.1.1950", "X", "1.2.Somebody")
 
 
 def test_meaning_colour_names_and_the_log_of_runs_come_back(tmp_path: Path) -> None:

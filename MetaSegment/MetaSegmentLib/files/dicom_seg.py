@@ -22,7 +22,6 @@ from .dicom_segments import (
     term_of,
 )
 from .dicom_source import MUST_BE_THERE, UTF8, Source
-from .quiet import quiet_parsers
 from .segments import Labels, Segment
 
 MANUFACTURER, TITLE = "MetaSegment contributors", "MetaSegment segmentation"
@@ -42,29 +41,28 @@ def write_dicom_seg(path: Path, layers: Sequence[Labels], segments: Sequence[Seg
         import highdicom
     painted = [k for k in range(source.grid.size[2]) if any(layer[k].any() for layer in layers)]
     planes = painted or [0]
-    with quiet_parsers():
-        data = highdicom.seg.Segmentation(
-            source_images=_without_person(source),
-            pixel_array=_numbered(layers, segments, planes),
-            plane_positions=[_position(highdicom, source, k) for k in planes],
-            omit_empty_frames=bool(painted),
-            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_description(highdicom, n, one) for n, one in enumerate(segments, start=1)],
-            series_instance_uid=highdicom.UID(),
-            series_number=series_number(source),
-            series_description=TITLE,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name="MetaSegment",
-            software_versions=__version__,
-            device_serial_number=__version__,
-            content_label="SEGMENTATION",
-            content_description=content_description(segments),
-            specific_character_set=UTF8,
-        )
-        source.describe(data)
-        data.save_as(path, enforce_file_format=True)
+    data = highdicom.seg.Segmentation(
+        source_images=_without_person(source),
+        pixel_array=_numbered(layers, segments, planes),
+        plane_positions=[_position(highdicom, source, k) for k in planes],
+        omit_empty_frames=bool(painted),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(highdicom, n, one) for n, one in enumerate(segments, start=1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=series_number(source),
+        series_description=TITLE,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name="MetaSegment",
+        software_versions=__version__,
+        device_serial_number=__version__,
+        content_label="SEGMENTATION",
+        content_description=content_description(segments),
+        specific_character_set=UTF8,
+    )
+    source.describe(data)
+    data.save_as(path, enforce_file_format=True)
 
 
 def series_number(source: Source) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from .access import require_readable
 from .dicom import Header, read_headers
 from .grids import Grid
 from .parts import innermost
+from .quiet import quiet_parsers
 
 PATIENT_AND_STUDY = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDsSequence"),
@@ -109,14 +112,25 @@ def require_source(path: Path) -> Source:
             "DICOM results need a DICOM series; give its folder as image, or let the output's name end in .seg.nrrd."
         )
     names = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
-    if not all(one.data.get(name) for one in source.headers for name in names):
+    with quiet_parsers():
+        found = [[str(one.data.get(name) or "") for name in names] for one in source.headers]
+    if not all(map(all, found)):
         raise InputError(
             "The DICOM series lacks a frame of reference or other identifiers that DICOM results refer to; let the "
             "output's name end in .seg.nrrd."
         )
-    if len({one.data.FrameOfReferenceUID for one in source.headers}) > 1:
+    if len({frame_of_reference for _, _, frame_of_reference, *_ in found}) > 1:
         raise InputError(
             "The slices of the DICOM series have several frames of reference, and DICOM results only one; let the "
             "output's name end in .seg.nrrd."
         )
     return source
+
+
+@contextmanager
+def as_it_stands() -> Iterator[None]:
+    """What stands in a series is copied however odd it is, and without a word about it."""
+    from pydicom.config import disable_value_validation
+
+    with quiet_parsers(), disable_value_validation():
+        yield

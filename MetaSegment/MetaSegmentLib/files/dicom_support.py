@@ -28,15 +28,18 @@ Piece = tuple[tuple[slice, ...], NDArray[np.bool_]]
 
 def kind_of(path: Path) -> str | None:
     """The SOP class of a file of these kinds; None for any other file."""
-    with explained_imports():
-        import pydicom
     try:
         if not is_dicom(path):
             return None
+    except OSError:  # the reader of its format gives the reason
+        return None
+    with explained_imports():
+        import pydicom
+    try:
         with quiet_parsers():
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         found = str(data.get("SOPClassUID") or data.file_meta.get("MediaStorageSOPClassUID") or "")
-    except Exception:  # whatever is wrong with it, the reader of its format gives the reason
+    except Exception:  # so it does of whatever is wrong in it
         return None
     return found if found in KINDS else None
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from .atomic import output_error
 from .dicom_seg import write_dicom_seg
-from .dicom_source import Source, require_source
+from .dicom_source import Source, as_it_stands, require_source
 from .formats import DICOM_SEG, RTSTRUCT, Format, segmentation_format
 from .grids import Grid
 from .rtstruct import write_rtstruct
@@ -56,7 +56,8 @@ class Output:
         if self.source.grid.size != grid.size or self.source.grid.offset_in(grid) != (0, 0, 0):
             raise InputError("The DICOM series has changed since it was read; run it again.")
         try:
-            WRITERS[self.form.ending](path, layers, segments, self.source)
+            with as_it_stands():
+                WRITERS[self.form.ending](path, layers, segments, self.source)
         except OSError as error:
             raise output_error(error, path.parent) from error
 

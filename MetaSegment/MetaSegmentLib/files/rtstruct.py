@@ -15,7 +15,6 @@ from .dicom_seg import MANUFACTURER, TITLE, content_description, rgb_of, series_
 from .dicom_segments import MANUAL, algorithm_item, generation, long_name, short_name, term_of
 from .dicom_source import Source
 from .dicom_support import STRUCTURE_SET
-from .quiet import quiet_parsers
 from .segments import Labels, Segment
 
 STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
@@ -56,9 +55,8 @@ def write_rtstruct(path: Path, layers: Sequence[Labels], segments: Sequence[Segm
     data.ROIContourSequence = [_contours(one, layers[one.layer], source) for one in segments]
     data.RTROIObservationsSequence = [_observation(n, one) for n, one in enumerate(segments, start=1)]
     data.ApprovalStatus = "UNAPPROVED"
-    with quiet_parsers():
-        source.describe(data)
-        data.save_as(path, enforce_file_format=True)
+    source.describe(data)
+    data.save_as(path, enforce_file_format=True)
 
 
 def _reference(source: Source) -> Any:
