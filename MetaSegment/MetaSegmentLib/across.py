@@ -44,8 +44,10 @@ def adapt_many(
     for support in supports:
         if not 2 <= len(support) <= 4:
             raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
-        full: tuple[Any, ...] = (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
-        adapted.append(adapt(*full, axis, settings, progress, cancel, names))
+        image, painted = support[:2]
+        spacing = support[2] if len(support) > 2 else (1.0, 1.0, 1.0)
+        slices = support[3] if len(support) > 3 else None
+        adapted.append(adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names))
     return AdaptedMany(adapted)
 
 

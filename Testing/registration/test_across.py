@@ -46,7 +46,7 @@ def test_slices_painted_on_the_target_stay_and_weigh_more(two_patients, another)
 
 def test_with_enough_slices_of_its_own_nothing_is_carried(two_patients, another):
     image, truth = another
-    own = painted(truth)
+    own = painted(truth, (8, 10, 13))
     alone = adapt(image, own, SPACING, settings=QUICK).predict()
     together = two_patients.predict(image, SPACING, own=own)
     assert np.array_equal(together.labels, alone.labels)

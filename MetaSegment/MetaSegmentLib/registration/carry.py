@@ -55,10 +55,12 @@ class Carried:
 
     Attributes:
         labels: (K, J, I) on the target's voxels.
+        chances: label value → (K, J, I) how likely it is at each voxel.
         evidence: label value → what speaks for its being there; without those that did not arrive.
     """
 
     labels: Labels
+    chances: dict[int, NDArray[np.float32]]
     evidence: dict[int, Evidence]
 
 
@@ -86,11 +88,16 @@ def carry(sources: Sequence[Source], target: Volume, progress: Progress | None =
             counted[value] += weight
             own[value] = chance > 0.5
         arrived.append(own)
-    chances = np.stack([votes[value] / counted[value] for value in values])
-    labels = np.where(chances.max(0) > 0.5, np.array(values)[chances.argmax(0)], 0).astype(sources[0].labels.dtype)
+    chances = {value: votes.pop(value) / counted.pop(value) for value in values}
+    labels = np.zeros(target.array.shape, sources[0].labels.dtype)
+    best = np.full(target.array.shape, 0.5, np.float32)
+    for value, chance in chances.items():
+        labels[chance > best] = value
+        np.maximum(best, chance, out=best)
     back = _certain if sure else _back(sources[0], target, labels, check)
     found = [value for value in values if (labels == value).any()]
-    return Carried(labels, {v: _evidence(v, labels, sources, target, likenesses, arrived, back) for v in found})
+    evidence = {v: _evidence(v, labels, sources, target, likenesses, arrived, back) for v in found}
+    return Carried(labels, chances, evidence)
 
 
 def as_painted(carried: Carried, found: Sequence[int], axis: int, own: Paint | None = None) -> Paint | None:

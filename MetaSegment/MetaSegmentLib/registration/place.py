@@ -63,7 +63,8 @@ def find_places(source: Volume, region: NDArray[np.bool_], target: Volume) -> li
         template = _sampled(source.array[box], source.spacing, sample / scale)
         score = _likeness(searched, template)
         for index in _peaks(score, template.shape):
-            where = tuple((i + 0.5) * n * mm / m - 0.5 * mm for i, n, mm, m in _axes(index, target, searched.shape))
+            middle = tuple(i - 0.5 * (1 - side % 2) for i, side in zip(index, template.shape, strict=True))
+            where = tuple((i + 0.5) * n * mm / m - 0.5 * mm for i, n, mm, m in _axes(middle, target, searched.shape))
             found.append(Place(_point(centre), _point(where), scale, float(score[index])))
     return _apart(sorted(found, key=lambda place: -place.score), 0.25 * max(extent))
 
@@ -88,7 +89,7 @@ def _point(values: Sequence[float]) -> Point:
     return float(k), float(j), float(i)
 
 
-def _axes(index: tuple[int, ...], target: Volume, shape: tuple[int, ...]) -> Iterator[tuple[int, int, float, int]]:
+def _axes(index: tuple[float, ...], target: Volume, shape: tuple[int, ...]) -> Iterator[tuple[float, int, float, int]]:
     return zip(index, target.array.shape, target.spacing, shape, strict=True)
 
 

@@ -27,7 +27,7 @@ _SMALLEST = 4
 _WINDOW = 2.0
 """Of local correlations, in voxels that are registered."""
 _ALIKE = 0.45
-"""Mean local correlation around what is carried, below which other places are tried."""
+"""How alike the two are around what is carried, below which other places are tried."""
 _ROOM = 0.75
 """What is bent lies around what is carried, wider on each side by this share of its longest side."""
 
@@ -37,6 +37,8 @@ _FIELD_SIGMA = 1.25
 """Smoothness of the displacement field, in voxels."""
 _SHORTEST = 16
 """Voxels along an axis that are left when it is shrunk."""
+_STRETCH = 2.0
+"""Most by which the affine part may change a size; more it does only where nothing is alike."""
 _SEED = 1
 """Of the jitter of the points that are compared; without it ITK takes the time, and no run repeats another."""
 
@@ -50,7 +52,7 @@ class VolumeRegistration:
     starts again from the places that look like its surroundings, and the best end is taken.
 
     Attributes:
-        score: mean squared local correlation around what is carried, in [0, 1].
+        score: how alike the two are around what is carried, in [0, 1].
 
     Args:
         source: the volume that has something to carry over.
@@ -72,9 +74,9 @@ class VolumeRegistration:
         score = _score(fixed, moving, mark, affine)
         if score < _ALIKE and not region.all():
             for place in find_places(source, region, target):
-                tried = self._at(place, fixed, moving, region)
-                if tried is not None and (own := _score(fixed, moving, mark, tried)) > score:
-                    score, affine = own, tried
+                for tried in self._at(place, fixed, moving, region):
+                    if (own := _score(fixed, moving, mark, tried)) > score:
+                        score, affine = own, tried
         fixed = self._room(affine, mark, fixed)
         laid = sitk.Resample(moving, fixed, affine, sitk.sitkLinear, float(sitk.GetArrayViewFromImage(moving).min()))
         field = _bend(fixed, laid, check)
@@ -95,8 +97,8 @@ class VolumeRegistration:
         image.CopyInformation(self._fixed)
         return sitk.GetArrayFromImage(sitk.Resample(image, _grid(self._target), sitk.Transform(), sitk.sitkLinear, 0.0))
 
-    def _at(self, place: Place, fixed: Any, moving: Any, region: Mask) -> Any | None:
-        """The affine part from a place on, by what lies around it; None where there is too little of it."""
+    def _at(self, place: Place, fixed: Any, moving: Any, region: Mask) -> list[Any]:
+        """The affine part at a place, and as it is registered from there on, by what lies around it."""
         start = sitk.AffineTransform(3)
         start.SetMatrix((np.eye(3) / place.scale).ravel().tolist())
         start.SetCenter(place.target[::-1])
@@ -107,11 +109,13 @@ class VolumeRegistration:
         ]
         near = _cropped(fixed, place.target, sides)
         if min(near.GetSize()) < _SMALLEST:
-            return None
+            return [start]
         try:
-            return _affine(near, moving, start, self._check)
+            moved = _affine(near, moving, sitk.AffineTransform(start), self._check)
+            size = float(abs(np.linalg.det(np.reshape(moved.GetMatrix(), (3, 3))))) * place.scale**3
+            return [start, moved] if 1 / _STRETCH < size < _STRETCH else [start]
         except InputError:  # hardly any of it overlaps
-            return None
+            return [start]
 
     def _room(self, affine: Any, mark: Any, fixed: Any) -> Any:
         """The part of the target in which what is carried may come to lie, as finely as can be; all of it if large."""
@@ -179,13 +183,18 @@ def _likeness(fixed: Any, moving: Any, transform: Any) -> NDArray[np.float32]:
 
 
 def _score(fixed: Any, moving: Any, mark: Any, transform: Any) -> float:
-    """Mean local correlation where the marked part comes to lie and close by; 0 where it leaves the target."""
+    """How alike the images are where the marked part comes to lie and close by, in [0, 1]: squared correlation, the
+    mean of the local one and that of all of it; 0 where it leaves the target."""
     share = sitk.GetArrayFromImage(sitk.Resample(mark, fixed, transform, sitk.sitkLinear, 0.0))
     if not (share > 0.5).any():
         return 0.0
     spacing = fixed.GetSpacing()[::-1]
     near = around(share > 0.5, [round(2 * _WINDOW * min(spacing) / mm) for mm in spacing])
-    return float(_likeness(fixed, moving, transform)[near].mean())
+    laid = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, 0.0))[near]
+    there = sitk.GetArrayFromImage(fixed)[near]
+    spread = float(laid.std() * there.std())
+    whole = float(((laid - laid.mean()) * (there - there.mean())).mean()) ** 2 / spread**2 if spread > 0 else 0.0
+    return (float(_likeness(fixed, moving, transform)[near].mean()) + whole) / 2
 
 
 def _affine(fixed: Any, moving: Any, start: Any, check: Callable[[], None]) -> Any:
