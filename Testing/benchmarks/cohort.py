@@ -65,7 +65,7 @@ def against_a_loop(folder: Path, count: int, counts: tuple[int, ...]) -> None:
 
 
 def adapting_once(folder: Path, count: int, method: str) -> None:
-    """Processor seconds a case, all from the paint of one other patient, with the support kept and without, in turns."""
+    """Processor seconds a case, from the paint of one other patient, with the support kept and without, in turns."""
     cohort = SmallCohort(folder / "once", count + 1)
     keeping = Kept(1)
     seconds = {"per case": 0.0, "once": 0.0}
