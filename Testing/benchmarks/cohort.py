@@ -65,15 +65,16 @@ def against_a_loop(folder: Path, count: int, counts: tuple[int, ...]) -> None:
 
 
 def adapting_once(folder: Path, count: int, method: str) -> None:
-    """Seconds a case, all from the paint of one other patient, with the support kept and without; in one process."""
+    """Processor seconds a case, from the paint of one other patient, with the support kept and without, in turns."""
     cohort = SmallCohort(folder / "once", count + 1)
-    seconds = {}
-    for name, kept in (("per case", None), ("once", Kept(1))):
-        run_job(_job(cohort, 1, folder, method))  # what is loaded once is loaded
-        start = time.monotonic()
-        for number in range(1, count + 1):
+    keeping = Kept(1)
+    seconds = {"per case": 0.0, "once": 0.0}
+    run_job(_job(cohort, 1, folder, method))  # what is loaded once is loaded
+    for number in range(1, count + 1):
+        for name, kept in (("per case", None), ("once", keeping)):
+            start = time.process_time()
             run_job(_job(cohort, number, folder, method), kept=kept)
-        seconds[name] = (time.monotonic() - start) / count
+            seconds[name] += (time.process_time() - start) / count
     ratio = seconds["per case"] / seconds["once"]
     print(
         f"{count} cases from one support, {method}: adapted per case {seconds['per case']:.2f} s a case, "

@@ -20,8 +20,6 @@ from .place import Place, find_places, surroundings
 
 _LONGEST = 96
 """Volumes are registered with at most so many voxels along an axis."""
-_SEED = 1
-"""Of the points that are compared: by default the clock would choose others each time."""
 _SMALLEST = 4
 """Fewer voxels along an axis cannot be smoothed."""
 _WINDOW = 2.0
