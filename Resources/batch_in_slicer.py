@@ -1,6 +1,6 @@
 """``metasegment batch`` inside Slicer, without a window; also with any Python that has MetaSegment.
 
-    Slicer --no-splash --no-main-window --python-script Resources/batch_in_slicer.py --manifest cases.csv --output results
+    Slicer --no-splash --no-main-window --python-script Resources/batch_in_slicer.py --manifest FILE --output FOLDER
 
 The options are those of ``metasegment batch``; Slicer ends with its exit status.
 """

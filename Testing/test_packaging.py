@@ -209,9 +209,8 @@ def test_commands_of_the_documentation_exist(repository: Path, capsys: pytest.Ca
 
     for page in pages(repository):
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in re.findall(
-            r"(?:metasegment|-m MetaSegmentLib) ((?:segment|batch|train|evaluate|calibrate|methods|info|demo)\b[^`\n]*)", text
-        ):
+        commands = "segment|batch|train|evaluate|calibrate|methods|info|demo"
+        for line in re.findall(rf"(?:metasegment|-m MetaSegmentLib) ((?:{commands})\b[^`\n]*)", text):
             command, *words = line.split()
             with pytest.raises(SystemExit):
                 main([command, "--help"])
