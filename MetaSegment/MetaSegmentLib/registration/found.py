@@ -8,8 +8,8 @@ from dataclasses import dataclass
 THRESHOLD = 0.5
 """Below this confidence a structure counts as not found."""
 
-# Fitted by "python3 Testing/benchmarks/cross_volume.py confidence msd_hippocampus sunnybrook openkbp spine_vb2 msd_heart
-# --labels 1 2", training sets all. How well several supports agree says nothing more.
+# Fitted by "python3 Testing/benchmarks/cross_volume.py confidence" on the training sets msd_hippocampus, sunnybrook,
+# openkbp, spine_vb2 and msd_heart, labels 1 and 2. How well several supports agree says nothing more.
 _BIAS = -1.1
 _WEIGHTS = {"likeness": 1.78, "returned": 3.09, "growth": -1.43}
 
