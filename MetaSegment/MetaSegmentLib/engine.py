@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .answer.assemble import Assembler, Known, Patch
+from .answer.assemble import Assembler, CarriedPatch, Known, Patch
 from .answer.calibration import expected_dice
 from .answer.parts import FittedPart, logits_of
 from .answer.refine import Refinement, is_worth_it
@@ -215,7 +215,12 @@ class Adapted:
         return tuple(found)
 
     def _result(
-        self, start: float, painted: Paint | None, values: tuple[int, ...] | None = None, trusted: bool = True
+        self,
+        start: float,
+        painted: Paint | None,
+        values: tuple[int, ...] | None = None,
+        trusted: bool = True,
+        carried: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> Result:
         """Everything about this volume.
 
@@ -223,16 +228,19 @@ class Adapted:
             painted: paint that is taken over as it is; None where it only arrived by registration.
             values: all labels.
             trusted: all that was learned from is painted; nothing arrived by registration.
+            carried: label → (K, J, I) how likely it is by registration alone, which counts for a half.
         """
         context, method, axis = self._context, self._method, self._axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
-        patches: dict[int, Patch] = {}
+        patches: dict[int, Patch | CarriedPatch] = {}
         for part in self._parts:
             logits = logits_of(part, trusted)
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
-                patches[value] = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
+                patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
+                chance = (carried or {}).get(value)
+                patches[value] = patch if chance is None else CarriedPatch(np.moveaxis(chance, axis, 0), patch)
         known = Known() if painted is None else Known.of(painted)
         assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
         whole = assembler.run(context.progress)
@@ -321,7 +329,7 @@ def predict_from(
     names = {value: name for one in reversed(supports) for value, name in one._names.items()}
     found = {value: 1.0 for value in values if given.get(value)}
     alone = all(len(given.get(value, ())) >= ENOUGH_PAINTED for value in values)
-    paint = own
+    paint, chances = own, None
     if not alone:
         shares = [1.0] * len(supports) if weights is None else weights
         known = [Source(one._volume, one._whole, share) for one, share in zip(supports, shares, strict=True)]
@@ -330,13 +338,14 @@ def predict_from(
             if value not in found:
                 evidence = carried.evidence.get(value)
                 found[value] = 0.0 if evidence is None else 1.0 if sure else confidence(evidence)
+        chances = carried.chances if own is None else None
         paint = as_painted(carried, [v for v in carried.evidence if found[v] >= THRESHOLD], axis, own)
     if paint is None:
         result = first._nothing(target, axis, values, start)
     else:
         adapted = Adapted(target, paint, first._settings, first._context, names)
         adapted._seconds = first._seconds
-        result = adapted._result(start, own, values, trusted=alone)
+        result = adapted._result(start, own, values, alone, chances)
     missing = [names.get(value, f"Segment {value}") for value in values if found[value] < THRESHOLD]
     more = [f"{name} was not found in this volume; paint a slice of it there if it is." for name in missing]
     report = {**result.report, "found": {value: round(found[value], 3) for value in values}}

@@ -28,13 +28,13 @@ from MetaSegmentLib.across import AdaptedMany, follow
 from MetaSegmentLib.data.protocol import dice, painted_slices
 from MetaSegmentLib.data.splits import held_out, persons
 from MetaSegmentLib.engine import Adapted
-from MetaSegmentLib.registration.carry import Carried, Source, carry
+from MetaSegmentLib.registration.carry import Source, carry
 from MetaSegmentLib.registration.found import confidence
 from MetaSegmentLib.task.volume import check_volume
 
 LEAST = 50
 """Voxels of a structure that is looked for."""
-FEATURES = ("likeness", "agreement", "returned", "growth")
+FEATURES = ("likeness", "returned", "growth")
 
 
 class Scans:
@@ -80,17 +80,6 @@ def mean_dice(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean([dice(found == value, truth == value) for value in np.unique(truth) if value]))
 
 
-def blended(carried: Carried, result: Any) -> np.ndarray:
-    """Labels by the mean of what was carried and what the method makes of it."""
-    labels, best = np.zeros_like(result.labels), np.full(result.labels.shape, 0.5, np.float32)
-    probabilities = result.probabilities
-    for place, value in enumerate(sorted(int(v) for v in result.report["segments"]), start=1):
-        mean = (carried.chances[value] + probabilities[place]) / 2
-        labels[mean > best] = value
-        best = np.maximum(best, mean)
-    return labels
-
-
 def cross(scans: Scans, cases: int, k: int, method: str, seed: int) -> Iterator[dict[str, Any]]:
     """One record a target."""
     rng = np.random.default_rng(seed)
@@ -115,7 +104,6 @@ def cross(scans: Scans, cases: int, k: int, method: str, seed: int) -> Iterator[
             result = AdaptedMany(supports).predict(image, spacing)
             record[f"method {count}"] = mean_dice(result.labels, truth)
             record[f"s method {count}"] = time.monotonic() - start
-            record[f"both {count}"] = mean_dice(blended(carried, result), truth)
             record[f"found {count}"] = float(np.mean(list(result.report["found"].values())))
         yield record
 
@@ -136,7 +124,6 @@ def follow_up(scans: Scans, cases: int, k: int, method: str, seed: int) -> Itera
             "as it was": mean_dice(support._whole, truth) if support._whole.shape == truth.shape else float("nan"),
             "registration": mean_dice(carried.labels, truth),
             "method": mean_dice(result.labels, truth),
-            "both": mean_dice(blended(carried, result), truth),
         }
 
 

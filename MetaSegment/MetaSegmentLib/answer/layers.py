@@ -79,6 +79,8 @@ def merge_reports(reports: Sequence[Report]) -> Report:
     )
     merged["support_slices"] = sorted({index for report in reports for index in report["support_slices"]})
     merged["warnings"] = list(dict.fromkeys(sentence for report in reports for sentence in report["warnings"]))
+    if found := {value: sure for report in reports for value, sure in report.get("found", {}).items()}:
+        merged["found"] = found
     merged["seconds"] = {}
     suggested: dict[tuple[int, int], Any] = {}
     for report in reports:

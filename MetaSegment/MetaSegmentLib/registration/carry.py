@@ -75,19 +75,16 @@ def carry(sources: Sequence[Source], target: Volume, progress: Progress | None =
     values = sorted({int(value) for source in sources for value in np.unique(source.labels) if value})
     votes = {value: np.zeros(target.array.shape, np.float32) for value in values}
     counted = {value: np.zeros(target.array.shape, np.float32) for value in values}
-    likenesses, arrived = [], []
+    likenesses = []
     for source in progress.steps("laying the volumes onto each other", sources):
         registration = VolumeRegistration(source.volume, target, source.labels > 0, check)
         likeness = registration.likeness()
         likenesses.append(likeness)
         weight = source.weight * (_FLOOR + likeness**_SHARPNESS) if len(sources) > 1 else np.float32(1)
-        own = {}
         for value in np.unique(source.labels[source.labels > 0]).tolist():
             chance = registration.carry(source.labels == value)
             votes[value] += weight * chance
             counted[value] += weight
-            own[value] = chance > 0.5
-        arrived.append(own)
     chances = {value: votes.pop(value) / counted.pop(value) for value in values}
     labels = np.zeros(target.array.shape, sources[0].labels.dtype)
     best = np.full(target.array.shape, 0.5, np.float32)
@@ -96,7 +93,7 @@ def carry(sources: Sequence[Source], target: Volume, progress: Progress | None =
         np.maximum(best, chance, out=best)
     back = _certain if sure else _back(sources[0], target, labels, check)
     found = [value for value in values if (labels == value).any()]
-    evidence = {v: _evidence(v, labels, sources, target, likenesses, arrived, back) for v in found}
+    evidence = {v: _evidence(v, labels, sources, target, likenesses, back) for v in found}
     return Carried(labels, chances, evidence)
 
 
@@ -162,17 +159,15 @@ def _evidence(
     sources: Sequence[Source],
     target: Volume,
     likenesses: Sequence[NDArray[np.float32]],
-    arrived: Sequence[dict[int, NDArray[np.bool_]]],
     back: Callable[[int], float],
 ) -> Evidence:
     there = labels == value
     near = around(there, [max(1, round(2 * min(target.spacing) / mm)) for mm in target.spacing])
-    whose = [n for n, own in enumerate(arrived) if value in own]
+    whose = [n for n, source in enumerate(sources) if (source.labels == value).any()]
     likeness = float(np.mean([likenesses[n][near].mean() for n in whose]))
-    agreement = float(np.mean([_dice(arrived[n][value], there) for n in whose])) if len(whose) > 1 else 1.0
     before = np.mean([(sources[n].labels == value).sum() * np.prod(sources[n].volume.spacing) for n in whose])
     growth = abs(math.log(float(there.sum() * np.prod(target.spacing) / before)))
-    return Evidence(likeness, agreement, back(value), growth)
+    return Evidence(likeness, back(value), growth)
 
 
 def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -14,7 +14,7 @@ Field = NDArray[np.float32]
 def local_correlation(first: Field, second: Field, sigmas: Sequence[float]) -> Field:
     """(K, J, I) squared correlation of two images in a Gaussian window around each voxel, in [0, 1].
 
-    Squared, since another contrast may turn light into dark; 0 where both are even.
+    0 where both are even, and where one is light as the other is dark.
     """
 
     def smooth(values: Field) -> Field:
