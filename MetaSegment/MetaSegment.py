@@ -40,7 +40,7 @@ from MetaSegmentLib.scene.views import default_segmentation, default_volume
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 if TYPE_CHECKING:
-    from MetaSegmentLib import Result, SeriesResult, Settings
+    from MetaSegmentLib import Case, Cohort, Result, SeriesResult, Settings
     from MetaSegmentLib.executors import Executor
 
 _EDITOR_TAG = "MetaSegmentPanel"
@@ -160,6 +160,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         progress: Callable[[str, int, int, float | None], None] | None = None,
         cancel: Callable[[], bool] | None = None,
         finished: Callable[[Run], None] | None = None,
+        weights: str = "",
     ) -> "SeriesResult | Run":
         """Segment all time points of a sequence; see :meth:`MetaSegmentLib.scene.Session.process_sequence`.
 
@@ -167,34 +168,53 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
             sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
             segmentation: vtkMRMLSegmentationNode, painted at the time point that is shown, perhaps at others too.
 
+        The other arguments are those of :meth:`process`.
+
         Raises:
             MetaSegmentError: with one sentence that says what to do; nothing is changed.
         """
         return self.session.process_sequence(
-            sequence, segmentation, segmentIds, method, device, wait, progress, cancel, finished
+            sequence, segmentation, segmentIds, method, device, wait, progress, cancel, finished, weights
         )
 
     def processCohort(
         self,
-        cases: Sequence[Any],
+        cases: "Sequence[Case] | str | Path",
         folder: "str | Path",
         settings: "Settings | None" = None,
+        supports: "Sequence[tuple[str | Path, str | Path]]" = (),
+        format: str = "seg.nrrd",
+        resume: bool = False,
+        workers: int | None = None,
         progress: Callable[[str, int, int, float | None], None] | None = None,
         cancel: Callable[[], bool] | None = None,
-        workers: int | None = None,
-    ) -> Any:
-        """Segment many cases from file to file; see :func:`MetaSegmentLib.cohort.run.run_cohort`.
+    ) -> "Cohort":
+        """Segment many cases from files to files, as ``metasegment batch`` does; see :func:`MetaSegmentLib.run_cohort`.
 
         Args:
-            cases: :class:`MetaSegmentLib.cohort.cases.Case`, one each.
+            cases: :class:`MetaSegmentLib.Case`, one each; or a manifest, or a folder that holds the cases.
             folder: for the results and the summary.
+            supports: (image, painted) files of patients whose paint serves all cases without paint of their own.
+            format: of the results: ``seg.nrrd``, ``nii.gz``, ``dicom-seg`` or ``rtstruct``.
+            resume: go on with what is in the folder.
+            workers: processes; by default one a GPU, or one for two cores.
 
         Raises:
             MetaSegmentError: with one sentence that says what to do.
         """
+        from MetaSegmentLib.cohort.cases import ENDINGS, Common
+        from MetaSegmentLib.cohort.engine import Workers
         from MetaSegmentLib.cohort.run import run_cohort
+        from MetaSegmentLib.cohort.sources import find_cases
 
-        return run_cohort(cases, Path(folder), settings, progress, cancel, workers)
+        ending, problems = ENDINGS[format], ()
+        if isinstance(cases, (str, Path)):
+            images, painted = (
+                tuple(map(Path, some)) for some in (zip(*supports, strict=True) if supports else ((), ()))
+            )
+            cases, problems = find_cases(Path(cases), Path(folder), Common(painted, images, ending))
+        started = Workers(workers, dashboard=None)
+        return run_cohort(cases, Path(folder), settings, started, resume, ending, problems, progress, cancel)
 
     def poll(self) -> bool:
         """Whether a background run is under way; writes its result once it has ended. Slicer's timer does this."""

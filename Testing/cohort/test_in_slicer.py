@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_cohort import ENVIRONMENT, SmallCohort, labels_in
+from small_cohort import ENVIRONMENT, SHAPE_ONLY, SmallCohort, labels_in
 
 
 @pytest.mark.parametrize("core", [True, False], ids=["slicer-core", "plain Python"])
@@ -41,3 +41,16 @@ def test_the_script_segments_and_ends_with_its_status(
     assert sorted(labels_in(results)) == ["case0.seg.nrrd", "case1.seg.nrrd"]
     assert run(*words, "--no-dashboard", "--quiet").returncode == 1  # a batch is there already
     assert run("--manifest").returncode == 2
+
+
+def test_the_console_does_a_cohort_from_a_manifest_and_from_cases(tmp_path: Path, results: Path) -> None:
+    pytest.importorskip("slicer")
+    from MetaSegment import MetaSegmentLogic
+
+    cohort = SmallCohort(tmp_path / "data", 2)
+    logic = MetaSegmentLogic()
+    done = logic.processCohort(cohort.manifest(), results, SHAPE_ONLY, workers=1)
+    assert [row.state for row in done.rows] == ["done", "done"]
+    again = logic.processCohort(cohort.painted(), results, SHAPE_ONLY, resume=True, workers=1)
+    assert [row.state for row in again.rows] == ["done", "done"]
+    assert sorted(labels_in(results)) == ["case0.seg.nrrd", "case1.seg.nrrd"]

@@ -29,6 +29,7 @@ class RunRequest:
         segmentation: vtkMRMLSegmentationNode.
         method: a name of ``metasegment methods``.
         device: as in :class:`MetaSegmentLib.Settings`.
+        weights: as in :class:`MetaSegmentLib.Settings`.
         preview: first show what the instant method makes of it; not done again on segments that ``method`` has
             learned before, since that it goes on from there is quick.
     """
@@ -38,10 +39,11 @@ class RunRequest:
     method: str
     device: str
     preview: bool
+    weights: str = ""
 
     @property
     def about(self) -> tuple[Any, ...]:
-        return (id(self.volume), id(self.segmentation), self.method, self.device)
+        return (id(self.volume), id(self.segmentation), self.method, self.device, self.weights)
 
 
 class Flow:
@@ -100,6 +102,7 @@ class Flow:
                 same_step=after_preview,
                 probabilities=False,
                 started=start,
+                weights=request.weights,
             )
 
         def on_finished(run: Run) -> None:
@@ -143,6 +146,7 @@ class Flow:
             wait=False,
             progress=progress,
             finished=on_finished,
+            weights=request.weights,
         )
 
     def cancel(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, MetaSegmentError
@@ -72,6 +73,16 @@ def device_choices() -> list[tuple[str, str]]:
     """(title, name) of the devices."""
     titles = (_("Automatic"), _("Processor (CPU)"), _("NVIDIA GPU (CUDA)"), _("Apple GPU (MPS)"))
     return list(zip(titles, DEVICES, strict=True))
+
+
+ASK = "?"
+"""Stands for a folder that is yet to be chosen."""
+
+
+def weights_choices(folder: str) -> list[tuple[str, str]]:
+    """(title, folder) of the weights to choose from; ``folder`` is the one that was chosen, if any."""
+    own = [(_("Own: {folder}").format(folder=Path(folder).name), folder)] if folder else []
+    return [(_("As shipped"), ""), *own, (_("Choose a folder…"), ASK)]
 
 
 def progress_text(stage: str, eta_s: float | None) -> str:

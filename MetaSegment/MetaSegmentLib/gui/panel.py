@@ -28,6 +28,7 @@ from .result_view import ResultView
 from .review_view import ReviewView
 from .slice_table import SliceTable
 from .slice_views import SliceViews
+from .weights_choice import WeightsChoice
 
 _PAUSE_MILLISECONDS = 300
 """How long painting has to pause before the table is made anew."""
@@ -104,6 +105,7 @@ class Panel:
         ui.methodBox.connect("currentIndexChanged(int)", self._method_chosen)
         ui.allMethodsBox.connect("currentIndexChanged(int)", self._any_method_chosen)
         ui.deviceBox.connect("currentIndexChanged(int)", self._device_chosen)
+        self._weights = WeightsChoice(ui.weightsBox)
         ui.expectationLabel.text = ui.deviceBox.toolTip = wording.expectation(gpu())
         self.update()
 
@@ -204,7 +206,14 @@ class Panel:
         ui.undoButton.text = wording.undo_text(self._steps.undo)
         ui.redoButton.text = wording.redo_text(self._steps.redo)
         self.review.update(not running and self._usable and bool(now.segments))
-        for selector in (ui.inputSelector, ui.segmentationSelector, ui.methodBox, ui.allMethodsBox, ui.deviceBox):
+        for selector in (
+            ui.inputSelector,
+            ui.segmentationSelector,
+            ui.methodBox,
+            ui.allMethodsBox,
+            ui.deviceBox,
+            ui.weightsBox,
+        ):
             selector.enabled = not running and self.parameters is not None
         if self.parameters is not None:
             method = self.parameters.method
@@ -322,6 +331,7 @@ class Panel:
             parameters.method,
             parameters.device,
             parameters.showPreview or not self._installer.complete,
+            self._weights.folder,
         )
 
     def _started(self) -> None:

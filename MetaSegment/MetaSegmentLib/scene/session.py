@@ -207,6 +207,7 @@ class Session:
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
         finished: Callable[[Run], None] | None = None,
+        weights: str = "",
     ) -> SeriesResult | Run:
         """Segment all time points of a sequence from those that are painted.
 
@@ -217,7 +218,7 @@ class Session:
             sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
             segmentation: vtkMRMLSegmentationNode with the paint of the time point that is shown, and in its own
                 sequence, if it has one, that of the others.
-            wait, progress, cancel, finished: as for :meth:`process`; the result is a
+            wait, progress, cancel, finished, weights: as for :meth:`process`; the result is a
                 :class:`~MetaSegmentLib.SeriesResult`, whose label n is the n-th segment.
 
         Raises:
@@ -229,7 +230,7 @@ class Session:
         nodes = nodes_of(sequence)
         if playing(nodes.volume):
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
-        settings = Settings(method=method or DEFAULT_METHOD, device=device)
+        settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
 
         def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
             yield
