@@ -15,7 +15,7 @@ from .cases import DICOM_ENDINGS
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 """Names of devices on Windows, with any ending."""
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
-PLAIN = "-_.+=@,"
+PLAIN = "-_.+=@, ()"
 """What may stand in an id besides letters and digits."""
 LONGEST_BYTES = 150
 """Of an id in UTF-8; a file name has 255, of which endings and names of waiting files take some."""
@@ -27,12 +27,12 @@ def safe_id(text: str) -> str:
     safe = "".join(
         letter if unicodedata.category(letter)[0] in "LMN" or letter in PLAIN else "_" for letter in composed
     )
-    safe = safe.strip(".") or "_"
+    safe = safe.strip(". ") or "_"
     if safe.startswith("-") or RESERVED.fullmatch(safe):
         safe = f"_{safe}"
     if len(safe.encode()) > LONGEST_BYTES:
         mark = f"-{zlib.crc32(safe.encode()):08x}"
-        safe = safe.encode()[: LONGEST_BYTES - len(mark)].decode(errors="ignore") + mark
+        safe = safe.encode()[: LONGEST_BYTES - len(mark)].decode(errors="ignore").rstrip() + mark
     return safe
 
 
