@@ -61,7 +61,7 @@ def test_errors_of_the_engine(executor: ProcessExecutor) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_eight_runs_take_no_more_memory_than_two(executor: ProcessExecutor) -> None:
+def test_twenty_runs_take_no_more_memory_than_two(executor: ProcessExecutor) -> None:
     def once(n: int) -> Any:
         return run(executor, a_request("protonet", n, probabilities=n % 2 == 0)).labels
 
@@ -73,11 +73,11 @@ def test_eight_runs_take_no_more_memory_than_two(executor: ProcessExecutor) -> N
     for n in range(3):
         once(n)
     before = both()
-    for n in range(8):
+    for n in range(20):
         once(n)
     after = both()
-    print("MB more in 8 runs, here and there:", [round(b - a, 1) for a, b in zip(before, after, strict=True)])
-    assert all(b - a <= 20 for a, b in zip(before, after, strict=True))
+    print("MB more in 20 runs, here and there:", [round(b - a, 1) for a, b in zip(before, after, strict=True)])
+    assert all(b - a <= 50 for a, b in zip(before, after, strict=True))
 
 
 def test_copying_is_done_in_pieces() -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..settings import SuggestedSlice
 
+_DIGITS = 4
+"""Of a score: what lies beyond differs between processes, as the last bit of sums in single precision does."""
 SUGGESTIONS = 5
 _LEAST_SHARE = 0.02
 """A slice with less than this share of the best one's score is not worth suggesting."""
@@ -51,6 +53,6 @@ def suggest(gain: NDArray[np.float64], settled: Collection[int], axis: int, gap:
             highest = float(score[pick])
         if score[pick] <= _LEAST_SHARE * highest or highest <= 0:
             break
-        best.append({"axis": axis, "index": pick, "score": float(score[pick] / highest)})
+        best.append({"axis": axis, "index": pick, "score": round(float(score[pick] / highest), _DIGITS)})
         left = np.minimum(left, np.clip(np.abs(positions - pick) / reach, 0, 1))
     return best

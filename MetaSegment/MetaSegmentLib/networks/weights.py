@@ -47,18 +47,18 @@ class Weights:
 
     def checksum(self, name: str) -> str:
         """See :func:`checksum`."""
-        return checksum(name, self._place(name))
+        return checksum(name, *self._own(name))
 
     def load(self, name: str) -> dict[str, Tensor]:
         """See :func:`load`."""
-        return load(name, self._place(name))
+        return load(name, *self._own(name))
 
     def load_plan(self, name: str) -> Plan:
         """See :func:`load_plan`."""
-        return load_plan(name, self._place(name))
+        return load_plan(name, *self._own(name))
 
-    def _place(self, name: str) -> Path:
-        return self.folder if self.folder is not None and name in names(self.folder) else FOLDER
+    def _own(self, name: str) -> tuple[Path, ...]:
+        return (self.folder,) if self.folder is not None and name in names(self.folder) else ()
 
 
 def names(folder: Path = FOLDER) -> list[str]:
