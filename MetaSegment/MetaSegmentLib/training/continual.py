@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
-from ..jobs.executors import LocalProcesses
+from ..jobs.executors import InTurn, LocalProcesses
 from ..jobs.runner import run
 from ..networks import weights
 from ..networks.architectures import slice_network
@@ -110,8 +110,8 @@ class Continual:
 
     def _write(self, order: EpisodeOrder, numbers: range, stage: str, jobs: int, progress: Progress) -> None:
         order.folder.mkdir(parents=True, exist_ok=True)
-        processes = LocalProcesses(min(jobs, len(numbers)), threads=1)
-        for _ in run(order.write, numbers, processes, order.find, progress=progress, stage=stage):
+        where = InTurn() if jobs == 1 else LocalProcesses(min(jobs, len(numbers)), threads=1)
+        for _ in run(order.write, numbers, where, order.find, progress=progress, stage=stage):
             pass
 
     @property
