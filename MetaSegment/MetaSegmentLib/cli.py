@@ -17,8 +17,8 @@ from typing import Any
 
 from .errors import Cancelled, DependencyError, InputError, MetaSegmentError
 from .imports import explained_imports, import_error
-from .settings import DEFAULT_METHOD, Settings
-from .terminal import one_line, outlasting_streams, progress_bar, words
+from .settings import DEFAULT_METHOD
+from .terminal import add_method_arguments, one_line, outlasting_streams, progress_bar, settings_of, words
 from .version import __version__
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add = demo.add_argument
     add("--output", type=Path, default=Path("metasegment-demo"), metavar="FOLDER", help="default: %(default)s")
     add("--k", type=int, default=5, metavar="N", help="slices to paint; default: %(default)s")
-    _add_method_arguments(demo)
+    add_method_arguments(demo)
 
     from .calibrate import command as calibration
     from .cohort import command as cohort
@@ -185,18 +185,10 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="which volume to take of images with several of them (4D, or several numbers a voxel), counted from 0",
     )
-    _add_method_arguments(parser)
+    add_method_arguments(parser)
     add("--probabilities", type=Path, metavar="P.nrrd", help="write probabilities: 4D, background first")
     add("--uncertainty", type=Path, metavar="U.nrrd", help="write the uncertainty: normalised entropy, 0 to 1")
     add("--report", type=Path, metavar="R.json", help="write what was done and found as JSON")
-
-
-def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--method", default=DEFAULT_METHOD, help="see 'metasegment methods'; default: %(default)s, the most accurate")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: %(default)s")
-    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
-    add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
 
 
 def _named_slices(text: str) -> tuple[int | None, tuple[int, ...]]:
@@ -243,7 +235,7 @@ def _segment(arguments: argparse.Namespace) -> int:
         segments=tuple(arguments.segments),
         slices=_slices(arguments.slices),
         axis=None if arguments.axis == "auto" else int(arguments.axis),
-        settings=_settings(arguments),
+        settings=settings_of(arguments),
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
         report=arguments.report,
@@ -322,12 +314,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from .demo import run_demo
 
     with progress_bar(arguments.quiet) as progress:
-        run_demo(arguments.output, k=arguments.k, settings=_settings(arguments), progress=progress)
+        run_demo(arguments.output, k=arguments.k, settings=settings_of(arguments), progress=progress)
     return DONE
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    return Settings(arguments.method, arguments.device, arguments.seed, arguments.weights)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Standard streams that outlast their readers, words and text on the command line, and the progress bar."""
+"""Standard streams that outlast their readers, words, text and options of the command line, and the progress bar."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from .progress import ProgressCallback
+from .settings import DEFAULT_METHOD, Settings
 
 
 class Outlasting:
@@ -113,3 +115,21 @@ def _open_closed() -> None:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say how to segment; :class:`~.settings.Settings` in words."""
+    add = parser.add_argument
+    add("--method", default=DEFAULT_METHOD, help="see 'metasegment methods'; default: %(default)s, the most accurate")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: %(default)s")
+    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
+    add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """What was chosen with :func:`add_method_arguments`.
+
+    Raises:
+        SettingsError: a seed that is none.
+    """
+    return Settings(arguments.method, arguments.device, arguments.seed, arguments.weights)

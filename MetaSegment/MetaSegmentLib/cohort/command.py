@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, InputError, MetaSegmentError
 from ..progress import ProgressCallback
-from ..settings import DEFAULT_METHOD, Settings
-from ..terminal import one_line, progress_bar
+from ..terminal import add_method_arguments, one_line, progress_bar, settings_of
 from .cases import ENDINGS, Common
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://host:8786")
     add("--scheduler-file", type=Path, metavar="F.json", help="the same, its address from a file")
     add("--no-dashboard", action="store_true", help="serve no page that shows the workers")
-    add("--method", default=DEFAULT_METHOD, help="see 'metasegment methods'; default: %(default)s, the most accurate")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: %(default)s")
-    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
-    add("--seed", type=int, default=0, help="same input, seed and device give the same output; default: %(default)s")
+    add_method_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from .run import Cohort, run_cohort
     from .sources import find_cases
 
-    settings = Settings(args.method, args.device, args.seed, args.weights)
+    settings = settings_of(args)
     ending, cohort = ENDINGS[args.format], Cohort()
     found = find_cases(args.manifest, args.output, Common(tuple(args.support), tuple(args.support_image), ending))
     try:
