@@ -91,7 +91,9 @@ def carry(sources: Sequence[Source], target: Volume, progress: Progress | None =
     for value, chance in chances.items():
         labels[chance > best] = value
         np.maximum(best, chance, out=best)
-    back = _certain if sure else _back(sources[0], target, labels, check)
+    # One support that lies well is evidence enough, wherever the others went astray.
+    nearest = max(range(len(sources)), key=lambda n: _alike(likenesses[n], labels > 0, target))
+    back = _certain if sure else _back(sources[nearest], target, labels, check)
     found = [value for value in values if (labels == value).any()]
     evidence = {v: _evidence(v, labels, sources, target, likenesses, back) for v in found}
     return Carried(labels, chances, evidence)
@@ -162,12 +164,19 @@ def _evidence(
     back: Callable[[int], float],
 ) -> Evidence:
     there = labels == value
-    near = around(there, [max(1, round(2 * min(target.spacing) / mm)) for mm in target.spacing])
     whose = [n for n, source in enumerate(sources) if (source.labels == value).any()]
-    likeness = float(np.mean([likenesses[n][near].mean() for n in whose]))
+    likeness = max(_alike(likenesses[n], there, target) for n in whose)
     before = np.mean([(sources[n].labels == value).sum() * np.prod(sources[n].volume.spacing) for n in whose])
     growth = abs(math.log(float(there.sum() * np.prod(target.spacing) / before)))
     return Evidence(likeness, back(value), growth)
+
+
+def _alike(likeness: NDArray[np.float32], there: NDArray[np.bool_], target: Volume) -> float:
+    """Mean likeness of the images at a structure and close by; 0 where there is none."""
+    if not there.any():
+        return 0.0
+    near = around(there, [max(1, round(2 * min(target.spacing) / mm)) for mm in target.spacing])
+    return float(likeness[near].mean())
 
 
 def _dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
