@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,9 +49,10 @@ def test_the_console_does_a_cohort_from_a_manifest_and_from_cases(tmp_path: Path
     from MetaSegment import MetaSegmentLogic
 
     cohort = SmallCohort(tmp_path / "data", 2)
-    logic = MetaSegmentLogic()
+    logic, environment = MetaSegmentLogic(), dict(os.environ)
     done = logic.processCohort(cohort.manifest(), results, SHAPE_ONLY, workers=1)
     assert [row.state for row in done.rows] == ["done", "done"]
     again = logic.processCohort(cohort.painted(), results, SHAPE_ONLY, resume=True, workers=1)
     assert [row.state for row in again.rows] == ["done", "done"]
     assert sorted(labels_in(results)) == ["case0.seg.nrrd", "case1.seg.nrrd"]
+    assert dict(os.environ) == environment

@@ -184,6 +184,7 @@ class DaskEngine:
             "distributed.worker.memory.pause": False,
         }
         self._stack.enter_context(dask.config.set(settings))
+        self._stack.enter_context(_environment_restored())
         self._stack.enter_context(_python_of_workers())
         cluster = LocalCluster(
             n_workers=count,
@@ -247,6 +248,18 @@ def _count_gpus() -> int:
     except (OSError, subprocess.SubprocessError):
         return 0
     return sum(line.startswith("GPU ") for line in listed.splitlines())
+
+
+@contextmanager
+def _environment_restored() -> Iterator[None]:
+    """Dask gives its workers their environment by changing that of the program that starts them."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
