@@ -202,19 +202,15 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         Raises:
             MetaSegmentError: with one sentence that says what to do.
         """
-        from MetaSegmentLib.cohort.cases import ENDINGS, Common
+        from MetaSegmentLib.cohort.cases import Common, ending_of
         from MetaSegmentLib.cohort.engine import Workers
-        from MetaSegmentLib.cohort.run import run_cohort
-        from MetaSegmentLib.cohort.sources import find_cases
+        from MetaSegmentLib.cohort.run import run_cohort, run_source
 
-        ending, problems = ENDINGS[format], ()
-        if isinstance(cases, (str, Path)):
-            images, painted = (
-                tuple(map(Path, some)) for some in (zip(*supports, strict=True) if supports else ((), ()))
-            )
-            cases, problems = find_cases(Path(cases), Path(folder), Common(painted, images, ending))
+        common = Common(tuple(Path(p) for _, p in supports), tuple(Path(i) for i, _ in supports), ending_of(format))
         started = Workers(workers, dashboard=None)
-        return run_cohort(cases, Path(folder), settings, started, resume, ending, problems, progress, cancel)
+        if isinstance(cases, (str, Path)):
+            return run_source(Path(cases), Path(folder), common, settings, started, resume, progress, cancel)
+        return run_cohort(cases, Path(folder), settings, started, resume, common.ending, (), progress, cancel)
 
     def poll(self) -> bool:
         """Whether a background run is under way; writes its result once it has ended. Slicer's timer does this."""

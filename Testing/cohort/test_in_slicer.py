@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from small_cohort import ENVIRONMENT, SHAPE_ONLY, SmallCohort, labels_in
 
+from MetaSegmentLib import SettingsError
+
 
 @pytest.mark.parametrize("core", [True, False], ids=["slicer-core", "plain Python"])
 def test_the_script_segments_and_ends_with_its_status(
@@ -56,3 +58,5 @@ def test_the_console_does_a_cohort_from_a_manifest_and_from_cases(tmp_path: Path
     assert [row.state for row in again.rows] == ["done", "done"]
     assert sorted(labels_in(results)) == ["case0.seg.nrrd", "case1.seg.nrrd"]
     assert dict(os.environ) == environment
+    with pytest.raises(SettingsError, match="There is no format 'stl'"):
+        logic.processCohort(cohort.manifest(), results, format="stl")

@@ -75,3 +75,14 @@ def test_one_patient_finds_it_at_another_place_of_a_larger_volume():
 def test_no_support_is_an_error():
     with pytest.raises(InputError, match="at least one painted volume"):
         adapt_many([])
+
+
+def test_one_support_that_lies_well_is_enough(another):
+    """The first one goes astray: its image shows nothing of what the target shows."""
+    image, truth = another
+    patients = [a_patient(1, size=1.1), a_patient(2, (0, 1, -1), size=0.9, gain=3)]
+    astray = (something_else(7), painted(patients[0][1]), SPACING)
+    many = adapt_many([astray, *((one, painted(labels), SPACING) for one, labels in patients)], QUICK)
+    result = many.predict(image, SPACING)
+    assert all(confidence > 0.5 for confidence in result.report["found"].values())
+    assert min(dice(result.labels == value, truth == value) for value in (1, 2)) > 0.7

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import SettingsError
+
 ENDINGS = {
     "seg.nrrd": ".seg.nrrd",
     "nii.gz": ".nii.gz",
@@ -14,6 +16,17 @@ ENDINGS = {
 }
 """What the names of results end in, by the format that they are wanted in."""
 DICOM_ENDINGS = (ENDINGS["dicom-seg"], ENDINGS["rtstruct"])
+
+
+def ending_of(format: str) -> str:
+    """One of ENDINGS.
+
+    Raises:
+        SettingsError: no such format.
+    """
+    if format not in ENDINGS:
+        raise SettingsError(f"There is no format '{format}'; use one of {', '.join(ENDINGS)}.")
+    return ENDINGS[format]
 
 
 @dataclass(frozen=True)

@@ -69,25 +69,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MetaSegmentError: see its message.
     """
-    from .run import Cohort, run_cohort
-    from .sources import find_cases
+    from .run import Cohort, run_source
 
-    settings = settings_of(args)
-    ending, cohort = ENDINGS[args.format], Cohort()
-    found = find_cases(args.manifest, args.output, Common(tuple(args.support), tuple(args.support_image), ending))
+    settings, cohort = settings_of(args), Cohort()
+    common = Common(tuple(args.support), tuple(args.support_image), ENDINGS[args.format])
     try:
         with _progress(args.quiet, cohort) as progress:
-            run_cohort(
-                found.cases,
-                args.output,
-                settings,
-                _workers(args),
-                args.resume,
-                ending,
-                found.problems,
-                progress,
-                cohort=cohort,
-            )
+            workers = _workers(args)
+            run_source(args.manifest, args.output, common, settings, workers, args.resume, progress, cohort=cohort)
     except (KeyboardInterrupt, Cancelled):
         _print_failed(cohort)
         done, total = len(cohort.done), len(cohort.rows)

@@ -14,10 +14,11 @@ from ..files.formats import segmentation_format
 from ..predictors.registry import find_method
 from ..progress import CancelCallback, Progress, ProgressCallback
 from ..settings import Settings
-from .cases import Case, Problem
+from .cases import Case, Common, Problem
 from .engine import Engine, Workers
 from .journal import Journal
 from .order import Order, Outcome, key_of
+from .sources import find_cases
 from .summary import Row, row_of, write_summary
 
 RECORDS = "cases"
@@ -103,6 +104,30 @@ def run_cohort(
             raise
         _summarise(cohort, folder, orders, ended, problems, settings)
     return cohort
+
+
+def run_source(
+    source: Path,
+    folder: Path,
+    common: Common,
+    settings: Settings | None = None,
+    workers: Start | None = None,
+    resume: bool = False,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    cohort: Cohort | None = None,
+) -> Cohort:
+    """The same for the cases that a manifest, or a folder, names; arguments as :func:`run_cohort`.
+
+    Args:
+        common: what cases have in common that have nothing of their own.
+
+    Raises:
+        MetaSegmentError: also where ``source`` is no source of cases.
+    """
+    cases, problems = find_cases(source, folder, common)
+    given = (settings, workers, resume, common.ending, problems, progress, cancel, cohort)
+    return run_cohort(cases, folder, *given)
 
 
 def _orders(cases: Sequence[Case], folder: Path, settings: Settings, ending: str) -> list[Order]:
