@@ -63,10 +63,10 @@ class OneByOne:
     def fit(self, task: Task, context: Context) -> Fitted:
         if len(task.structures) == 1:
             return self._predictor.fit(task, context)
-        return _Side([self._predictor.fit(task.only(place), context) for place in range(len(task.structures))])
+        return SideBySide([self._predictor.fit(task.only(place), context) for place in range(len(task.structures))])
 
 
-class _Side:
+class SideBySide:
     """Fitted predictors of one structure each, side by side."""
 
     def __init__(self, each: Sequence[Fitted]) -> None:
