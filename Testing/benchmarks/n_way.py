@@ -31,18 +31,21 @@ sys.path.insert(0, str(REPOSITORY / "MetaSegment"))
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
 
 from MetaSegmentLib import Settings, adapt  # noqa: E402
-from MetaSegmentLib.data.datasets import find_cases, load  # noqa: E402
+from MetaSegmentLib.data.datasets import LabelledVolume, find_cases, load  # noqa: E402
 from MetaSegmentLib.data.protocol import MINIMUM_VOXELS, painted_slices, query_dice  # noqa: E402
 from MetaSegmentLib.predictors.protocol import OneByOne, Predictor  # noqa: E402
 from MetaSegmentLib.predictors.registry import METHODS, Maker  # noqa: E402
 from MetaSegmentLib.replacing import replacing  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results")
-WAYS = (2, 3, 4, 5)
+WAYS = (2, 5, 3, 4)
+"""N by volume, in turns; fewer where a volume has fewer."""
 FAMILIES = ("protonet", "maml")
 ALONE, SHARED, TOGETHER = "one by one", "one by one, on one frame", "together"
 
 Record = dict[str, Any]
+Loaded = tuple[np.ndarray, Any, np.ndarray]
+"""Image, spacing, labels."""
 
 
 class _Lifted(Maker):
@@ -88,27 +91,26 @@ def ask(case: tuple[Any, ...], method: str, alone: Any = None) -> tuple[Any, np.
     return adapted, adapted.predict().labels, time.monotonic() - start
 
 
-def measure(folder: Path, volumes: int, ks: list[int], all_volumes: bool) -> Iterator[Record]:
+def measure(folder: Path, volumes: int, ks: list[int], ways: Iterator[int], all_volumes: bool) -> Iterator[Record]:
     """One record a volume and K."""
     found = {case.volume: case.axis for case in find_cases(folder, only_held_out=not all_volumes)}
-    ways, done = cycle(WAYS), 0
+    done = 0
     for volume, axis in found.items():
         if done == volumes:
             return
-        image, spacing, labels = load(volume)
-        wanted = next(ways)
+        whole = load(volume)
+        labels, wanted = whole[2], next(ways)
         counts = (n for n in range(wanted, 1, -1) if all(chosen(labels, axis, n, k) for k in ks))
         if not (count := next(counts, 0)):
             continue
         done += 1
         for k in ks:
             values, slices = chosen(labels, axis, count, k) or ([], [])
-            yield _record(folder.name, volume.number, image, spacing, labels, values, slices, axis, k)
+            yield _record(volume, whole, values, slices, axis, k)
 
 
-def _record(
-    name: str, number: int, image: Any, spacing: Any, labels: Any, values: list[int], slices: list[int], axis: int, k: int
-) -> Record:
+def _record(volume: LabelledVolume, whole: Loaded, values: list[int], slices: list[int], axis: int, k: int) -> Record:
+    image, spacing, labels = whole
     painted = np.zeros(labels.shape, np.uint16)
     front, truth = np.moveaxis(painted, axis, 0), np.moveaxis(labels, axis, 0)
     front[slices] = np.where(np.isin(truth[slices], values), truth[slices], 0)
@@ -124,7 +126,8 @@ def _record(
             scores = [query_dice(result == value, labels == value, slices, axis) for value in values]
             dice[f"{family}, {way}"] = [round(score, 4) for score in scores]
     seconds_of = {name: round(value, 1) for name, value in spent.items()}
-    return {"data": name, "volume": number, "k": k, "n": len(values), "dice": dice, "seconds": seconds_of}
+    about = {"data": volume.data_set, "volume": volume.number, "k": k, "n": len(values)}
+    return {**about, "dice": dice, "seconds": seconds_of}
 
 
 def interval(records: list[Record], first: str, second: str) -> tuple[float, float, float]:
@@ -175,7 +178,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    running = [measure(folder, arguments.volumes, arguments.k, arguments.all_volumes) for folder in arguments.data]
+    ways = cycle(WAYS)
+    given = (arguments.volumes, arguments.k, ways, arguments.all_volumes)
+    running = [measure(folder, *given) for folder in arguments.data]
     records: list[Record] = []
     # In turns, so that what is there when it is stopped is of all folders; written after each.
     while running:

@@ -46,6 +46,14 @@ class Divisible(Protocol):
         """What fitting and then asking for ``slices`` will look for in the memo, by its key there."""
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A predictor that can make use of what it has learned of the same structure in other volumes."""
+
+    def remembering(self, others: Sequence[Fitted]) -> Predictor:
+        """The same with a memory of ``others``, each of which it has fitted to another volume."""
+
+
 def leave_one_out(predictor: Predictor, fitted: Fitted, task: Task, context: Context) -> Stack | None:
     """(S, C, H, W) logits of ``task.left_out``, each predicted from the other painted slices, or None."""
     if isinstance(fitted, ChecksItself):

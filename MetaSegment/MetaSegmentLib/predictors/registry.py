@@ -161,6 +161,15 @@ _ALL = (
         baseline=True,
     ),
     MethodInfo(
+        "matching-memory",
+        "Matching Networks, memory",
+        "The same, attending to painted pixels of other volumes as well, where there are some (Santoro et al. 2016).",
+        ("matching",),
+        Maker("methods.metric.memory", "MatchingMemory"),
+        baseline=True,
+        calibrated_as="matching",
+    ),
+    MethodInfo(
         "ridge",
         "Ridge head (R2D2)",
         "A ridge regression on meta-learned features, solved in closed form on the painted slices (Bertinetto 2019).",

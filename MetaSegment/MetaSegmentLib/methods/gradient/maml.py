@@ -32,8 +32,9 @@ class Maml:
     """Adapts meta-learned weights to the inner painted slices; with fewer than three there is nothing to adapt on.
 
     Several structures share one inner loop, so one adapted network answers for all. The network looks for one structure
-    at a time, given by its inputs, and the support loss is the mean over them:
-    θ' = θ − α ∇ (1/N) Σ_k L_k(θ). Painted slices that are left out are answered by the weights it started from, which have not seen them.
+    at a time, given by its inputs, and the support loss is the mean over them: θ' = θ − α ∇ (1/N) Σ_k L_k(θ).
+
+    Painted slices that are left out are answered by the weights it started from, which have not seen them.
 
     Args:
         weights: their name; with step sizes, unless they were trained with fixed ones.

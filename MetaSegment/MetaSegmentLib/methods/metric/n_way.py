@@ -5,8 +5,8 @@ Snell et al., NeurIPS 2017, as published: p(k | x) = exp(−d(F(x), c_k)) / Σ_j
 class k; with several prototypes of a class (see ``prototypes.py``), the mean of their exp(−d).
 
 The network looks for one structure at a time, given by its inputs, so a pixel has features f_1(x) … f_N(x), and the
-space that all classes share is theirs side by side: F = (f_1, …, f_N), and d(F, c) = Σ_n d(f_n, c_n). With one structure
-that is ProtoNet on one structure. The predictors' prior π_k of each structure stands beside its distance.
+space that all classes share is theirs side by side: F = (f_1, …, f_N), and d(F, c) = Σ_n d(f_n, c_n). With one
+structure that is ProtoNet. The predictors' prior π_k of each structure stands beside its distance.
 
 A slice may be complete for some structures only. There a pixel without paint counts as background by the chance
 Π (1 − π_k) over the structures k of which nothing is known.
@@ -192,4 +192,3 @@ class _Together(Sequence[NDArray[Any]]):
 
     def __getitem__(self, place: Any) -> Any:
         return np.concatenate([one[place] for one in self._each])
-
