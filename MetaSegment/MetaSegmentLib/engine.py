@@ -23,7 +23,7 @@ from .networks.plan import Calibration, Plan
 from .networks.weights import Weights
 from .predictors.context import Context, product_context
 from .predictors.ensemble import missing_baselines
-from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne
+from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne, Predictor, Remembers
 from .predictors.registry import MethodInfo, find_method
 from .progress import CancelCallback, Progress, ProgressCallback, run_all
 from .settings import Result, Settings
@@ -94,6 +94,9 @@ class Adapted:
 
     The same image, paint, settings and seed give the same labels, bit for bit, however they were reached: what an
     earlier paint left in the memo is used only where it depends on nothing that has changed.
+
+    Args:
+        others: other painted volumes of the same structures, for methods that remember.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Adapted:
         context: Context,
         names: Mapping[int, str],
         axis: int | None = None,
+        others: Sequence[Adapted] = (),
     ) -> None:
         start = time.monotonic()
         self._volume = volume
@@ -112,6 +116,7 @@ class Adapted:
         self._context = context
         self._names = names
         self._given_axis = axis
+        self._others = tuple(others)
         _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
         self._plan: Plan = context.weights.load_plan(self._method.weights[0])
@@ -158,7 +163,7 @@ class Adapted:
             own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}
             paint = replace(read_paint(painted, shape, own, axis, names), warnings=paint.warnings)
         context = self._context.listening(self._context.progress.again(progress, cancel))
-        return Adapted(self._volume, paint, settings, context, names, axis)
+        return Adapted(self._volume, paint, settings, context, names, axis, self._others)
 
     def predict(
         self,
@@ -188,13 +193,21 @@ class Adapted:
         context = self._context
         context.progress.check()
         task = make_task(self._volume, self._paint, values, self._plan.frame)
-        predictor = self._method.make()
+        predictor = self._predictor(values)
         if isinstance(predictor, Divisible):
             pieces = predictor.pieces(task, task.near, context)
             waiting = [piece for key, piece in pieces.items() if key not in context.memo]
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
         return FittedPart(task, fitted, self._refinements(task, fitted))
+
+    def _predictor(self, values: tuple[int, ...]) -> Predictor:
+        """The method, with a memory of the same structures in other volumes where it can have one."""
+        predictor = self._method.make()
+        if not isinstance(predictor, Remembers):
+            return predictor
+        known = (part for one in self._others if one._method is self._method for part in one._parts)
+        return predictor.remembering([part.fitted for part in known if part.task.values == values])
 
     def _refinements(self, task: Task, fitted: Fitted) -> tuple[Refinement | None, ...]:
         """What to add on the voxels; None where the frame loses nothing, or painted slices cannot be left out."""
@@ -343,7 +356,7 @@ def predict_from(
     if paint is None:
         result = first._nothing(target, axis, values, start)
     else:
-        adapted = Adapted(target, paint, first._settings, first._context, names)
+        adapted = Adapted(target, paint, first._settings, first._context, names, others=supports)
         adapted._seconds = first._seconds
         result = adapted._result(start, own, values, alone, chances)
     missing = [names.get(value, f"Segment {value}") for value in values if found[value] < THRESHOLD]

@@ -86,9 +86,13 @@ def encode(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
 
 def encode_left_out(ensemble: Ensemble, plan: Plan, slices: Sequence[int] | None = None) -> Encoded:
     """Inputs for painted slices (by default all that can be left out), each from the other painted ones."""
-    wanted = [i for i in ensemble.task.left_out if slices is None or i in slices]
+    return encode_without(ensemble, [i for i in ensemble.task.left_out if slices is None or i in slices], plan)
+
+
+def encode_without(ensemble: Ensemble, slices: Sequence[int], plan: Plan) -> Encoded:
+    """Inputs for any slices, each from the painted ones other than itself."""
     scores = _scores(ensemble, plan)
-    return Encoded(plan, [part for index in wanted for part in _parts(ensemble.without(index), (index,), plan, scores)])
+    return Encoded(plan, [part for index in slices for part in _parts(ensemble.without(index), (index,), plan, scores)])
 
 
 def encode_own(ensemble: Ensemble, plan: Plan) -> Encoded:

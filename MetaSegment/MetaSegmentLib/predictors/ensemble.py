@@ -74,6 +74,8 @@ class Ensemble:
 
     def without(self, index: int) -> Ensemble:
         """The ensemble that has not seen a painted slice."""
+        if index not in self.task.slices:
+            return self
         return Ensemble(self.task.without(index), self.context, self._hidden, self._stand_ins)
 
     def prepare(self, slices: Sequence[int]) -> None:

@@ -46,6 +46,14 @@ class Divisible(Protocol):
         """What fitting and then asking for ``slices`` will look for in the memo, by its key there."""
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """A predictor that can make use of what it has learned of the same structure in other volumes."""
+
+    def remembering(self, others: Sequence[Fitted]) -> Predictor:
+        """The same with a memory of ``others``, each of which it has fitted to another volume."""
+
+
 def leave_one_out(predictor: Predictor, fitted: Fitted, task: Task, context: Context) -> Stack | None:
     """(S, C, H, W) logits of ``task.left_out``, each predicted from the other painted slices, or None."""
     if isinstance(fitted, ChecksItself):
@@ -63,10 +71,10 @@ class OneByOne:
     def fit(self, task: Task, context: Context) -> Fitted:
         if len(task.structures) == 1:
             return self._predictor.fit(task, context)
-        return _Side([self._predictor.fit(task.only(place), context) for place in range(len(task.structures))])
+        return SideBySide([self._predictor.fit(task.only(place), context) for place in range(len(task.structures))])
 
 
-class _Side:
+class SideBySide:
     """Fitted predictors of one structure each, side by side."""
 
     def __init__(self, each: Sequence[Fitted]) -> None:

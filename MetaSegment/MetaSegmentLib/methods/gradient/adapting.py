@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class Embedding(nn.Module):
         return self.network.embed(inputs)
 
 
+LearnTogether = Callable[[nn.Module, Parameters, Tensor, Tensor, Sequence[int]], Parameters]
+"""The same, with how many of the slices are of which structure."""
+
+
 def learn_from_paint(
     ensemble: Ensemble, plan: Plan, start: Parameters, learn: Learn, head_only: bool = False
 ) -> Parameters:
@@ -52,20 +56,30 @@ def learn_from_paint(
         start: all parameters of the plan's network.
         head_only: learn parameters of HEAD, on features that are computed once.
     """
-    task, context = ensemble.task, ensemble.context
-    encoded = encode_left_out(ensemble, plan, task.structure.inner)
-    if not len(encoded):
+    return learn_together([ensemble], plan, start, lambda *given: learn(*given[:4]), head_only)
+
+
+def learn_together(
+    ensembles: Sequence[Ensemble], plan: Plan, start: Parameters, learn: LearnTogether, head_only: bool = False
+) -> Parameters:
+    """The same on the inner painted slices of several structures of one volume, one ensemble for each."""
+    context = ensembles[0].context
+    encoded = [encode_left_out(one, plan, one.task.structure.inner) for one in ensembles]
+    there = [(one.task, some) for one, some in zip(ensembles, encoded, strict=True) if len(some)]
+    if not there:
         return dict(start)
-    inputs, truth = encoded.array(), truth_of(task, encoded.slices)
+    inputs = np.concatenate([some.array() for _, some in there])
+    truth = np.concatenate([truth_of(task, some.slices) for task, some in there])
+    counts = [len(some) for _, some in there]
     network = slice_network(plan)
     if head_only:
         features = embed(plan, start, inputs, context)
         inputs, network = np.concatenate([inputs, features], axis=1), HeadOnly(plan)
 
     def on(device: torch.device, batch: int) -> Parameters:
-        there = {name: value.to(device) for name, value in start.items()}
+        first = {name: value.to(device) for name, value in start.items()}
         shown = torch.from_numpy(inputs).to(device).contiguous(memory_format=torch.channels_last)
-        learned = learn(network.to(device), there, shown, torch.from_numpy(truth).to(device))
+        learned = learn(network.to(device), first, shown, torch.from_numpy(truth).to(device), counts)
         return {name: value.detach() for name, value in learned.items()}
 
     # A loop of steps needs all painted slices at once: halving the batch does not help, the CPU does.

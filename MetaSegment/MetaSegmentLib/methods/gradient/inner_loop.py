@@ -11,7 +11,7 @@ Reptile (Nichol et al., 2018) has no query loss: after k steps on parts of a tas
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ HEAD = ("head.weight", "head.bias", "mix")
 """Parameters between the embedding and the logits."""
 
 Parameters = dict[str, Tensor]
+SupportLoss = Callable[[Tensor, Tensor], Tensor]
 RATE_PREFIX = "rate/"
 """Learned step sizes are stored beside the weights under this prefix, as logarithms."""
 
@@ -43,6 +44,7 @@ def inner_loop(
     steps: int = STEPS,
     first_order: bool = True,
     check: Callable[[], None] = lambda: None,
+    support_loss: SupportLoss = segmentation_loss,
 ) -> Parameters:
     """Adapt parameters to painted slices.
 
@@ -54,17 +56,28 @@ def inner_loop(
         truth: (S, H, W) their masks, float.
         first_order: do not differentiate through the gradient (FOMAML); at test time there is no need to.
         check: called before every step; raises to stop.
+        support_loss: of the logits (S, H, W) and ``truth``.
     """
     adapted = dict(parameters)
     for _ in range(steps):
         check()
         free = {name: adapted[name] for name in rates}
-        loss = segmentation_loss(functional_call(network, adapted, (inputs,)), truth)
+        loss = support_loss(functional_call(network, adapted, (inputs,)), truth)
         gradients = torch.autograd.grad(loss, list(free.values()), create_graph=not first_order, allow_unused=True)
         for (name, value), gradient in zip(free.items(), gradients, strict=True):
             if gradient is not None:
                 adapted[name] = value - rates[name] * gradient
     return adapted
+
+
+def mean_over_structures(counts: Sequence[int]) -> SupportLoss:
+    """The support loss of several structures that share θ': the mean of theirs, with so many slices of each."""
+
+    def loss(logits: Tensor, truth: Tensor) -> Tensor:
+        pairs = zip(logits.split(list(counts)), truth.split(list(counts)), strict=True)
+        return torch.stack([segmentation_loss(*pair) for pair in pairs]).mean()
+
+    return loss
 
 
 def adaptable(names: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ They differ in how the weights were meta-trained, in which of them adapt, and in
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from torch import Tensor, nn
 
@@ -13,13 +13,26 @@ from ...networks.architectures import slice_network
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
 from ...task.task import Task
-from .adapting import learn_from_paint
-from .inner_loop import ANIL_STEPS, REPTILE_RATE, STEPS, Parameters, adaptable, fixed_rates, inner_loop, split_weights
-from .unadapted import FittedNetwork
+from .adapting import learn_together
+from .inner_loop import (
+    ANIL_STEPS,
+    REPTILE_RATE,
+    STEPS,
+    Parameters,
+    adaptable,
+    fixed_rates,
+    inner_loop,
+    mean_over_structures,
+    split_weights,
+)
+from .unadapted import FittedNetwork, FittedTogether
 
 
 class Maml:
     """Adapts meta-learned weights to the inner painted slices; with fewer than three there is nothing to adapt on.
+
+    Several structures share one inner loop, so one adapted network answers for all. The network looks for one structure
+    at a time, given by its inputs, and the support loss is the mean over them: θ' = θ − α ∇ (1/N) Σ_k L_k(θ).
 
     Painted slices that are left out are answered by the weights it started from, which have not seen them.
 
@@ -38,22 +51,27 @@ class Maml:
         self._head_only = head_only
         self._hidden = hidden
 
-    def fit(self, task: Task, context: Context) -> FittedNetwork:
+    def fit(self, task: Task, context: Context) -> FittedTogether:
         plan = context.weights.load_plan(self._weights)
-        ensemble = Ensemble(task, context, self._hidden)
-        ensemble.prepare(task.near)
+        ensembles = [Ensemble(task.only(place), context, self._hidden) for place in range(len(task.structures))]
+        for ensemble in ensembles:
+            ensemble.prepare(task.near)
         start, rates = split_weights(context.weights.load(self._weights))
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
 
-        def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
+        def learn(
+            network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor, counts: Sequence[int]
+        ) -> Parameters:
             speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
+            loss = mean_over_structures(counts)
             for _ in context.progress.steps("adapting", range(self._steps)):
                 free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
-                parameters = inner_loop(network, free, speed, inputs, truth, 1, True, context.progress.check)
+                parameters = inner_loop(network, free, speed, inputs, truth, 1, True, context.progress.check, loss)
             return parameters
 
-        learned = learn_from_paint(ensemble, plan, start, learn, self._head_only)
-        return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen=start)
+        learned = learn_together(ensembles, plan, start, learn, self._head_only)
+        network, checked = slice_network(plan), task.left_out
+        return FittedTogether([FittedNetwork(network, learned, one, plan, start, checked) for one in ensembles])
 
 
 def anil() -> Maml:

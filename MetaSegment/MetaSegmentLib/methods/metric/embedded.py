@@ -80,7 +80,11 @@ class Embedded:
 
 
 class FittedHead:
-    """A head that has learned from the painted slices of a task."""
+    """A head that has learned from the painted slices of a task.
+
+    Attributes:
+        learned: what it has learned.
+    """
 
     def __init__(self, head: Head, network: SliceNetwork, extra: Parameters, ensemble: Ensemble, plan: Plan) -> None:
         self._head = head
@@ -96,6 +100,7 @@ class FittedHead:
         self._truth = torch.from_numpy(truth_of(task, self._encoded.slices))
         with torch.inference_mode():
             fitted = head.fit(network, extra, self._painted, self._truth, seed)
+        self.learned = fitted
         self._answer = _Answer(head, network, extra, fitted)
 
     def logits(self, slices: Sequence[int]) -> Stack:
