@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ...networks.architectures import slice_network
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
+from ...progress import Progress
 from ...task.task import Task
-from .adapting import learn_from_paint
+from .adapting import Learn, learn_from_paint
 from .inner_loop import ANIL_STEPS, REPTILE_RATE, STEPS, Parameters, adaptable, fixed_rates, inner_loop, split_weights
 from .unadapted import FittedNetwork
 
@@ -45,15 +46,21 @@ class Maml:
         start, rates = split_weights(context.weights.load(self._weights))
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
 
-        def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
-            speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
-            for _ in context.progress.steps("adapting", range(self._steps)):
-                free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
-                parameters = inner_loop(network, free, speed, inputs, truth, 1, True, context.progress.check)
-            return parameters
-
-        learned = learn_from_paint(ensemble, plan, start, learn, self._head_only)
+        learned = learn_from_paint(ensemble, plan, start, descent(rates, context.progress, self._steps), self._head_only)
         return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen=start)
+
+
+def descent(rates: Parameters, progress: Progress, steps: int = STEPS) -> Learn:
+    """The inner loop as a way to learn from paint; step sizes by parameter name."""
+
+    def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
+        speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
+        for _ in progress.steps("adapting", range(steps)):
+            free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
+            parameters = inner_loop(network, free, speed, inputs, truth, 1, True, progress.check)
+        return parameters
+
+    return learn
 
 
 def anil() -> Maml:
