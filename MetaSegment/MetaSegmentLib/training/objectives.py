@@ -324,7 +324,7 @@ def _stored(rates: Parameters) -> Parameters:
 
 
 _BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
-_FROM_MAML = _BRIEF | {"steps": 400, "rate": 2e-4}
+_FROM_MAML = _BRIEF | {"steps": 400, "rate": 5e-4}
 
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),

@@ -33,7 +33,6 @@ EXPERT_PREFIX = "expert/"
 ATTENTION = "attention/weight"
 """(experts, E): W."""
 _FIRST_DIFFERENCE = 0.01
-_SEED = 0
 
 
 class Clustered:
@@ -60,7 +59,7 @@ class Clustered:
         return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen)
 
     def _embedded(self, ensemble: Ensemble, plan: Plan, start: Parameters) -> Tensor:
-        """The task as its painted slices show it, each seen from the others, or from itself where it is the only one."""
+        """The task as its painted slices show it, each seen from the others; a single one is seen from itself."""
         encoded = encode_left_out(ensemble, plan)
         if not set(encoded.slices) & set(ensemble.task.structure.filled):
             encoded = encode_own(ensemble, plan)
@@ -98,7 +97,7 @@ def mixture(parameters: Mapping[str, Tensor], own: Mapping[str, Tensor], shares:
 
 def first_experts(plan: Plan, parameters: Mapping[str, Tensor]) -> Parameters:
     """What to begin meta-training with, by the name it is stored under: experts that hardly differ."""
-    random = torch.Generator().manual_seed(_SEED)
+    random = torch.Generator().manual_seed(0)
     width = 2 * int(plan.arguments["embedding"]) + len(_scalar_places(plan))
     own = {ATTENTION: torch.randn(EXPERTS, width, generator=random) / width**0.5}
     for name, value in parameters.items():

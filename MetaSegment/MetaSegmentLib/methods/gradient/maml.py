@@ -45,8 +45,8 @@ class Maml:
         ensemble.prepare(task.near)
         start, rates = split_weights(context.weights.load(self._weights))
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
-
-        learned = learn_from_paint(ensemble, plan, start, descent(rates, context.progress, self._steps), self._head_only)
+        learn = descent(rates, context.progress, self._steps)
+        learned = learn_from_paint(ensemble, plan, start, learn, self._head_only)
         return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen=start)
 
 
