@@ -31,19 +31,18 @@ def first_spreads(names: Iterable[str]) -> Parameters:
 
 
 def drawn_weights(parameters: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Parameters:
-    """Parameters, those with a spread drawn as μ + σ ε, ε ~ N(0, 1)."""
-    return {
-        name: value + own[key].exp() * torch.randn_like(value) if (key := SPREAD_PREFIX + name) in own else value
-        for name, value in parameters.items()
-    }
+    """Parameters, those with a spread drawn as μ + σ ε, ε ~ N(0, 1); by the seed that the trainer set for the episode,
+    so the same episode meets the same noise."""
+    random = torch.Generator().manual_seed(torch.initial_seed())
+    drawn = dict(parameters)
+    for name, value in parameters.items():
+        if (key := SPREAD_PREFIX + name) in own:
+            drawn[name] = value + own[key].exp() * torch.randn(value.shape, generator=random).to(value)
+    return drawn
 
 
 def information(parameters: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Tensor:
     """Mean KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1) − log σ of the weights with a spread, in nats a weight."""
-    means = {name: value for name, value in parameters.items() if SPREAD_PREFIX + name in own}
-    total, count = torch.zeros(()), 0
-    for name, mean in means.items():
-        spread = own[SPREAD_PREFIX + name]
-        total = total + (0.5 * (mean**2 + (2 * spread).exp() - 1) - spread).sum()
-        count += mean.numel()
-    return total / count
+    known = [(mean, own[key]) for name, mean in parameters.items() if (key := SPREAD_PREFIX + name) in own]
+    each = [(0.5 * (mean**2 + (2 * spread).exp() - 1) - spread).flatten() for mean, spread in known]
+    return torch.cat(each).mean()
