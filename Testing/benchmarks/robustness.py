@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -102,7 +102,7 @@ def cases(folders: list[Path], limit: int, k: int, all_volumes: bool) -> list[Pa
     return found
 
 
-def dice_of_all(case: Painted, methods: list[str]) -> dict[str, float]:
+def dice_of_all(case: Painted, methods: Sequence[str], compared: Sequence[str] = TOOLS) -> dict[str, float]:
     """Dice of each method and tool; what the methods share is computed once."""
     labels, axis = paint(case.truth, case.slices, case.axis), case.axis
     adapted = adapt(case.image, labels, case.spacing, axis=axis, settings=Settings(methods[0]))
@@ -110,30 +110,40 @@ def dice_of_all(case: Painted, methods: list[str]) -> dict[str, float]:
     for method in methods:
         adapted = adapted.update(labels, method=method)
         masks[method] = adapted.predict().labels == 1
-    masks |= {tool: tools.apply(tool, case) for tool in TOOLS}
+    masks |= {tool: tools.apply(tool, case) for tool in compared}
     return {name: query_dice(mask, case.truth, case.slices, axis) for name, mask in masks.items()}
 
 
-def measure(painted: list[Painted], methods: list[str]) -> dict[str, dict[str, list[float]]]:
+def measure(
+    painted: list[Painted],
+    methods: Sequence[str],
+    compared: Sequence[str],
+    names: Sequence[str],
+    severities: Sequence[int],
+) -> dict[str, dict[str, list[float]]]:
     """Corruption → method → mean Dice by severity."""
-    plain = [dice_of_all(corrupted(one, "noise", 0, 0), methods) for one in painted]
+    plain = [dice_of_all(corrupted(one, "noise", 0, 0), methods, compared) for one in painted]
     table: dict[str, dict[str, list[float]]] = {}
-    for name in CORRUPTIONS:
+    for name in names:
         steps = [plain]
-        for severity in SEVERITIES[1:]:
+        for severity in severities[1:]:
             changed = (corrupted(one, name, severity, number) for number, one in enumerate(painted))
-            steps.append([dice_of_all(one, methods) for one in changed])
+            steps.append([dice_of_all(one, methods, compared) for one in changed])
         table[name] = {one: [round(fmean(d[one] for d in step), 4) for step in steps] for one in plain[0]}
         print(name, json.dumps(table[name]), flush=True)
     return table
 
 
-def as_text(table: dict[str, dict[str, list[float]]], count: int, about: str) -> str:
+def as_text(
+    table: dict[str, dict[str, list[float]]], count: int, about: str, severities: Sequence[int] = SEVERITIES
+) -> str:
+    tried = [str(one) for one in severities]
     lines = [
-        f"Mean Dice, K = 3 `inside`, {count} cases of {about}; severity 0, 1, 2, 3, and what the last one costs.",
+        f"Mean Dice, K = 3 `inside`, {count} cases of {about}; "
+        f"severity {', '.join(tried)}, and what the last one costs.",
         "",
     ]
-    lines += ["| corruption | method | 0 | 1 | 2 | 3 | loss |", "|---|---|---|---|---|---|---|"]
+    lines += [f"| corruption | method | {' | '.join(tried)} | loss |", "|---|---|" + "---|" * (len(tried) + 1)]
     for name, methods in table.items():
         for method, dice in methods.items():
             values = " | ".join(f"{one:.3f}" for one in dice)
@@ -141,12 +151,12 @@ def as_text(table: dict[str, dict[str, list[float]]], count: int, about: str) ->
     return "\n".join(lines) + "\n"
 
 
-def plot(table: dict[str, dict[str, list[float]]], file: Path) -> None:
+def plot(table: dict[str, dict[str, list[float]]], file: Path, severities: Sequence[int] = SEVERITIES) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), sharex=True, sharey=True, layout="constrained")
-    for axis, (name, methods) in zip(axes.flat, table.items(), strict=True):
+    for axis, (name, methods) in zip(axes.flat, table.items(), strict=False):
         for method, dice in methods.items():
-            axis.plot(SEVERITIES, dice, "--" if method in TOOLS else "-", marker=".", label=method)
-        axis.set(title=name.replace("_", " "), xticks=SEVERITIES)
+            axis.plot(severities, dice, "--" if method in TOOLS else "-", marker=".", label=method)
+        axis.set(title=name.replace("_", " "), xticks=severities)
     for axis in axes[-1]:
         axis.set_xlabel("severity")
     for axis in axes[:, 0]:
@@ -162,16 +172,22 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=4, help="cases of each folder")
     parser.add_argument("--methods", default="fusion,network,tent,protonet")
     parser.add_argument("--all-volumes", action="store_true", help="of folders that no weights were trained on")
+    parser.add_argument("--corruptions", default=",".join(CORRUPTIONS), help="names of those to try")
+    parser.add_argument("--severities", default="0,1,2,3", help="to try, beginning with 0")
+    parser.add_argument("--without-tools", action="store_true", help="leave Slicer's tools out")
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--name", default="robustness", help="of the files that are written")
     arguments = parser.parse_args()
     painted = cases(arguments.data, arguments.limit, 3, arguments.all_volumes)
-    table = measure(painted, arguments.methods.split(","))
-    text = as_text(table, len(painted), ", ".join(folder.name for folder in arguments.data))
+    severities = [int(word) for word in arguments.severities.split(",")]
+    compared = () if arguments.without_tools else TOOLS
+    table = measure(painted, arguments.methods.split(","), compared, arguments.corruptions.split(","), severities)
+    text = as_text(table, len(painted), ", ".join(folder.name for folder in arguments.data), severities)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for ending, content in ((".json", json.dumps(table, indent=1) + "\n"), (".md", text)):
-        with replacing(arguments.output / f"robustness{ending}") as waiting:
+        with replacing(arguments.output / f"{arguments.name}{ending}") as waiting:
             waiting.write_text(content, encoding="utf-8")
-    plot(table, arguments.output / "robustness.png")
+    plot(table, arguments.output / f"{arguments.name}.png", severities)
     print(text)
 
 

@@ -7,7 +7,7 @@ the weights under names with a slash. The loop, the optimiser and the data are t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ..methods.gradient.adapting import HeadOnly
+from ..methods.gradient.clustered import attention, first_experts, mixture, task_embedding
 from ..methods.gradient.inner_loop import (
     ANIL_FIRST_RATE,
     ANIL_STEPS,
@@ -36,6 +37,8 @@ from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
 from ..methods.metric.ridge import RidgeHead
 from ..networks.losses import segmentation_loss
 from ..networks.slice_unet import SliceNetwork
+from .adversary import disturbed
+from .regularised import drawn_weights, first_spreads, information, kernels
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,68 @@ class AdaptedLoss(_Differentiable):
         return _adapted(network, learned_rates(own), batch, self.first_order)
 
 
+class RobustLoss(AdaptedLoss):
+    """The same on images that are made hard: painted slices for the start, queries for what was learned from them
+    (adversarial querying, Goldblum et al., NeurIPS 2020)."""
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        places = network.plan.image_places
+
+        def harder(parameters: Parameters, inputs: Tensor, truth: Tensor) -> Tensor:
+            fixed = {name: value.detach() for name, value in parameters.items()}
+            return disturbed(lambda x: segmentation_loss(functional_call(network, fixed, (x,)), truth), inputs, places)
+
+        start: Parameters = dict(network.named_parameters())
+        batch = replace(batch, support=harder(start, batch.support, batch.support_truth))
+        learned = _learned(network, start, learned_rates(own), batch, self.first_order)
+        query = harder(learned, batch.query, batch.query_truth)
+        return segmentation_loss(functional_call(network, learned, (query,)), batch.query_truth)
+
+
+@dataclass(frozen=True)
+class RegularisedLoss(_Differentiable):
+    """Queries predicted after an inner loop on all but the convolutions, which are noisy, and pay for what they know
+    (meta-regularisation, Yin et al., ICLR 2020).
+
+    Attributes:
+        price: of a nat a weight.
+    """
+
+    price: float = 0.01
+
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
+        parameters: Parameters = dict(network.named_parameters())
+        shared = kernels(parameters)
+        free = [name for name in adaptable(parameters) if name not in shared]
+        return _stored(first_rates(free)) | first_spreads(shared)
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return _adapted(network, learned_rates(own), batch, first_order=True)
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        means: Parameters = dict(network.named_parameters())
+        learned = _learned(network, drawn_weights(means, own), learned_rates(own), batch, first_order=True)
+        loss = segmentation_loss(functional_call(network, learned, (batch.query,)), batch.query_truth)
+        return loss + self.price * information(means, own)
+
+
+class ClusteredLoss(_Differentiable):
+    """Queries predicted after an inner loop that starts from a mixture of experts; see ``clustered.py``."""
+
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
+        parameters: Parameters = dict(network.named_parameters())
+        return _stored(first_rates(adaptable(parameters))) | first_experts(network.plan, parameters)
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        start: Parameters = dict(network.named_parameters())
+        with torch.no_grad():
+            features = network.embed(batch.support)
+        seen = task_embedding(network.plan, batch.support, features, batch.support_truth)
+        start = mixture(start, own, attention(own, seen))
+        learned = _learned(network, start, learned_rates(own), batch, first_order=True)
+        return functional_call(network, learned, (batch.query,))
+
+
 class AdaptedHeadLoss(_Differentiable):
     """Queries predicted after an inner loop on the head alone (ANIL, Raghu et al., ICLR 2020); second order."""
 
@@ -231,11 +296,16 @@ class HeadLoss(_Differentiable):
 
 def _adapted(network: SliceNetwork, rates: Parameters, batch: Batch, first_order: bool) -> Tensor:
     """Logits of the queries after the inner loop on the painted slices."""
-    parameters: Parameters = dict(network.named_parameters())
+    learned = _learned(network, dict(network.named_parameters()), rates, batch, first_order)
+    return functional_call(network, learned, (batch.query,))
+
+
+def _learned(
+    network: SliceNetwork, start: Parameters, rates: Parameters, batch: Batch, first_order: bool
+) -> Parameters:
+    """The start after the inner loop on the painted slices."""
     painted = _inner_painted(network, batch)
-    if painted is not None:
-        parameters = inner_loop(network, parameters, rates, *painted, STEPS, first_order)
-    return functional_call(network, parameters, (batch.query,))
+    return start if painted is None else inner_loop(network, start, rates, *painted, STEPS, first_order)
 
 
 def _reptile_rates(network: SliceNetwork) -> Parameters:
@@ -254,6 +324,7 @@ def _stored(rates: Parameters) -> Parameters:
 
 
 _BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
+_FROM_MAML = _BRIEF | {"steps": 400, "rate": 5e-4}
 
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
@@ -262,6 +333,9 @@ OBJECTIVES: dict[str, Objective] = {
     "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
     "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),
     "reptile": Objective(ReptileLoss(), defaults=_BRIEF),
+    "robust": Objective(RobustLoss(first_order=True), "maml", _FROM_MAML),
+    "meta-regularised": Objective(RegularisedLoss(), "maml", _FROM_MAML),
+    "clustered": Objective(ClusteredLoss(), "maml", _FROM_MAML, own_rate=10.0),
     "ridge": Objective(HeadLoss(RidgeHead()), defaults=_BRIEF, own_rate=30.0),
     "matching": Objective(HeadLoss(MatchingHead()), defaults=_BRIEF, own_rate=30.0),
 }

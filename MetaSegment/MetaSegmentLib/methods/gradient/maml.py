@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ...networks.architectures import slice_network
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
+from ...progress import Progress
 from ...task.task import Task
-from .adapting import learn_together
+from .adapting import LearnTogether, learn_together
 from .inner_loop import (
     ANIL_STEPS,
     REPTILE_RATE,
@@ -58,20 +59,26 @@ class Maml:
             ensemble.prepare(task.near)
         start, rates = split_weights(context.weights.load(self._weights))
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
-
-        def learn(
-            network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor, counts: Sequence[int]
-        ) -> Parameters:
-            speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
-            loss = mean_over_structures(counts)
-            for _ in context.progress.steps("adapting", range(self._steps)):
-                free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
-                parameters = inner_loop(network, free, speed, inputs, truth, 1, True, context.progress.check, loss)
-            return parameters
-
+        learn = descent(rates, context.progress, self._steps)
         learned = learn_together(ensembles, plan, start, learn, self._head_only)
         network, checked = slice_network(plan), task.left_out
         return FittedTogether([FittedNetwork(network, learned, one, plan, start, checked) for one in ensembles])
+
+
+def descent(rates: Parameters, progress: Progress, steps: int = STEPS) -> LearnTogether:
+    """The inner loop as a way to learn from paint; step sizes by parameter name."""
+
+    def learn(
+        network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor, counts: Sequence[int]
+    ) -> Parameters:
+        speed = {name: rate.to(inputs.device) for name, rate in rates.items()}
+        loss = mean_over_structures(counts)
+        for _ in progress.steps("adapting", range(steps)):
+            free = {name: value.detach().requires_grad_(name in rates) for name, value in parameters.items()}
+            parameters = inner_loop(network, free, speed, inputs, truth, 1, True, progress.check, loss)
+        return parameters
+
+    return learn
 
 
 def anil() -> Maml:
