@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -75,14 +77,40 @@ def test_a_fit_makes_right_what_was_wrong():
 
 
 def test_a_sum_is_calibrated_as_it_runs_with_weights_of_the_case():
-    samples = predictions(lambda z, random: [z, random.normal(0, 1, z.shape)], parts=("good", "noise"))
-    calibration = fit(samples, Calibration(fusion_weights={"good": 0.1, "noise": 0.9}))
+    def parts(z, random):
+        return [z, z / 4 + random.normal(0, 1, z.shape)]
+
+    samples = predictions(parts, parts=("good", "poor"))
+    calibration = fit(samples, Calibration(fusion_weights={"good": 0.1, "poor": 0.9}))
     assert calibration.fusion_weights["good"] * calibration.temperature**-1 == pytest.approx(1, abs=0.1)
-    one = samples[0]
-    x, y = one.logits.T.astype(float), (one.logits[1] > 0).astype(float)  # here the noise is right
+    calibration = replace(calibration, fusion_weights={"good": 0.9, "poor": 0.1})
+    one = samples[1]
+    x, y = one.logits.T.astype(float), (one.logits[1] > 0).astype(float)  # here the poor one is right
     own = Sample(5, one.parts, one.logits, one.truth, evidence=(x, y))
     plain, refitted = combined(one, calibration), combined(own, calibration)
     assert np.corrcoef(refitted, one.logits[1])[0, 1] > np.corrcoef(plain, one.logits[1])[0, 1] + 0.1
+
+
+def test_few_painted_slices_have_weights_of_their_own():
+    def parts(z, random):
+        return [z, z / 4 + random.normal(0, 1, z.shape)]
+
+    names = ("image", "shape")
+    few = predictions(parts, count=12, parts=names, painted=(3,))
+    many = [replace(one, parts=names, logits=one.logits[::-1], painted=5 + 3 * (n % 2)) for n, one in enumerate(few)]
+    found = fit([*few, *many], Calibration(fusion_weights={"image": 0.5, "shape": 0.5}))
+    assert found.weights_for(3)["image"] > 0.8 and found.weights_for(4) == found.weights_for(3)
+    assert found.weights_for(5)["shape"] > 0.8 and found.weights_for(5)["image"] < 0.3
+    assert Calibration(fusion_weights={"image": 1.0}).weights_for(2) == {"image": 1.0}
+    assert np.corrcoef(combined(few[0], found), combined(many[0], found))[0, 1] > 0.999
+
+
+def test_what_would_weigh_next_to_nothing_is_left_out_and_the_others_take_its_place():
+    def parts(z, random):
+        return [z, z + random.normal(0, 6, z.shape)]
+
+    found = weights_of(predictions(parts, parts=("good", "poor")), {})
+    assert found["poor"] == 0 and found["good"] == pytest.approx(1, abs=0.05)
 
 
 def test_missed_slices_lower_the_dice_met():

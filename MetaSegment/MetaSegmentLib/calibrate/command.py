@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data.protocol import PAINTED_COUNTS
+from ..data.protocol import PAINTED_COUNTS, PLACEMENTS
 from ..errors import InputError, OutputError
 from ..predictors.registry import METHODS, MethodInfo, find_method
 from ..progress import Progress
@@ -126,8 +126,10 @@ def to_text(fits: Fits) -> str:
             ("expected Dice, calibration error", "calibration_error"),
         ):
             lines.append(f"    {title}: {getattr(before, field):.4f} before, {getattr(after, field):.4f} after")
-        numbers = {key: value for key, value in asdict(calibration).items() if key != "fusion_weights"}
-        fitted = {**numbers, **{f"weight of {name}": w for name, w in calibration.fusion_weights.items()}}
+        numbers = {key: value for key, value in asdict(calibration).items() if not isinstance(value, dict)}
+        many, few = calibration.fusion_weights, calibration.few_fusion_weights
+        fitted = {**numbers, **{f"weight of {name}": w for name, w in many.items()}}
+        fitted |= {f"weight of {name} where few are painted": w for name, w in few.items()}
         lines.append("    " + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fitted.items()))
     return "\n".join([*lines, "The figures after are on the cases that were fitted on."]) + "\n"
 
@@ -169,7 +171,7 @@ def _cases(args: argparse.Namespace, progress: Progress) -> list[Task]:
         cases = find_cases(folder, None, progress, only_held_out=not args.all_volumes)
         for k, some in choose(cases, PAINTED_COUNTS, args.limit, args.seed).items():
             chosen[k] += some
-    tasks = make_tasks(chosen, ("inside",), args.output / "predictions")
+    tasks = make_tasks(chosen, PLACEMENTS, args.output / "predictions")
     for parent in {task.file.parent for task in tasks}:
         try:
             parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 from ..answer.calibration import expected_dice, implied_dice
 from ..errors import InputError
 from ..methods.fusion import refit
-from ..networks.plan import Calibration
+from ..networks.plan import MANY, Calibration
 from .samples import Sample
 
 FEWEST_CASES = 10
@@ -22,6 +22,8 @@ _PIXELS = 4000
 _RIDGE = 1e-4
 _DICE_RIDGE = 1e-6
 """Smaller, since 1/n² hardly varies: enough where all cases have as many painted slices, too little to matter else."""
+_LEAST = 0.02
+"""A part that would weigh less is left out, so that it need not be run."""
 _HOTTEST = 8.0
 _BINS = 10
 
@@ -58,7 +60,13 @@ def fit(samples: Sequence[Sample], before: Calibration) -> Calibration:
         raise InputError(f"There are fewer than {FEWEST_CASES} cases to calibrate on; name more data or raise --limit.")
     after = before
     if before.fusion_weights:
-        after = replace(after, fusion_weights=fit_weights(samples, before.fusion_weights))
+        counts = [sample.painted for sample in samples]
+        many = [samples[n] for n, painted in enumerate(counts) if painted >= MANY]
+        few = [samples[n] for n, painted in enumerate(counts) if painted < MANY]
+        if many:
+            after = replace(after, fusion_weights=fit_weights(many, before.weights_for(MANY)))
+        if few:
+            after = replace(after, few_fusion_weights=fit_weights(few, before.weights_for(MANY - 1)))
     after = replace(after, temperature=fit_temperature(samples, after))
     implied, painted, met = _dice_of(samples, after)
     slope, scarcity, bias = fit_dice(implied, painted, met, after)
@@ -68,7 +76,8 @@ def fit(samples: Sequence[Sample], before: Calibration) -> Calibration:
 def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[str, float]:
     """Weights w ≥ 0 of the parts: logistic regression of the truth on their logits, without an intercept.
 
-    Stacking with non-negative weights (Wolpert 1992; Breiman 1996), on predictions of slices that were not painted.
+    Stacking with non-negative weights (Wolpert 1992; Breiman 1996), on predictions of slices that were not painted. One
+    that falls below _LEAST is left out, and the others are fitted again.
     """
     names = samples[0].parts
     cases = []
@@ -86,9 +95,14 @@ def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[
         value = share @ (np.logaddexp(0, score) - y * score) + _RIDGE * w @ w
         return float(value), x.T @ (share * (expit(score) - y)) + 2 * _RIDGE * w
 
-    start = np.array([before.get(name, 0.0) for name in names])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(names)).x
-    return {name: round(float(w), 4) for name, w in zip(names, found, strict=True)}
+    found = np.array([before.get(name, 0.0) for name in names])
+    most: list[float | None] = [None] * len(names)
+    while True:
+        found = minimize(loss, found, jac=True, method="L-BFGS-B", bounds=[(0, limit) for limit in most]).x
+        slight = [place for place, w in enumerate(found) if w < _LEAST and most[place] is None]
+        if not slight:
+            return {name: round(float(w), 4) for name, w in zip(names, found, strict=True)}
+        most[min(slight, key=found.__getitem__)] = 0.0
 
 
 def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> float:
@@ -158,8 +172,11 @@ def combined(sample: Sample, calibration: Calibration, few: slice = slice(None))
     logits = sample.logits[:, few].astype(float)
     if not calibration.fusion_weights:
         return np.asarray(logits[0])
-    weights = {name: calibration.fusion_weights.get(name, 0.0) for name in sample.parts}
-    return np.asarray(np.array(list(refit(weights, sample.evidence).values())) @ logits)
+    known = calibration.weights_for(sample.painted)
+    used = [place for place, name in enumerate(sample.parts) if known.get(name)]
+    weights = {sample.parts[place]: known[sample.parts[place]] for place in used}
+    evidence = None if sample.evidence is None else (sample.evidence[0][:, used], sample.evidence[1])
+    return np.asarray(np.array(list(refit(weights, evidence).values())) @ logits[used])
 
 
 def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> tuple[Values, Values, Values]:

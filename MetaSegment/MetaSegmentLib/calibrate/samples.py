@@ -15,7 +15,7 @@ from ..data.datasets import load
 from ..data.protocol import paint, painted_slices
 from ..device import Device
 from ..evaluation.records import Task as CaseTask
-from ..methods.fusion import Evidence, FittedFusion
+from ..methods.fusion import Evidence, FittedFusion, Fusion
 from ..networks import weights
 from ..predictors.context import Context
 from ..predictors.registry import find_method
@@ -112,7 +112,8 @@ class StoredSamples(Sequence[Sample]):
 
 def _sample(name: str, task: Task, truth: NDArray[np.bool_], context: Context) -> Sample:
     """Args: truth (slices, rows, columns) of the whole volume."""
-    fitted = find_method(name).make().fit(task, context)
+    predictor = find_method(name).make()
+    fitted = (predictor.whole() if isinstance(predictor, Fusion) else predictor).fit(task, context)
     queries = task.queries
     evidence = None
     if isinstance(fitted, FittedFusion):

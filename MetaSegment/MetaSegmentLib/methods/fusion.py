@@ -1,8 +1,8 @@
-"""The default: MAML and the predictors without weights, summed up by what each is worth on the painted slices.
+"""The default: networks and the predictors without weights, summed up by what each is worth on the painted slices.
 
-logit = Σ w · logit_k. The weights are fitted on held-out episodes (``metasegment calibrate``); with enough painted
-slices they are fitted again on each case, by logistic regression on leave-one-out answers of the inner painted slices,
-held near the calibrated weights by a ridge.
+logit = Σ w · logit_k. The weights are fitted on held-out episodes (``metasegment calibrate``), for few and for many
+painted slices; with many they are fitted again on each case, by logistic regression on leave-one-out answers of the
+inner painted slices, held near the calibrated weights by a ridge. What weighs nothing is not run.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from ..networks.plan import MANY
 from ..predictors.context import Context
 from ..predictors.ensemble import BASELINES, Ensemble
 from ..predictors.protocol import Fitted, Predictor, leave_one_out
 from ..task.frame import Mask, Stack
 from ..task.task import Structure, Task
 
-REFIT_FROM = 5
-"""Painted slices from which weights are fitted on the case."""
 _RIDGE = 0.1
 _NEAR = 20.0
 """Only pixels this near to the outline, in pixels of the frame, count for the fit."""
@@ -39,37 +38,51 @@ class Fusion:
         calibration: (weights file, method) whose plan holds the fusion weights.
         methods: the methods to add up, by their name in the fusion weights.
         hidden: predictors to do without.
+        whole: run also what weighs nothing, to learn what it should weigh.
     """
 
     def __init__(
-        self, calibration: tuple[str, str], methods: Mapping[str, Predictor], hidden: Collection[str] = ()
+        self,
+        calibration: tuple[str, str],
+        methods: Mapping[str, Predictor],
+        hidden: Collection[str] = (),
+        whole: bool = False,
     ) -> None:
         self._calibration = calibration
         self._methods = methods
         self._hidden = hidden
+        self._whole = whole
+
+    def whole(self) -> Fusion:
+        """The same with all its parts, whatever they weigh."""
+        return Fusion(self._calibration, self._methods, self._hidden, whole=True)
 
     def fit(self, task: Task, context: Context) -> FittedFusion:
         name, method = self._calibration
-        weights = dict(context.weights.load_plan(name).calibration[method].fusion_weights)
+        painted = min(len(structure.filled) for structure in task.structures)
+        weights = context.weights.load_plan(name).calibration[method].weights_for(painted)
         ensemble = Ensemble(task, context, self._hidden)
         ensemble.prepare(task.near)
-        fitted = {one: predictor.fit(task, context) for one, predictor in self._methods.items()}
-        left_out = {one: leave_one_out(self._methods[one], method, task, context) for one, method in fitted.items()}
-        known = (*ensemble.names, *self._methods)
-        return FittedFusion(ensemble, fitted, left_out, {one: weights[one] for one in known if one in weights})
+        methods = {one: predictor for one, predictor in self._methods.items() if self._whole or weights.get(one)}
+        fitted = {one: predictor.fit(task, context) for one, predictor in methods.items()}
+        left_out = {one: leave_one_out(methods[one], method, task, context) for one, method in fitted.items()}
+        known = (*ensemble.names, *methods)
+        parts = {one: weights.get(one, 0.0) for one in known if self._whole or weights.get(one)}
+        return FittedFusion(ensemble, fitted, left_out, parts)
 
 
 def fused(without: str = "") -> Fusion:
-    """The default; or, to learn what a part is worth, without a predictor, the whole ``prior`` or ``adaptation``.
+    """The default; or, to learn what a part is worth, without a network, a predictor, or the whole ``prior``.
 
     A predictor that is left out is missing from the sum and from what the network sees, as inputs are dropped in
     training; there only one or two are at once, so without any prior the network is on unknown ground.
     """
     from .gradient.maml import Maml
+    from .gradient.unadapted import Unadapted
 
     hidden = tuple(BASELINES) if without == "prior" else tuple(name for name in BASELINES if name == without)
-    maml = Maml(steps=0, hidden=hidden) if without == "adaptation" else Maml(hidden=hidden)
-    return Fusion(("maml", "fusion"), {"maml": maml}, hidden)
+    networks: dict[str, Predictor] = {"context": Unadapted("context", hidden), "maml": Maml(hidden=hidden)}
+    return Fusion(("context", "fusion"), {name: one for name, one in networks.items() if name != without}, hidden)
 
 
 def baselines_only() -> Fusion:
@@ -125,12 +138,12 @@ def combine(logits: Mapping[str, Stack], weights: Weights) -> Stack:
 def gather(names: Sequence[str], logits: Mapping[str, Stack], task: Task) -> Evidence | None:
     """Pixels near the outline on inner painted slices, from leave-one-out ``logits`` (S, C, H, W) of ``task.left_out``.
 
-    None when fewer than REFIT_FROM slices are painted of a structure.
+    None when fewer than MANY slices are painted of a structure.
     """
     columns, truth = [], []
     for place, structure in enumerate(task.structures):
         inner = [n for n, index in enumerate(task.left_out) if index in structure.inner]
-        if len(structure.filled) < REFIT_FROM or len(inner) < 2:
+        if len(structure.filled) < MANY or len(inner) < 2:
             return None
         for n in inner:
             near = _near_outline(structure, task.left_out[n], task.frame.shape)

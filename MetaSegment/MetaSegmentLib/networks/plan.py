@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import SettingsError, WeightsError
 from ..task.frame import FrameSettings
 
+MANY = 5
+"""Painted slices of a structure from which fusion weights are those for many."""
 HEADER = "plan"
 """Key of the plan in the metadata of a safetensors file."""
 
@@ -44,6 +46,8 @@ class Calibration:
         dice_bias, dice_slope, dice_scarcity: how the expected Dice follows from the one that the probabilities imply;
             see ``answer/calibration.py``.
         fusion_weights: of predictors and methods by name, where the method is a sum.
+        few_fusion_weights: the same where fewer than MANY slices are painted: what is carried over wide gaps by shape
+            alone is worth less.
     """
 
     temperature: float = 1.0
@@ -51,6 +55,11 @@ class Calibration:
     dice_slope: float = 1.0
     dice_scarcity: float = 0.0
     fusion_weights: Mapping[str, float] = field(default_factory=dict)
+    few_fusion_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def weights_for(self, painted: int) -> Mapping[str, float]:
+        """The fusion weights for so many painted slices."""
+        return self.few_fusion_weights if self.few_fusion_weights and painted < MANY else self.fusion_weights
 
 
 @dataclass(frozen=True)

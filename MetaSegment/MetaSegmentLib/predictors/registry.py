@@ -72,8 +72,9 @@ _ALL = (
     MethodInfo(
         "fusion",
         "Most accurate",
-        "MAML and predictors without weights together, each weighted by how well it predicts the painted slices.",
-        ("maml",),
+        "The context network, MAML and predictors without weights together, each weighted by how well it predicts the "
+        "painted slices.",
+        ("context", "maml"),
         Maker("methods.fusion", "fused"),
     ),
     MethodInfo(
@@ -92,6 +93,13 @@ _ALL = (
         baseline=True,
         joint=True,
         calibrated_as="maml",
+    ),
+    MethodInfo(
+        "context",
+        "Context network",
+        "A meta-learned network that attends to all painted slices (after Butoi et al. 2023); no gradient steps.",
+        ("context",),
+        Maker("methods.gradient.unadapted", "Unadapted", ("context",)),
     ),
     MethodInfo(
         "protonet",
@@ -327,7 +335,8 @@ METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
 
 _PARTS = {
     "networks": Maker("methods.fusion", "baselines_only"),
-    "adaptation": Maker("methods.fusion", "fused", ("adaptation",)),
+    "context": Maker("methods.fusion", "fused", ("context",)),
+    "maml": Maker("methods.fusion", "fused", ("maml",)),
     "prior": Maker("methods.fusion", "fused", ("prior",)),
     "shape": Maker("methods.fusion", "fused", ("shape",)),
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),
