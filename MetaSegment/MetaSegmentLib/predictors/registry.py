@@ -164,6 +164,14 @@ _ALL = (
         baseline=True,
     ),
     MethodInfo(
+        "bayesian",
+        "Bayesian MAML",
+        "MAML with a Gaussian over the weights, whose samples' answers are averaged (Ravi and Beatson 2019).",
+        ("bayesian",),
+        Maker("methods.gradient.bayesian", "Bayesian"),
+        baseline=True,
+    ),
+    MethodInfo(
         "anil",
         "ANIL",
         "MAML whose gradient steps change the network's head only (Raghu et al. 2020).",

@@ -30,6 +30,7 @@ from ..methods.gradient.inner_loop import (
     learned_rates,
     reptile_gradient,
 )
+from ..methods.gradient.posterior import SIGMA_PREFIX, divergence, draw, first_sigmas, mean_of_samples, posterior
 from ..methods.metric.embedded import Features, Head
 from ..methods.metric.matching import MatchingHead
 from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
@@ -212,6 +213,36 @@ class ReptileLoss(_OneByOne):
             return float(segmentation_loss(functional_call(network, start, (batch.query,)), batch.query_truth))
 
 
+class BayesianLoss(_Differentiable):
+    """Queries predicted by the mean of samples of the posterior that the painted slices lead to, and its divergence from
+    the prior, which keeps σ as large as tasks are different (Ravi & Beatson, ICLR 2019); first order."""
+
+    samples = 2
+
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
+        names = adaptable(dict(network.named_parameters()))
+        return {**_stored(first_rates(names)), **first_sigmas(names)}
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return self._predict(network, self._posterior(network, own, batch), batch)
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        found = self._posterior(network, own, batch)
+        loss = segmentation_loss(self._predict(network, found, batch), batch.query_truth)
+        return loss + divergence(found, self._prior(network, own)) / batch.query_truth.numel()
+
+    def _prior(self, network: SliceNetwork, own: Parameters) -> Parameters:
+        return {**dict(network.named_parameters()), **{name: own[name] for name in own if name.startswith(SIGMA_PREFIX)}}
+
+    def _posterior(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Parameters:
+        prior, painted = self._prior(network, own), _inner_painted(network, batch)
+        return prior if painted is None else posterior(network, prior, learned_rates(own), *painted)
+
+    def _predict(self, network: SliceNetwork, found: Parameters, batch: Batch) -> Tensor:
+        samples = [functional_call(network, draw(found), (batch.query,)) for _ in range(self.samples)]
+        return mean_of_samples(torch.stack(samples))
+
+
 @dataclass(frozen=True)
 class HeadLoss(_Differentiable):
     """Queries answered by a head that learned from the painted slices in closed form."""
@@ -259,6 +290,7 @@ OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
     "context": Objective(QueryLoss(), defaults={"plan": "context-v1", "support": 0, "queries": 7}),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
+    "bayesian": Objective(BayesianLoss(), start="maml", defaults={**_BRIEF, "steps": 500}),
     "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
     "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),
     "reptile": Objective(ReptileLoss(), defaults=_BRIEF),
