@@ -112,7 +112,7 @@ def test_a_step_goes_down_the_slope_that_finite_differences_find(task):
 
     def loss(moved):
         answer = functional_call(network, draw(moved, torch.Generator().manual_seed(5)), (inputs,))
-        return float(segmentation_loss(answer, truth) + divergence(moved, prior) / truth.numel())
+        return float((segmentation_loss(answer, truth) + divergence(moved, prior) / truth.numel()).detach())
 
     rates = {name: torch.tensor(0.1, dtype=torch.float64) for name in means}
     random = torch.Generator().manual_seed(5)

@@ -42,21 +42,29 @@ class Embedding(nn.Module):
 
 
 def learn_from_paint(
-    ensemble: Ensemble, plan: Plan, start: Parameters, learn: Learn, head_only: bool = False
+    ensemble: Ensemble,
+    plan: Plan,
+    start: Parameters,
+    learn: Learn,
+    head_only: bool = False,
+    more: tuple[Stack, Stack] | None = None,
 ) -> Parameters:
     """Run ``learn`` on the inner painted slices, each predicted from the others, falling back to the CPU.
 
-    With fewer than three painted slices there is nothing between others, and ``start`` is returned.
+    With fewer than three painted slices there is nothing between others, and without ``more`` ``start`` is returned.
 
     Args:
         start: all parameters of the plan's network.
         head_only: learn parameters of HEAD, on features that are computed once.
+        more: inputs (N, channels, H, W) and truth (N, H, W) of other slices to learn from.
     """
     task, context = ensemble.task, ensemble.context
     encoded = encode_left_out(ensemble, plan, task.structure.inner)
-    if not len(encoded):
+    support = [(encoded.array(), truth_of(task, encoded.slices))] if len(encoded) else []
+    support += [more] if more is not None else []
+    if not support:
         return dict(start)
-    inputs, truth = encoded.array(), truth_of(task, encoded.slices)
+    inputs, truth = (np.concatenate(parts) for parts in zip(*support, strict=True))
     network = slice_network(plan)
     if head_only:
         features = embed(plan, start, inputs, context)

@@ -10,8 +10,10 @@ from collections.abc import Collection
 from torch import Tensor, nn
 
 from ...networks.architectures import slice_network
+from ...networks.plan import Plan
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
+from ...task.frame import Stack
 from ...task.task import Task
 from .adapting import learn_from_paint
 from .inner_loop import ANIL_STEPS, REPTILE_RATE, STEPS, Parameters, adaptable, fixed_rates, inner_loop, split_weights
@@ -42,7 +44,8 @@ class Maml:
         plan = context.weights.load_plan(self._weights)
         ensemble = Ensemble(task, context, self._hidden)
         ensemble.prepare(task.near)
-        start, rates = split_weights(context.weights.load(self._weights))
+        stored = context.weights.load(self._weights)
+        start, rates = split_weights(stored)
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
 
         def learn(network: nn.Module, parameters: Parameters, inputs: Tensor, truth: Tensor) -> Parameters:
@@ -52,8 +55,13 @@ class Maml:
                 parameters = inner_loop(network, free, speed, inputs, truth, 1, True, context.progress.check)
             return parameters
 
-        learned = learn_from_paint(ensemble, plan, start, learn, self._head_only)
+        more = self.more_support(ensemble, plan, stored)
+        learned = learn_from_paint(ensemble, plan, start, learn, self._head_only, more)
         return FittedNetwork(slice_network(plan), learned, ensemble, plan, unseen=start)
+
+    def more_support(self, ensemble: Ensemble, plan: Plan, stored: Parameters) -> tuple[Stack, Stack] | None:
+        """Inputs and truth of slices to learn from besides the painted ones."""
+        return None
 
 
 def anil() -> Maml:

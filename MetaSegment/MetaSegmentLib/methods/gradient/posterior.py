@@ -1,7 +1,7 @@
 """Amortised Bayesian meta-learning (Ravi & Beatson, ICLR 2019): a Gaussian over adapted weights.
 
-The prior p(φ | θ) = N(μ, σ²) is meta-learned, with one σ for each parameter tensor. The posterior of a case begins there,
-and a few steps of gradient descent on its mean and log σ lower
+The prior p(φ | θ) = N(μ, σ²) is meta-learned, with one σ for each parameter tensor. The posterior of a case begins
+there, and a few steps of gradient descent on its mean and log σ lower
 
     −E_q log p(D | φ) + KL(q(φ) ‖ p(φ | θ)),   φ = μ_q + σ_q ε,   ε ~ N(0, 1),
 
