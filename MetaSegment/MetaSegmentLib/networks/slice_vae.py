@@ -2,8 +2,8 @@
 
 Sohn et al. (NeurIPS 2015): log p(x | c) ≥ E_q(z | x, c) log p(x | z, c) − KL(q(z | x, c) ‖ N(0, 1)); x is image and
 mask of a slice, c its two painted neighbours and where it lies between them. Images are normal about the decoder's
-answer, with one learned deviation (Rybkin et al., ICML 2021), masks Bernoulli. The decoder adds to the interpolation of the
-neighbours, and nothing at either end, so that a painted slice is drawn as it was painted.
+answer, with one learned deviation (Rybkin et al., ICML 2021), masks Bernoulli. The decoder adds to the interpolation
+of the neighbours, and nothing at either end, so that a painted slice is drawn as it was painted.
 """
 
 from __future__ import annotations
