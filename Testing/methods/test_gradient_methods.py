@@ -105,6 +105,7 @@ def test_every_stage_teaches_the_network_and_shares_add_up(network, batch):
         for shares in ((1.0,), (0.25, 0.75)):
             network.zero_grad()
             for share in shares:
+                torch.manual_seed(0)  # as the trainer does, for losses that draw samples
                 objective.loss.backward(network, own, batch, share)
             found.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
         assert found[0].any(), stage

@@ -201,6 +201,22 @@ _ALL = (
         baseline=True,
     ),
     MethodInfo(
+        "bayesian",
+        "Bayesian MAML",
+        "MAML with a Gaussian over the weights, whose samples' answers are averaged (Ravi and Beatson 2019).",
+        ("bayesian",),
+        Maker("methods.gradient.bayesian", "Bayesian"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "variational",
+        "MAML with drawn slices",
+        "MAML that also learns from slices which an auto-encoder draws between the painted ones.",
+        ("variational",),
+        Maker("methods.gradient.variational", "Variational"),
+        baseline=True,
+    ),
+    MethodInfo(
         "anil",
         "ANIL",
         "MAML whose gradient steps change the network's head only (Raghu et al. 2020).",

@@ -16,7 +16,7 @@ from .config import BurstSettings, Config, EpisodeSettings, Share, TaskSettings,
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LATER = ("robust", "meta-regularised", "clustered")
+_LATER = ("bayesian", "variational", "robust", "meta-regularised", "clustered")
 STAGES = ("base", "context", "maml", "fomaml", "anil", "reptile", *_LATER, "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
 INTERRUPTED = 130

@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from ..methods.gradient.adapting import HeadOnly
 from ..methods.gradient.clustered import attention, first_experts, mixture, task_embedding
+from ..methods.gradient.drawn_slices import drawn, first_vae, stored_vae
 from ..methods.gradient.inner_loop import (
     ANIL_FIRST_RATE,
     ANIL_STEPS,
@@ -31,12 +32,14 @@ from ..methods.gradient.inner_loop import (
     learned_rates,
     reptile_gradient,
 )
+from ..methods.gradient.posterior import SIGMA_PREFIX, divergence, draw, first_sigmas, mean_of_samples, posterior
 from ..methods.metric.embedded import Features, Head
 from ..methods.metric.matching import MatchingHead
 from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
 from ..methods.metric.ridge import RidgeHead
 from ..networks.losses import segmentation_loss
 from ..networks.slice_unet import SliceNetwork
+from ..networks.slice_vae import Bound, Neighbours, SliceVae
 from .adversary import disturbed
 from .regularised import drawn_weights, first_spreads, information, kernels
 
@@ -277,6 +280,76 @@ class ReptileLoss(_OneByOne):
             return float(segmentation_loss(functional_call(network, start, (batch.query,)), batch.query_truth))
 
 
+class VariationalLoss(_Differentiable):
+    """An auto-encoder learns what slices between painted ones look like, and the weights to adapt to what it draws
+    beside what was painted (in the manner of VILM); first order, and nothing flows back through what is drawn."""
+
+    most = 2
+    """Slices drawn."""
+    judged = 4
+    """Queries that the adapted weights are judged by; the auto-encoder, which is cheap, learns from all."""
+
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
+        vae = {name: value.detach().clone().requires_grad_() for name, value in first_vae().items()}
+        return {**_stored(first_rates(adaptable(dict(network.named_parameters())))), **vae}
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        support = [part for part in (_inner_painted(network, batch), self._drawn(network, own, batch)) if part]
+        parameters: Parameters = dict(network.named_parameters())
+        if support:
+            inputs, truth = (torch.cat(parts) for parts in zip(*support, strict=True))
+            parameters = inner_loop(network, parameters, learned_rates(own), inputs, truth)
+        return functional_call(network, parameters, (batch.query,))
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        few = replace(batch, query=batch.query[: self.judged], query_truth=batch.query_truth[: self.judged])
+        loss = super().of(network, own, few)
+        inside = network.lies_inside(batch.query)
+        if not inside.any():
+            return loss
+        inputs, truth, plan = batch.query[inside], batch.query_truth[inside], network.plan
+        seen = (inputs[:, plan.place("image")], truth, Neighbours.of(inputs, plan))
+        found: Bound = functional_call(SliceVae(), stored_vae(own), seen)
+        return loss + found.total / truth[0].numel()
+
+    def _drawn(self, network: SliceNetwork, own: Parameters, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        inside = batch.query[network.lies_inside(batch.query)][: self.most]
+        return drawn(inside, network.plan, stored_vae(own)) if len(inside) else None
+
+
+class BayesianLoss(_Differentiable):
+    """Queries predicted by the mean of samples of the posterior that the painted slices lead to, and its divergence
+    from the prior, which keeps σ as large as tasks are different (Ravi & Beatson, ICLR 2019); first order."""
+
+    samples = 2
+
+    def extra_parameters(self, network: SliceNetwork) -> Parameters:
+        names = adaptable(dict(network.named_parameters()))
+        return {**_stored(first_rates(names)), **first_sigmas(names)}
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return self._predict(network, self._posterior(network, own, batch), batch)
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        found = self._posterior(network, own, batch)
+        loss = segmentation_loss(self._predict(network, found, batch), batch.query_truth)
+        return loss + divergence(found, self._prior(network, own)) / batch.query_truth.numel()
+
+    def _prior(self, network: SliceNetwork, own: Parameters) -> Parameters:
+        return {
+            **dict(network.named_parameters()),
+            **{name: own[name] for name in own if name.startswith(SIGMA_PREFIX)},
+        }
+
+    def _posterior(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Parameters:
+        prior, painted = self._prior(network, own), _inner_painted(network, batch)
+        return prior if painted is None else posterior(network, prior, learned_rates(own), *painted)
+
+    def _predict(self, network: SliceNetwork, found: Parameters, batch: Batch) -> Tensor:
+        samples = [functional_call(network, draw(found), (batch.query,)) for _ in range(self.samples)]
+        return mean_of_samples(torch.stack(samples))
+
+
 @dataclass(frozen=True)
 class HeadLoss(_Differentiable):
     """Queries answered by a head that learned from the painted slices in closed form."""
@@ -330,6 +403,10 @@ OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
     "context": Objective(QueryLoss(), defaults={"plan": "context-v1", "support": 0, "queries": 7}),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
+    "bayesian": Objective(BayesianLoss(), start="maml", defaults={**_BRIEF, "steps": 500}),
+    "variational": Objective(
+        VariationalLoss(), start="maml", defaults={**_BRIEF, "steps": 500, "queries": 14}, own_rate=10.0
+    ),
     "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
     "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),
     "reptile": Objective(ReptileLoss(), defaults=_BRIEF),

@@ -41,36 +41,49 @@ class Embedding(nn.Module):
         return self.network.embed(inputs)
 
 
+Slices = tuple[Stack, Stack]
+"""Inputs (N, channels, H, W) and truth (N, H, W)."""
 LearnTogether = Callable[[nn.Module, Parameters, Tensor, Tensor, Sequence[int]], Parameters]
 """The same, with how many of the slices are of which structure."""
 
 
 def learn_from_paint(
-    ensemble: Ensemble, plan: Plan, start: Parameters, learn: Learn, head_only: bool = False
+    ensemble: Ensemble,
+    plan: Plan,
+    start: Parameters,
+    learn: Learn,
+    head_only: bool = False,
+    more: Slices | None = None,
 ) -> Parameters:
     """Run ``learn`` on the inner painted slices, each predicted from the others, falling back to the CPU.
 
-    With fewer than three painted slices there is nothing between others, and ``start`` is returned.
+    With fewer than three painted slices there is nothing between others, and without ``more`` ``start`` is returned.
 
     Args:
         start: all parameters of the plan's network.
         head_only: learn parameters of HEAD, on features that are computed once.
+        more: other slices to learn from.
     """
-    return learn_together([ensemble], plan, start, lambda *given: learn(*given[:4]), head_only)
+    extra = None if more is None else [more]
+    return learn_together([ensemble], plan, start, lambda *given: learn(*given[:4]), head_only, extra)
 
 
 def learn_together(
-    ensembles: Sequence[Ensemble], plan: Plan, start: Parameters, learn: LearnTogether, head_only: bool = False
+    ensembles: Sequence[Ensemble],
+    plan: Plan,
+    start: Parameters,
+    learn: LearnTogether,
+    head_only: bool = False,
+    more: Sequence[Slices | None] | None = None,
 ) -> Parameters:
-    """The same on the inner painted slices of several structures of one volume, one ensemble for each."""
+    """The same on the inner painted slices of several structures of one volume, one ensemble (and ``more``) for each."""
     context = ensembles[0].context
-    encoded = [encode_left_out(one, plan, one.task.structure.inner) for one in ensembles]
-    there = [(one.task, some) for one, some in zip(ensembles, encoded, strict=True) if len(some)]
+    each = [_support(one, plan, extra) for one, extra in zip(ensembles, more or [None] * len(ensembles), strict=True)]
+    there = [support for support in each if support is not None]
     if not there:
         return dict(start)
-    inputs = np.concatenate([some.array() for _, some in there])
-    truth = np.concatenate([truth_of(task, some.slices) for task, some in there])
-    counts = [len(some) for _, some in there]
+    inputs, truth = (np.concatenate(parts) for parts in zip(*there, strict=True))
+    counts = [len(masks) for _, masks in there]
     network = slice_network(plan)
     if head_only:
         features = embed(plan, start, inputs, context)
@@ -84,6 +97,17 @@ def learn_together(
 
     # A loop of steps needs all painted slices at once: halving the batch does not help, the CPU does.
     return context.device.run(on)
+
+
+def _support(ensemble: Ensemble, plan: Plan, more: Slices | None) -> Slices | None:
+    """The inner painted slices of a structure, each seen from the others, and more; None where there are none."""
+    encoded = encode_left_out(ensemble, plan, ensemble.task.structure.inner)
+    parts = [(encoded.array(), truth_of(ensemble.task, encoded.slices))] if len(encoded) else []
+    parts += [] if more is None else [more]
+    if not parts:
+        return None
+    inputs, truth = (np.concatenate(both) for both in zip(*parts, strict=True))
+    return inputs, truth
 
 
 def embed(plan: Plan, parameters: Parameters, inputs: Stack, context: Context) -> Stack:

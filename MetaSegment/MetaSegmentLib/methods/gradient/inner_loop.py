@@ -58,12 +58,28 @@ def inner_loop(
         check: called before every step; raises to stop.
         support_loss: of the logits (S, H, W) and ``truth``.
     """
+
+    def loss(adapted: Parameters) -> Tensor:
+        return support_loss(functional_call(network, adapted, (inputs,)), truth)
+
+    return descend(parameters, rates, loss, steps, first_order, check)
+
+
+def descend(
+    parameters: Mapping[str, Tensor],
+    rates: Mapping[str, Tensor],
+    loss: Callable[[Parameters], Tensor],
+    steps: int = STEPS,
+    first_order: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> Parameters:
+    """Some steps θ' = θ − α ∇loss(θ), of the parameters that have a rate."""
     adapted = dict(parameters)
     for _ in range(steps):
         check()
         free = {name: adapted[name] for name in rates}
-        loss = support_loss(functional_call(network, adapted, (inputs,)), truth)
-        gradients = torch.autograd.grad(loss, list(free.values()), create_graph=not first_order, allow_unused=True)
+        found = loss(adapted)
+        gradients = torch.autograd.grad(found, list(free.values()), create_graph=not first_order, allow_unused=True)
         for (name, value), gradient in zip(free.items(), gradients, strict=True):
             if gradient is not None:
                 adapted[name] = value - rates[name] * gradient

@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from torch import Tensor, nn
 
 from ...networks.architectures import slice_network
+from ...networks.plan import Plan
 from ...predictors.context import Context
 from ...predictors.ensemble import Ensemble
 from ...progress import Progress
 from ...task.task import Task
-from .adapting import LearnTogether, learn_together
+from .adapting import LearnTogether, Slices, learn_together
 from .inner_loop import (
     ANIL_STEPS,
     REPTILE_RATE,
@@ -57,12 +58,18 @@ class Maml:
         ensembles = [Ensemble(task.only(place), context, self._hidden) for place in range(len(task.structures))]
         for ensemble in ensembles:
             ensemble.prepare(task.near)
-        start, rates = split_weights(context.weights.load(self._weights))
+        stored = context.weights.load(self._weights)
+        start, rates = split_weights(stored)
         rates = rates or fixed_rates(adaptable(start), REPTILE_RATE)
         learn = descent(rates, context.progress, self._steps)
-        learned = learn_together(ensembles, plan, start, learn, self._head_only)
+        more = [self.more_support(one, plan, stored) for one in ensembles]
+        learned = learn_together(ensembles, plan, start, learn, self._head_only, more)
         network, checked = slice_network(plan), task.left_out
         return FittedTogether([FittedNetwork(network, learned, one, plan, start, checked) for one in ensembles])
+
+    def more_support(self, ensemble: Ensemble, plan: Plan, stored: Parameters) -> Slices | None:
+        """Slices to learn from besides the painted ones."""
+        return None
 
 
 def descent(rates: Parameters, progress: Progress, steps: int = STEPS) -> LearnTogether:
