@@ -16,7 +16,7 @@ from .config import BurstSettings, Config, EpisodeSettings, Share, TaskSettings,
 if TYPE_CHECKING:
     from torch import Tensor
 
-STAGES = ("base", "context", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
+STAGES = ("base", "context", "resnet", "maml", "fomaml", "anil", "reptile", "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
 INTERRUPTED = 130
 

@@ -36,6 +36,7 @@ from ..methods.metric.prototypes import PrototypeSettings, prototype_logits
 from ..methods.metric.ridge import RidgeHead
 from ..networks.losses import segmentation_loss
 from ..networks.slice_unet import SliceNetwork
+from .twins import twin_features, twin_loss
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,18 @@ class ReptileLoss(_OneByOne):
             return float(segmentation_loss(functional_call(network, start, (batch.query,)), batch.query_truth))
 
 
+class TwinLoss(_Differentiable):
+    """Features of the same pixels in two views are alike, without labels; see ``twins.py``. Its queries are answered by
+    a head that learned from the painted slices, on features as they are."""
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        rates = _stored(first_rates(HEAD, ANIL_FIRST_RATE))
+        return AdaptedHeadLoss().predict(network, rates, batch)
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return twin_loss(*twin_features(network, torch.cat([batch.support, batch.query])))
+
+
 @dataclass(frozen=True)
 class HeadLoss(_Differentiable):
     """Queries answered by a head that learned from the painted slices in closed form."""
@@ -258,6 +271,7 @@ _BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5,
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
     "context": Objective(QueryLoss(), defaults={"plan": "context-v1", "support": 0, "queries": 7}),
+    "resnet": Objective(TwinLoss(), start=None, defaults={"plan": "resnet-v1", "support": 2, "queries": 4}),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
     "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
     "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),

@@ -25,6 +25,9 @@ Learn = Callable[[nn.Module, Parameters, Tensor, Tensor], Parameters]
 class HeadOnly(SliceNetwork):
     """The network after its embedding, so that many steps on HEAD need the features of a slice only once."""
 
+    def build(self, plan: Plan) -> None:
+        """Nothing: the features are given."""
+
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, channels + embedding, H, W), inputs and their features, → (N, H, W) logits."""
         return self.decide(*inputs.split([self.channels, self.embedding], dim=1))
