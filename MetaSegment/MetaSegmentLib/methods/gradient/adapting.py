@@ -66,10 +66,10 @@ def learn_from_paint(
         inputs, network = np.concatenate([inputs, features], axis=1), HeadOnly(plan)
 
     def on(device: torch.device, batch: int) -> Parameters:
-        there = {name: value.to(device) for name, value in start.items()}
+        there = {name: start[name].to(device) for name, _ in network.named_parameters()}
         shown = torch.from_numpy(inputs).to(device).contiguous(memory_format=torch.channels_last)
         learned = learn(network.to(device), there, shown, torch.from_numpy(truth).to(device))
-        return {name: value.detach() for name, value in learned.items()}
+        return {**start, **{name: value.detach() for name, value in learned.items()}}
 
     # A loop of steps needs all painted slices at once: halving the batch does not help, the CPU does.
     return context.device.run(on)
