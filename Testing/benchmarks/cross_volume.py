@@ -274,7 +274,8 @@ def main() -> None:
         print({name: round(value, 3) for name, value in record.items()}, flush=True)
         if time.monotonic() > end:
             break
-    print(len(records), {name: round(float(np.mean([one[name] for one in records])), 3) for name in records[0]})
+    if records:
+        print(len(records), {name: round(float(np.mean([one[name] for one in records])), 3) for name in records[0]})
     if arguments.what == "confidence":
         fit(records)
 

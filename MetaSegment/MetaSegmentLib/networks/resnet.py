@@ -20,19 +20,27 @@ from .slice_unet import SliceNetwork
 SEEN = ("image below", "image", "image above")
 
 
-class Backbone(ResNet):  # type: ignore[misc]
+class Backbone(ResNet):
     """MONAI's 2D ResNet of four blocks, at ½, ¼, ⅛ and 1/16 of the size, with instance normalisation.
 
     (N, 3, H, W) → five features, of the first convolution and of each block.
     """
 
-    forward = ResNetFeatures.forward
+    forward = ResNetFeatures.forward  # type: ignore[assignment]  # the other class takes no widths
 
     def __init__(self, widths: Sequence[int]) -> None:
-        norm = ("instance", {"affine": True})
-        blocks = [1] * len(widths)
-        size = {"conv1_t_size": 7, "conv1_t_stride": 2, "no_max_pool": True, "feed_forward": False}
-        super().__init__(ResNetBlock, blocks, list(widths), 2, len(SEEN), norm=norm, **size)
+        super().__init__(
+            ResNetBlock,
+            [1] * len(widths),
+            list(widths),
+            spatial_dims=2,
+            n_input_channels=len(SEEN),
+            conv1_t_size=7,
+            conv1_t_stride=2,
+            no_max_pool=True,
+            feed_forward=False,
+            norm=("instance", {"affine": True}),
+        )
 
 
 class ResNetNetwork(SliceNetwork):
