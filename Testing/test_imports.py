@@ -60,6 +60,7 @@ FLOORS = (
     ("answer",),
     ("engine",),
     ("across",),
+    ("library",),
     ("series",),
     ("executors",),
     ("files", "scene", "data", "jobs"),

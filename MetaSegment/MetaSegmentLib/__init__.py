@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .cohort.engine import Workers
     from .cohort.run import Cohort, run_cohort
     from .engine import Adapted, adapt, segment
+    from .library import Library
     from .series import SeriesResult, segment_series
     from .settings import Result, Settings
 
@@ -40,6 +41,7 @@ _LAZY = {
     "run_cohort": "cohort.run",
     "adapt_many": "across",
     "AdaptedMany": "across",
+    "Library": "library",
     "segment_series": "series",
     "SeriesResult": "series",
     "Settings": "settings",
@@ -54,6 +56,7 @@ __all__ = [
     "Cohort",
     "DependencyError",
     "InputError",
+    "Library",
     "MetaSegmentError",
     "OutputError",
     "Result",

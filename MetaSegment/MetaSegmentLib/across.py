@@ -40,15 +40,31 @@ def adapt_many(
     """
     if not supports:
         raise InputError("There is no support; give at least one painted volume.")
-    adapted = []
-    for support in supports:
-        if not 2 <= len(support) <= 4:
-            raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
-        image, painted = support[:2]
-        spacing = support[2] if len(support) > 2 else (1.0, 1.0, 1.0)
-        slices = support[3] if len(support) > 3 else None
-        adapted.append(adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names))
-    return AdaptedMany(adapted)
+    return AdaptedMany([adapt_one(one, settings, axis, progress, cancel, names) for one in supports])
+
+
+def adapt_one(
+    support: Support,
+    settings: Settings | None = None,
+    axis: int | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelCallback | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Adapted:
+    """Learn from one of them; arguments as :func:`adapt_many`."""
+    image, painted, spacing, slices = complete(support)
+    return adapt(image, painted, spacing, slices, axis, settings, progress, cancel, names)
+
+
+def complete(support: Support) -> Support:
+    """A support with all four parts.
+
+    Raises:
+        InputError: it has less than two or more than four.
+    """
+    if not 2 <= len(support) <= 4:
+        raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
+    return (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
 
 
 class AdaptedMany:

@@ -129,13 +129,20 @@ def _parser() -> argparse.ArgumentParser:
 def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--image", type=Path, required=True, help="volume to segment: NRRD, NIfTI, MHA, … or a DICOM series folder")
-    add(
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
         "--support",
         type=Path,
-        required=True,
         action="append",
         metavar="PAINTED",
         help="painted slices: .seg.nrrd, label map, DICOM SEG or RTSTRUCT; repeatable with --support-image or --frame",
+    )
+    where.add_argument(
+        "--library",
+        type=Path,
+        metavar="FOLDER",
+        help="painted volumes of others: images/ and labels/ with files of equal names, or a manifest as of 'batch'; "
+        "those most like IMAGE are carried to it",
     )
     add(
         "--support-image",
@@ -219,29 +226,39 @@ def _segment(arguments: argparse.Namespace) -> int:
     from .files.many import run_job
     from .files.run import Job
 
-    supports, images, frames = arguments.support, arguments.support_image, arguments.frame
+    supports, images, frames = arguments.support or [], arguments.support_image, arguments.frame
+    if arguments.library is not None and (images or frames or arguments.slices):
+        raise InputError("With --library leave --support-image, --frame and --slices out.")
     if len(supports) > 1 and len(supports) not in (len(images), len(frames)):
         raise InputError("Of several supports each needs its own --support-image, or its own --frame.")
     if (len(images) > len(supports)) or (len(frames) > len(supports)) or (images and frames):
         raise InputError("Give one --support-image or one --frame for each --support, not both and not more.")
-    job = Job(
-        image=arguments.image,
-        support=supports[0],
-        output=arguments.output,
-        support_image=images[0] if images else None,
-        others=tuple(zip(supports[1:], images[1:], strict=False)),
-        own=arguments.own,
-        frames=tuple(zip(frames, supports, strict=False)),
-        segments=tuple(arguments.segments),
-        slices=_slices(arguments.slices),
-        axis=None if arguments.axis == "auto" else int(arguments.axis),
-        settings=settings_of(arguments),
-        probabilities=arguments.probabilities,
-        uncertainty=arguments.uncertainty,
-        report=arguments.report,
-        channel=arguments.channel,
-    )
+    chosen = None
     with progress_bar(arguments.quiet) as progress:
+        if arguments.library is not None:
+            from .cohort.sources import painted_volumes
+            from .files.library import choose
+
+            chosen = choose(arguments.image, painted_volumes(arguments.library), arguments.channel, progress)
+            supports, images = zip(*chosen.pairs, strict=True)
+        job = Job(
+            image=arguments.image,
+            support=supports[0],
+            output=arguments.output,
+            support_image=images[0] if images else None,
+            chosen=chosen,
+            others=tuple(zip(supports[1:], images[1:], strict=False)),
+            own=arguments.own,
+            frames=tuple(zip(frames, supports, strict=False)),
+            segments=tuple(arguments.segments),
+            slices=_slices(arguments.slices),
+            axis=None if arguments.axis == "auto" else int(arguments.axis),
+            settings=settings_of(arguments),
+            probabilities=arguments.probabilities,
+            uncertainty=arguments.uncertainty,
+            report=arguments.report,
+            channel=arguments.channel,
+        )
         report = run_job(job, progress)
     for sentence in report["warnings"]:
         print(f"Note: {one_line(sentence)}", file=sys.stderr)

@@ -2,11 +2,15 @@
 
     python3 Testing/benchmarks/cross_volume.py dice DATA/msd_hippocampus [--cases 12] [--labels 1 2] [--method fusion]
     python3 Testing/benchmarks/cross_volume.py follow DATA/acdc [--cases 10] [--labels 1 2 3]
+    python3 Testing/benchmarks/cross_volume.py library DATA/openkbp DATA/msd_hippocampus ... [--cases 3] [--size 8]
     python3 Testing/benchmarks/cross_volume.py confidence DATA/openkbp DATA/msd_hippocampus ... [--cases 12]
 
 ``dice``: each target is segmented from persons of the same set, of whom K slices of each structure are painted
 (``inside``). Compared with carrying their segmentations by registration alone. Of a set of which parts may be trained
-on, targets are the persons kept out. ``follow``: the first frame of each person is painted, the second one segmented.
+on, targets are the persons kept out. ``library``: volumes of persons that were not kept out, ``--size`` of each set,
+are the library; targets are persons kept out. Whether the nearest one is of the same set, for all of them, and for
+``--cases`` of each set the Dice from the nearest ones, from one drawn from the library, and from one drawn from the
+same set. ``follow``: the first frame of each person is painted, the second one segmented.
 ``confidence``: fits the weights of ``registration/found.py``: structures carried to another person's volume, in which
 they are, and to volumes of another set, in which they are not.
 """
@@ -30,6 +34,7 @@ from MetaSegmentLib.data.splits import held_out, persons
 from MetaSegmentLib.engine import Adapted
 from MetaSegmentLib.registration.carry import Source, carry
 from MetaSegmentLib.registration.found import confidence
+from MetaSegmentLib.registration.retrieval import Picture, nearest, picture_of
 from MetaSegmentLib.task.volume import check_volume
 
 LEAST = 50
@@ -106,6 +111,64 @@ def cross(scans: Scans, cases: int, k: int, method: str, seed: int) -> Iterator[
             record[f"s method {count}"] = time.monotonic() - start
             record[f"found {count}"] = float(np.mean(list(result.report["found"].values())))
         yield record
+
+
+def from_library(
+    sets: list[Scans], cases: int, size: int, k: int, method: str, seed: int
+) -> Iterator[dict[str, float]]:
+    """One record a target: whether the nearest is of its set, and the Dice. First retrieval alone, which is quick."""
+    rng = np.random.default_rng(seed)
+    known = [
+        (scans, str(name))
+        for scans in sets
+        for name in rng.permutation([name for name in scans.names if name not in scans.kept_out])[:size]
+    ]
+    pictures = [_picture(scans, name) for scans, name in known]
+    targets = [
+        (scans, str(name), number)
+        for scans in sets
+        for number, name in enumerate(rng.permutation(scans.kept_out or scans.names)[: max(cases, 8)])
+    ]
+
+    def nearest_to(scans: Scans, name: str) -> list[tuple[int, float]]:
+        """Of other persons, for sets of which nobody was kept out."""
+        places = [
+            n for n, (other, one) in enumerate(known) if (other, other.person[one]) != (scans, scans.person[name])
+        ]
+        return [(places[n], alike) for n, alike in nearest(_picture(scans, name), [pictures[n] for n in places])]
+
+    hits: dict[str, list[bool]] = {scans.folder.name: [] for scans in sets}
+    for scans, name, _ in targets:
+        hits[scans.folder.name].append(all(known[place][0] is scans for place, _ in nearest_to(scans, name)))
+    print("all that are taken are of the same set:", {name: f"{sum(some)}/{len(some)}" for name, some in hits.items()})
+    ready: dict[int, Adapted] = {}
+
+    def dice_from(places: list[int], scans: Scans, name: str) -> float:
+        for place in places:
+            if place not in ready:
+                ready[place] = known[place][0].adapted(known[place][1], k, method)
+        image, spacing, truth = scans.read(name)
+        labels = AdaptedMany([ready[place] for place in places]).predict(image, spacing).labels
+        return mean_dice(labels, truth)
+
+    for scans, name, number in sorted(targets, key=lambda target: target[2]):
+        if number >= cases:
+            return
+        found = nearest_to(scans, name)
+        own = [n for n, (other, one) in enumerate(known) if other is scans and other.person[one] != scans.person[name]]
+        record = {"set": float(sets.index(scans)), "likeness": found[0][1], "taken": float(len(found))}
+        record["nearest"] = dice_from([place for place, _ in found], scans, name)
+        record["nearest alone"] = record["nearest"] if len(found) < 2 else dice_from([found[0][0]], scans, name)
+        record["any of the set"] = dice_from([int(rng.choice(own))], scans, name)
+        # Structures of another set have other meanings, so what it gives is right nowhere.
+        drawn = int(rng.integers(len(known)))
+        record["any of all"] = dice_from([drawn], scans, name) if drawn in own else 0.0
+        yield record
+
+
+def _picture(scans: Scans, name: str) -> Picture:
+    image, spacing, _ = scans.read(name)
+    return picture_of(check_volume(image, spacing))
 
 
 def follow_up(scans: Scans, cases: int, k: int, method: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -187,19 +250,22 @@ def fit(records: list[dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("what", choices=("dice", "follow", "confidence"))
+    add("what", choices=("dice", "follow", "library", "confidence"))
     add("data", type=Path, nargs="+")
     add("--cases", type=int, default=12)
     add("--labels", type=int, nargs="+", default=[1, 2])
     add("--k", type=int, default=5)
     add("--method", default="fusion")
     add("--seed", type=int, default=0)
+    add("--size", type=int, default=8, help="volumes of each set in the library")
     add("--minutes", type=float, default=1e9, help="stop after so long, with what is there")
     arguments = parser.parse_args()
     sets = [Scans(folder, arguments.labels) for folder in arguments.data]
     given = (sets[0], arguments.cases, arguments.k, arguments.method, arguments.seed)
     if arguments.what == "confidence":
         running = evidence(sets, arguments.cases, arguments.seed)
+    elif arguments.what == "library":
+        running = from_library(sets, arguments.cases, arguments.size, arguments.k, arguments.method, arguments.seed)
     else:
         running = cross(*given) if arguments.what == "dice" else follow_up(*given)
     records, end = [], time.monotonic() + 60 * arguments.minutes
@@ -208,7 +274,8 @@ def main() -> None:
         print({name: round(value, 3) for name, value in record.items()}, flush=True)
         if time.monotonic() > end:
             break
-    print(len(records), {name: round(float(np.mean([one[name] for one in records])), 3) for name in records[0]})
+    if records:
+        print(len(records), {name: round(float(np.mean([one[name] for one in records])), 3) for name in records[0]})
     if arguments.what == "confidence":
         fit(records)
 

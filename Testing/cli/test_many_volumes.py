@@ -114,3 +114,77 @@ def test_each_of_several_supports_needs_its_image(place, capsys):
 
     assert main([*place.words(), "--support", "other.seg.nrrd"]) == 1
     assert "its own --support-image" in capsys.readouterr().err
+
+
+def a_library(place: Workplace) -> None:
+    """Two painted balls in ``library/``, one of them on a grid that runs another way, and an image of noise."""
+    for folder in ("images", "labels"):
+        place.path(f"library/{folder}").mkdir(parents=True)
+    for number, shift in enumerate((0, 2)):
+        other = np.roll(place.truth, shift, axis=1)
+        place.image(an_image_of(other), name=f"library/images/{number}.nrrd")
+        place.paint(painted_on(other), name=f"library/labels/{number}.seg.nrrd")
+    noise = np.random.default_rng(1).normal(0, 8, place.truth.shape).astype(np.int16)
+    place.image(noise, name="library/images/noise.nrrd")
+    place.paint(painted_on(place.truth), name="library/labels/noise.seg.nrrd")
+
+
+def from_library(place: Workplace, *more: str) -> int:
+    from MetaSegmentLib.cli import main
+
+    words = ["segment", "--image", str(place.path("image.nrrd")), "--library", str(place.path("library"))]
+    words += ["--method", "shape", "--output", str(place.path("out.seg.nrrd")), "--report", str(place.path("r.json"))]
+    return main([*words, *more])
+
+
+def test_nothing_is_painted_but_in_a_library(place):
+    a_library(place)
+    truth = np.roll(place.truth, -2, axis=2)
+    place.image(an_image_of(truth))
+    before = place.listing()
+    assert from_library(place) == 0
+    labels, _ = read_image(place.path("out.seg.nrrd"))
+    assert dice(labels > 0, truth) > 0.85
+    text = place.path("r.json").read_text(encoding="utf-8")
+    report = json.loads(text)
+    assert report["library"]["looked_at"] == 3 and len(report["library"]["likeness"]) == 2
+    assert report["library"]["likeness"][0] > 0.8 and report["segments"]["1"]["name"] == "liver"
+    assert "nrrd" not in text and "images" not in text
+    assert {name: state for name, state in place.listing().items() if name in before} == before
+
+
+def test_what_cannot_be_read_in_a_library_is_left_out(place, capsys):
+    a_library(place)
+    place.image(an_image_of(place.truth))
+    place.path("library/images/noise.nrrd").write_bytes(b"nothing")
+    assert from_library(place) == 0
+    assert "1 of the 3 images of the library could not be read" in capsys.readouterr().err
+
+
+def test_nothing_like_it_in_the_library_is_no_error(place, capsys):
+    a_library(place)
+    noise = np.random.default_rng(2).normal(0, 8, place.truth.shape).astype(np.int16)
+    place.image(noise)
+    for number in (0, 1):
+        place.path(f"library/images/{number}.nrrd").unlink()
+        place.path(f"library/labels/{number}.seg.nrrd").unlink()
+    assert from_library(place) == 0
+    labels, _ = read_image(place.path("out.seg.nrrd"))
+    assert not labels.any()
+    assert "liver was not found in this volume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ((), "The library holds no painted volumes"),
+        (("--slices", "3,9"), "leave --support-image, --frame and --slices"),
+    ],
+)
+def test_what_a_library_cannot_be(place, capsys, more, sentence):
+    for folder in ("images", "labels"):
+        place.path(f"library/{folder}").mkdir(parents=True)
+    place.image(an_image_of(place.truth))
+    assert from_library(place, *more) == 1
+    assert sentence in capsys.readouterr().err
+    assert not place.path("out.seg.nrrd").exists()

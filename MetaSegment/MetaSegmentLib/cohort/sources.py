@@ -49,17 +49,38 @@ def find_cases(source: Path, output: Path, common: Common) -> Cases:
 
 def _rows(source: Path, output: Path, common: Common) -> Sequence[Row]:
     """The rows of the first kind of source that fits."""
+    if (rows := _listed(source, not common.support)) is not None:
+        return rows
+    return layouts.volumes(source) or dicom_tree.rows_of(source, output)
+
+
+def painted_volumes(source: Path) -> list[tuple[Path, Path]]:
+    """The paint and the image of each painted volume of a source: a manifest, ``dataset.json`` or folder of pairs.
+
+    Raises:
+        InputError: there are none.
+    """
+    require_readable(source, "library")
+    rows = _listed(source.absolute(), needs_support=True) or ()
+    pairs = [(paint, on or row.image) for row in rows if not row.problem for paint, on in row.paint]
+    if not pairs:
+        raise InputError(
+            "The library holds no painted volumes; it is a folder with images/ and labels/, files of equal names."
+        )
+    return pairs
+
+
+def _listed(source: Path, needs_support: bool) -> Sequence[Row] | None:
+    """The rows of a source that says, by a list or by equal names, which paint is of which image; None of another."""
     if not source.is_dir():
         if source.suffix.lower() == ".json":
             return layouts.msd(source)
-        return manifest.rows_of(source, needs_support=not common.support)
+        return manifest.rows_of(source, needs_support=needs_support)
     if layouts.is_msd(source):
         return layouts.msd(source / layouts.DATA_SET)
     if images := layouts.bids_images(source):
         return layouts.bids(source, images)
-    if layouts.is_pair(source):
-        return layouts.pair(source)
-    return layouts.volumes(source) or dicom_tree.rows_of(source, output)
+    return layouts.pair(source) if layouts.is_pair(source) else None
 
 
 def _require_common(common: Common) -> None:

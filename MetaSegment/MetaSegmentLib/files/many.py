@@ -42,7 +42,7 @@ def run_job(
     """
     if job.frames:
         return run_series(job, progress, cancel)
-    if job.others or job.own is not None:
+    if job.others or job.own is not None or job.chosen is not None:
         return run_across(job, progress, cancel, kept, beside)
     return run(job, progress, cancel, kept, beside)
 
@@ -107,7 +107,7 @@ def run_across(
     with Staging() as rehearsal:
         rehearse(job, output, grid, rehearsal)
     kept = kept or Kept()
-    notes: list[str] = []
+    notes: list[str] = list(job.chosen.notes) if job.chosen is not None else []
     segments: list[Segment] = []
     adapted = []
     axis = job.axis
@@ -135,6 +135,8 @@ def run_across(
     result = with_voxel_volume(result, grid.voxel_ml)
     report = result.report
     report["warnings"] = [*notes, *report["warnings"]]
+    if job.chosen is not None:
+        report["library"] = job.chosen.about
     with Staging() as staging:
         if job.probabilities:
             write_image(staging.path(job.probabilities), result.probabilities, grid)

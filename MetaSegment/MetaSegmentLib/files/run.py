@@ -22,6 +22,7 @@ from .formats import files_written, segmentation_format, writable_format
 from .grids import Grid
 from .images import read_image, write_image
 from .kept import Kept
+from .library import Chosen
 from .orientation import Turn
 from .outputs import Output
 from .parts import clash, is_there, same_file
@@ -65,6 +66,7 @@ class Job:
         others: more (support, its image), of other patients.
         own: slices painted on ``image`` itself, where ``support`` was painted on another one.
         frames: (frame, its support) of a time series.
+        chosen: tells that ``support`` and ``others`` were taken from a library, and what to report of it.
         segments: names or label values to segment, one each or several between commas; all by default.
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
             no earlier run filled.
@@ -82,6 +84,7 @@ class Job:
     others: tuple[tuple[Path, Path], ...] = ()
     own: Path | None = None
     frames: tuple[tuple[int, Path], ...] = ()
+    chosen: Chosen | None = None
     segments: tuple[str, ...] = ()
     slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None

@@ -9,9 +9,14 @@ from torch import nn
 from ..errors import WeightsError
 from .context_unet import ContextNetwork
 from .plan import Plan
+from .resnet import ResNetNetwork
 from .slice_unet import SliceNetwork
 
-ARCHITECTURES: dict[str, Callable[[Plan], nn.Module]] = {"slice-unet": SliceNetwork, "context-unet": ContextNetwork}
+ARCHITECTURES: dict[str, Callable[[Plan], nn.Module]] = {
+    "slice-unet": SliceNetwork,
+    "context-unet": ContextNetwork,
+    "resnet": ResNetNetwork,
+}
 
 
 def make_network(plan: Plan) -> nn.Module:

@@ -174,7 +174,15 @@ CONTEXT_V1 = Plan(
 )
 """The network of ``slice-v1`` that looks three slices far and attends to all painted slices."""
 
-PLANS = {plan.name: plan for plan in (SLICE_V1, CONTEXT_V1)}
+RESNET_V1 = Plan(
+    "resnet-v1",
+    architecture="resnet",
+    arguments={"widths": [16, 32, 64, 128], "embedding": 256},
+    inputs=SLICE_V1_INPUTS,
+)
+"""A residual network that sees a slice and its neighbours, under a head that sees the predictors too."""
+
+PLANS = {plan.name: plan for plan in (SLICE_V1, CONTEXT_V1, RESNET_V1)}
 
 
 def plan_named(name: str) -> Plan:

@@ -34,9 +34,7 @@ class SliceNetwork(nn.Module):
         self._places = [place for place, _ in seen]
         self.register_buffer("_scale", torch.tensor([one.scale for _, one in seen]), persistent=False)
         self.register_buffer("_offset", torch.tensor([one.offset for _, one in seen]), persistent=False)
-        widths: Sequence[int] = plan.arguments["widths"]
-        self._own = [place for place, one in enumerate(plan.inputs) if not one.source.startswith("support ")]
-        self.unet = BasicUNet(2, len(self._own), self.embedding, features=widths, norm=("instance", {"affine": True}))
+        self.build(plan)
         self.head = nn.Conv2d(self.embedding, 1, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
@@ -46,6 +44,12 @@ class SliceNetwork(nn.Module):
         """Logarithm of the factor on distances in the embedding."""
         self.prior = nn.Parameter(mix.clone())
         """What the predictors weigh beside distances in the embedding."""
+
+    def build(self, plan: Plan) -> None:
+        """Make what finds the features."""
+        widths: Sequence[int] = plan.arguments["widths"]
+        self._own = [place for place, one in enumerate(plan.inputs) if not one.source.startswith("support ")]
+        self.unet = BasicUNet(2, len(self._own), self.embedding, features=widths, norm=("instance", {"affine": True}))
 
     def embed(self, inputs: Tensor) -> Tensor:
         """(N, channels, H, W) inputs → (N, embedding, H, W) features."""

@@ -265,6 +265,22 @@ _ALL = (
         baseline=True,
     ),
     MethodInfo(
+        "resnet-frozen",
+        "Residual network, frozen",
+        "Features learned from images without labels, as they are, under a head trained on the painted slices.",
+        ("resnet",),
+        Maker("methods.gradient.fine_tuning", "resnet_frozen"),
+        baseline=True,
+    ),
+    MethodInfo(
+        "resnet",
+        "Residual network",
+        "The same, then features and head trained on: transfer learning from images that nobody painted.",
+        ("resnet",),
+        Maker("methods.gradient.fine_tuning", "resnet"),
+        baseline=True,
+    ),
+    MethodInfo(
         "scratch",
         "From scratch",
         "The same network trained on the painted slices alone, from random weights: what meta-learning has to beat.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LATER = ("bayesian", "variational", "robust", "meta-regularised", "clustered")
-STAGES = ("base", "context", "maml", "fomaml", "anil", "reptile", *_LATER, "ridge", "matching")
+STAGES = ("base", "context", "resnet", "maml", "fomaml", "anil", "reptile", *_LATER, "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
 INTERRUPTED = 130
 

@@ -42,6 +42,7 @@ from ..networks.slice_unet import SliceNetwork
 from ..networks.slice_vae import Bound, Neighbours, SliceVae
 from .adversary import disturbed
 from .regularised import drawn_weights, first_spreads, information, kernels
+from .twins import twin_features, twin_loss
 
 
 @dataclass(frozen=True)
@@ -350,6 +351,18 @@ class BayesianLoss(_Differentiable):
         return mean_of_samples(torch.stack(samples))
 
 
+class TwinLoss(_Differentiable):
+    """Features of the same pixels in two views are alike, without labels; see ``twins.py``. Its queries are answered by
+    a head that learned from the painted slices, on features as they are."""
+
+    def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        rates = _stored(first_rates(HEAD, ANIL_FIRST_RATE))
+        return AdaptedHeadLoss().predict(network, rates, batch)
+
+    def of(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
+        return twin_loss(*twin_features(network, torch.cat([batch.support, batch.query])))
+
+
 @dataclass(frozen=True)
 class HeadLoss(_Differentiable):
     """Queries answered by a head that learned from the painted slices in closed form."""
@@ -402,6 +415,7 @@ _FROM_MAML = _BRIEF | {"steps": 400, "rate": 5e-4}
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
     "context": Objective(QueryLoss(), defaults={"plan": "context-v1", "support": 0, "queries": 7}),
+    "resnet": Objective(TwinLoss(), start=None, defaults={"plan": "resnet-v1", "support": 2, "queries": 4}),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
     "bayesian": Objective(BayesianLoss(), start="maml", defaults={**_BRIEF, "steps": 500}),
     "variational": Objective(

@@ -25,6 +25,9 @@ Learn = Callable[[nn.Module, Parameters, Tensor, Tensor], Parameters]
 class HeadOnly(SliceNetwork):
     """The network after its embedding, so that many steps on HEAD need the features of a slice only once."""
 
+    def build(self, plan: Plan) -> None:
+        """Nothing: the features are given."""
+
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, channels + embedding, H, W), inputs and their features, → (N, H, W) logits."""
         return self.decide(*inputs.split([self.channels, self.embedding], dim=1))
@@ -76,7 +79,7 @@ def learn_together(
     head_only: bool = False,
     more: Sequence[Slices | None] | None = None,
 ) -> Parameters:
-    """The same on the inner painted slices of several structures of one volume, one ensemble (and ``more``) for each."""
+    """The same on the inner painted slices of several structures of one volume; an ensemble, and ``more``, for each."""
     context = ensembles[0].context
     each = [_support(one, plan, extra) for one, extra in zip(ensembles, more or [None] * len(ensembles), strict=True)]
     there = [support for support in each if support is not None]
@@ -84,16 +87,17 @@ def learn_together(
         return dict(start)
     inputs, truth = (np.concatenate(parts) for parts in zip(*there, strict=True))
     counts = [len(masks) for _, masks in there]
-    network = slice_network(plan)
+    network, hidden = slice_network(plan), set[str]()
     if head_only:
-        features = embed(plan, start, inputs, context)
+        features, whole = embed(plan, start, inputs, context), network
         inputs, network = np.concatenate([inputs, features], axis=1), HeadOnly(plan)
+        hidden = set(dict(whole.named_parameters())) - set(dict(network.named_parameters()))
 
     def on(device: torch.device, batch: int) -> Parameters:
-        first = {name: value.to(device) for name, value in start.items()}
+        first = {name: value.to(device) for name, value in start.items() if name not in hidden}
         shown = torch.from_numpy(inputs).to(device).contiguous(memory_format=torch.channels_last)
         learned = learn(network.to(device), first, shown, torch.from_numpy(truth).to(device), counts)
-        return {name: value.detach() for name, value in learned.items()}
+        return {**start, **{name: value.detach() for name, value in learned.items()}}
 
     # A loop of steps needs all painted slices at once: halving the batch does not help, the CPU does.
     return context.device.run(on)

@@ -1,8 +1,9 @@
 """Learning without meta-learning: what meta-learned methods have to beat.
 
 Transfer learning (Yosinski et al., NeurIPS 2014) takes the features of the pre-trained network, trains its head on the
-painted slices, and may then tune all weights; from scratch, the same network starts from random weights. All see the
-painted slices as MAML's inner loop does, each predicted from the others, and minimise the same loss by Adam.
+painted slices, and may then tune all weights; from scratch, the same network starts from random weights. The backbone
+of ``resnet`` has learned from images alone (``training/twins.py``). All see the painted slices as MAML's inner loop
+does, each predicted from the others, and minimise the same loss by Adam.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def _adam(one: Round, context: Context) -> Learn:
 
 
 _HEAD_ROUND = Round(60, 0.01, head_only=True)
+_WIDE_HEAD_ROUND = Round(60, 0.003, head_only=True)
+"""A head that reads many features takes smaller steps in each."""
+_ALL_ROUND = Round(10, 3e-4)
 
 
 def frozen() -> Transfer:
@@ -93,7 +97,17 @@ def frozen() -> Transfer:
 
 def tuned() -> Transfer:
     """The same, then all weights trained."""
-    return Transfer("base", _HEAD_ROUND, Round(10, 3e-4))
+    return Transfer("base", _HEAD_ROUND, _ALL_ROUND)
+
+
+def resnet_frozen() -> Transfer:
+    """Features of a residual network that saw images without labels, a head trained on them."""
+    return Transfer("resnet", _WIDE_HEAD_ROUND)
+
+
+def resnet() -> Transfer:
+    """The same, then all weights trained."""
+    return Transfer("resnet", _WIDE_HEAD_ROUND, _ALL_ROUND)
 
 
 def scratch() -> Transfer:
