@@ -86,3 +86,13 @@ def test_an_untrained_head_says_what_the_predictors_say_together(start):
         found = network(inputs)
         assert torch.equal(found, network.mixed_predictors(inputs, network.mix))
     assert not start["head.weight"].any()
+
+
+def test_slices_do_not_see_each_other_and_nothing_is_kept_of_them(start):
+    network = slice_network(RESNET_V1)
+    network.load_state_dict(start)
+    inputs = torch.randn(3, len(RESNET_V1.inputs), 96, 96)
+    with torch.no_grad():
+        together = network.embed(inputs)
+        torch.testing.assert_close(network.embed(inputs[:1]), together[:1], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(network.eval().embed(inputs), together, rtol=1e-3, atol=1e-4)

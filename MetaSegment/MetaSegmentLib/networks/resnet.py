@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetFeatures
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from .plan import Plan
@@ -39,8 +39,12 @@ class Backbone(ResNet):
             conv1_t_stride=2,
             no_max_pool=True,
             feed_forward=False,
-            norm=("instance", {"affine": True}),
         )
+        # MONAI's argument does not reach the blocks; statistics of a batch would let slices see each other.
+        for part in list(self.modules()):
+            for name, child in part.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(part, name, nn.InstanceNorm2d(child.num_features, affine=True))
 
 
 class ResNetNetwork(SliceNetwork):
