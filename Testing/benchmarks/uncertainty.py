@@ -152,7 +152,9 @@ def scores_of(answers: dict[str, list[Answer]]) -> tuple[Columns, dict[str, dict
         if len(own[0].samples) > 1:
             kinds["mutual information"] = [one.mutual_information() for one in own]
         for kind, values in kinds.items():
-            columns[f"{name}, {kind}"] = {"score": values, "dice": [one.dice for one in own]}
+            dice = [one.dice for one in own]
+            within = [np.asarray(auroc(d < np.median(d), s)) for s, d in zip(values, dice, strict=True)]
+            columns[f"{name}, {kind}"] = {"score": values, "dice": dice, "within": within}
         truth = np.concatenate([one.truth[one.band] for one in own])
         raw = np.concatenate([expit(one.logits[one.band]) for one in own])
         cool = np.concatenate([expit(one.logits[one.band] / t) for one, t in zip(own, at, strict=True)])
@@ -169,8 +171,7 @@ def judge(column: dict[str, list[Array]], chosen: NDArray[np.int64]) -> tuple[fl
     """AUROC of Dice < .8 and of the worse half, over some episodes."""
     score, dice = ([column[key][n] for n in chosen] for key in ("score", "dice"))
     pooled = auroc(np.concatenate(dice) < 0.8, np.concatenate(score))
-    within = [auroc(d < np.median(d), s) for s, d in zip(score, dice, strict=True)]
-    return pooled, float(np.nanmean(within))
+    return pooled, float(np.nanmean(np.asarray(column["within"])[chosen]))
 
 
 def main() -> None:
