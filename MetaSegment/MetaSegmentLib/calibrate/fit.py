@@ -18,7 +18,7 @@ from .samples import Sample
 
 FEWEST_CASES = 10
 _PIXELS = 4000
-"""Of a case, evenly spaced, for the fit of temperature and weights."""
+"""Of a case, drawn at random, for the fit of temperature and weights; at even distances all might lie in few columns."""
 _RIDGE = 1e-4
 _DICE_RIDGE = 1e-6
 """Smaller, since 1/n² hardly varies: enough where all cases have as many painted slices, too little to matter else."""
@@ -167,7 +167,7 @@ def calibration_error(expected: Values, met: Values) -> float:
     return float(sum(len(one) * abs(expected[one].mean() - met[one].mean()) for one in bins) / len(met))
 
 
-def combined(sample: Sample, calibration: Calibration, few: slice = slice(None)) -> Values:
+def combined(sample: Sample, calibration: Calibration, few: slice | NDArray[np.intp] = slice(None)) -> Values:
     """(pixels,) logits of the method, with weights fitted on the case as the method does it."""
     logits = sample.logits[:, few].astype(float)
     if not calibration.fusion_weights:
@@ -205,5 +205,6 @@ def _likelihood(z: Values, truth: NDArray[np.bool_]) -> float:
     return float(np.mean(np.logaddexp(0, np.where(truth, -z, z))))
 
 
-def _some(pixels: int) -> slice:
-    return slice(None, None, max(1, pixels // _PIXELS))
+def _some(pixels: int) -> NDArray[np.intp]:
+    """The places of at most _PIXELS of so many, in order; the same each time."""
+    return np.sort(np.random.default_rng(0).permutation(pixels)[:_PIXELS])

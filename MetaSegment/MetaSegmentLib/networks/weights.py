@@ -79,14 +79,14 @@ def checksum(name: str, folder: Path = FOLDER) -> str:
 
 
 def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
-    """Load weights by name, on the CPU, after verifying their checksum.
+    """Load weights by name, on the CPU, in single precision, after verifying their checksum.
 
     Raises:
         WeightsError: missing, or not the bytes that were shipped.
     """
     from safetensors.torch import load as parse
 
-    return parse(_read(name, folder))
+    return {key: value.float() for key, value in parse(_read(name, folder)).items()}
 
 
 def load_plan(name: str, folder: Path = FOLDER) -> Plan:
@@ -98,11 +98,16 @@ def load_plan(name: str, folder: Path = FOLDER) -> Plan:
     return _plan(name, folder, checksum(name, folder))
 
 
-def store(name: str, tensors: dict[str, Tensor], plan: Plan, folder: Path = FOLDER) -> None:
-    """Write weights with their plan, and their checksum, each beside its place and renamed."""
+def store(name: str, tensors: dict[str, Tensor], plan: Plan, folder: Path = FOLDER, half: bool = False) -> None:
+    """Write weights with their plan, and their checksum, each beside its place and renamed.
+
+    Args:
+        half: in half precision, for what is shipped to compare with and need not be large.
+    """
     from safetensors.torch import save
 
     parts = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    parts = {key: value.half() for key, value in parts.items()} if half else parts
     _write(name, save(parts, metadata={HEADER: plan.to_text()}), folder)
 
 
