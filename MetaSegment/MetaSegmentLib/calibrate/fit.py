@@ -18,7 +18,7 @@ from .samples import Sample
 
 FEWEST_CASES = 10
 _PIXELS = 4000
-"""Of a case, drawn at random, for the fit of temperature and weights; at even distances all might lie in few columns."""
+"""Of a case, drawn at random, for the fit of temperature and weights; evenly spaced ones may lie in few columns."""
 _RIDGE = 1e-4
 _DICE_RIDGE = 1e-6
 """Smaller, since 1/n² hardly varies: enough where all cases have as many painted slices, too little to matter else."""
