@@ -1,4 +1,4 @@
-"""The default: networks and the predictors without weights, summed up by what each is worth on the painted slices.
+"""The default: MAML and the predictors without weights, summed up by what each is worth on the painted slices.
 
 logit = Σ w · logit_k. The weights are fitted on held-out episodes (``metasegment calibrate``), for few and for many
 painted slices; with many they are fitted again on each case, by logistic regression on leave-one-out answers of the
@@ -72,17 +72,16 @@ class Fusion:
 
 
 def fused(without: str = "") -> Fusion:
-    """The default; or, to learn what a part is worth, without a network, a predictor, or the whole ``prior``.
+    """The default; or, to learn what a part is worth, without a predictor, the whole ``prior`` or ``adaptation``.
 
     A predictor that is left out is missing from the sum and from what the network sees, as inputs are dropped in
     training; there only one or two are at once, so without any prior the network is on unknown ground.
     """
     from .gradient.maml import Maml
-    from .gradient.unadapted import Unadapted
 
     hidden = tuple(BASELINES) if without == "prior" else tuple(name for name in BASELINES if name == without)
-    networks: dict[str, Predictor] = {"context": Unadapted("context", hidden), "maml": Maml(hidden=hidden)}
-    return Fusion(("context", "fusion"), {name: one for name, one in networks.items() if name != without}, hidden)
+    maml = Maml(steps=0, hidden=hidden) if without == "adaptation" else Maml(hidden=hidden)
+    return Fusion(("maml", "fusion"), {"maml": maml}, hidden)
 
 
 def baselines_only() -> Fusion:

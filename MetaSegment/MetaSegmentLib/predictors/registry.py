@@ -72,9 +72,8 @@ _ALL = (
     MethodInfo(
         "fusion",
         "Most accurate",
-        "The context network, MAML and predictors without weights together, each weighted by how well it predicts the "
-        "painted slices.",
-        ("context", "maml"),
+        "MAML and predictors without weights together, each weighted by how well it predicts the painted slices.",
+        ("maml",),
         Maker("methods.fusion", "fused"),
     ),
     MethodInfo(
@@ -100,6 +99,7 @@ _ALL = (
         "A meta-learned network that attends to all painted slices (after Butoi et al. 2023); no gradient steps.",
         ("context",),
         Maker("methods.gradient.unadapted", "Unadapted", ("context",)),
+        baseline=True,
     ),
     MethodInfo(
         "protonet",
@@ -367,8 +367,7 @@ METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
 
 _PARTS = {
     "networks": Maker("methods.fusion", "baselines_only"),
-    "context": Maker("methods.fusion", "fused", ("context",)),
-    "maml": Maker("methods.fusion", "fused", ("maml",)),
+    "adaptation": Maker("methods.fusion", "fused", ("adaptation",)),
     "prior": Maker("methods.fusion", "fused", ("prior",)),
     "shape": Maker("methods.fusion", "fused", ("shape",)),
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),

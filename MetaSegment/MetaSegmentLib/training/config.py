@@ -128,12 +128,6 @@ class Config:
         other._sources = tuple(sources)
         return other
 
-    def with_plan(self, plan: str) -> Config:
-        """The same for networks of another plan."""
-        other = copy(self)
-        other._chosen = {**self._chosen, "plan": plan}
-        return other
-
     @property
     def sources(self) -> tuple[Share, ...]:
         """The mixture of task sources."""

@@ -28,7 +28,7 @@ from .objectives import OBJECTIVES
 from .sources import Source, find_sources
 from .validation import validate
 
-STAGE = "context"
+STAGE = "maml"
 """The weights that go on learning: those of the default."""
 _NEEDS_NO_DATA = (Share("", "shapes", 1.0),)
 _OLD = 500_000
@@ -69,18 +69,17 @@ class Continual:
         Raises:
             InputError: nothing to learn from in the cohort or among what is to be rehearsed.
         """
-        config = self._config
-        half, jobs = config.episodes.count // 2, config.episodes.jobs or os.cpu_count() or 1
-        rehearsed = config if self.old is not None else config.with_sources(_NEEDS_NO_DATA)
+        half, jobs = self.config.episodes.count // 2, self.config.episodes.jobs or os.cpu_count() or 1
+        rehearsed = self.config if self.old is not None else self.config.with_sources(_NEEDS_NO_DATA)
         old = self.old or self.output
         if not self._labelled or not find_sources(old, rehearsed.sources):
             raise InputError("There are no volumes to train on there; a cohort is a folder with labels/ and images/.")
         write = partial(self._write, jobs=jobs, progress=progress)
-        write(EpisodeOrder(self.cohort, False, self._episodes, config), range(half), "the cohort")
+        write(EpisodeOrder(self.cohort, False, self._episodes, self.config), range(half), "the cohort")
         write(EpisodeOrder(old, False, self._episodes, rehearsed), range(_OLD, _OLD + half), "what is rehearsed")
         judged = range(min(half, _KEPT_OUT))
         if self._can_spare:
-            write(EpisodeOrder(self.cohort, True, self._kept_out("new"), config), judged, "kept out")
+            write(EpisodeOrder(self.cohort, True, self._kept_out("new"), self.config), judged, "kept out")
         write(EpisodeOrder(old, True, self._kept_out("old"), rehearsed), judged, "kept out")
 
     def train(self, on_step: Callable[[int, float], None] = lambda step, loss: None) -> dict[str, Change]:
@@ -106,13 +105,8 @@ class Continual:
     @property
     def settings(self) -> TrainingSettings:
         """Of the training."""
-        own = {"steps": 400, "tasks": 2, "support": 0, "queries": 7, "rate": 1e-4, "anchor": 0.1}
-        return replace(self._config.training("continue", own), stage=STAGE)
-
-    @property
-    def _config(self) -> Config:
-        """Episodes and training are of the plan of the weights."""
-        return self.config.with_plan(weights.load_plan(STAGE, self.start).name)
+        own = {"steps": 400, "tasks": 1, "support": 4, "queries": 5, "rate": 1e-4, "anchor": 0.1}
+        return replace(self.config.training("continue", own), stage=STAGE)
 
     def _write(self, order: EpisodeOrder, numbers: range, stage: str, jobs: int, progress: Progress) -> None:
         order.folder.mkdir(parents=True, exist_ok=True)
