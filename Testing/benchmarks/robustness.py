@@ -180,6 +180,8 @@ def main() -> None:
     arguments = parser.parse_args()
     painted = cases(arguments.data, arguments.limit, 3, arguments.all_volumes)
     severities = [int(word) for word in arguments.severities.split(",")]
+    if severities[0] != 0:
+        parser.error("--severities begins with 0, the images as they are")
     compared = () if arguments.without_tools else TOOLS
     table = measure(painted, arguments.methods.split(","), compared, arguments.corruptions.split(","), severities)
     text = as_text(table, len(painted), ", ".join(folder.name for folder in arguments.data), severities)

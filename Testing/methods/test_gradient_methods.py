@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,12 @@ def test_every_stage_teaches_the_network_and_shares_add_up(network, batch):
             found.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
         assert found[0].any(), stage
         torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["maml", "fomaml", "robust", "meta-regularised", "clustered", "context"])
+def test_a_stage_of_queries_does_without_painted_slices(network, batch, stage):
+    none = replace(batch, support=batch.support[:0], support_truth=batch.support_truth[:0])
+    assert gradient(stage, network, none).any()
 
 
 def test_reptile_moves_the_weights_towards_where_the_inner_steps_led(network, batch):

@@ -183,6 +183,8 @@ class RobustLoss(AdaptedLoss):
         places = network.plan.image_places
 
         def harder(parameters: Parameters, inputs: Tensor, truth: Tensor) -> Tensor:
+            if not len(inputs):
+                return inputs
             fixed = {name: value.detach() for name, value in parameters.items()}
             return disturbed(lambda x: segmentation_loss(functional_call(network, fixed, (x,)), truth), inputs, places)
 
@@ -229,10 +231,11 @@ class ClusteredLoss(_Differentiable):
 
     def predict(self, network: SliceNetwork, own: Parameters, batch: Batch) -> Tensor:
         start: Parameters = dict(network.named_parameters())
-        with torch.no_grad():
-            features = network.embed(batch.support)
-        seen = task_embedding(network.plan, batch.support, features, batch.support_truth)
-        start = mixture(start, own, attention(own, seen))
+        if len(batch.support):
+            with torch.no_grad():
+                features = network.embed(batch.support)
+            shares = attention(own, task_embedding(network.plan, batch.support, features, batch.support_truth))
+            start = mixture(start, own, shares)
         learned = _learned(network, start, learned_rates(own), batch, first_order=True)
         return functional_call(network, learned, (batch.query,))
 
