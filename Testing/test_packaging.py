@@ -198,9 +198,11 @@ def test_the_documentation_describes_every_method(repository: Path) -> None:
     from MetaSegmentLib.predictors.registry import METHODS
 
     text = (repository / "docs" / "methods.md").read_text(encoding="utf-8")
-    offered, baselines = text.split("## Baselines")
+    lists, families = text.split("## Fusion")
+    offered, baselines = lists.split("Baselines:")
     for name, method in METHODS.items():
-        assert f"**`{name}`" in (baselines if method.baseline else offered), name
+        assert f"`{name}`" in (baselines if method.baseline else offered), name
+        assert f"`{name}`" in families, name
 
 
 def test_commands_of_the_documentation_exist(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,8 @@ from MetaSegmentLib.networks.plan import Calibration
 from MetaSegmentLib.predictors.ensemble import BASELINES
 from MetaSegmentLib.predictors.registry import METHODS
 
+ONE_OF_EACH = {(info.maker.module, info.maker.function, info.joint): name for name, info in reversed(METHODS.items())}
+"""The first of the methods that differ in their weights or in an argument alone."""
 SPACING = (3.0, 1.0, 1.0)
 PAINTED = [4, 9, 14]
 
@@ -132,7 +134,7 @@ def test_a_temperature_changes_probabilities_but_no_label(scan, monkeypatch):
     assert found[3.0].estimated_dice[1] < found[1.0].estimated_dice[1]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH.values())
 def test_several_segments_with_large_labels(scan, ask, method):
     image, one, two = scan
     painted = np.zeros(image.shape, np.uint16)
@@ -144,7 +146,7 @@ def test_several_segments_with_large_labels(scan, ask, method):
     assert dice(result.labels == 300, one) > 0.8 and dice(result.labels == 7, two) > 0.7
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH.values())
 def test_one_painted_slice_works_without_an_estimate(scan, ask, method):
     _, one, _ = scan
     result = ask(method, paint(one, [9]))
@@ -153,7 +155,7 @@ def test_one_painted_slice_works_without_an_estimate(scan, ask, method):
     assert dice(result.labels, one) > (0.3 if method in BASELINES else 0.6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH.values())
 def test_nothing_is_found_on_and_beyond_a_slice_named_as_empty(scan, ask, method):
     _, one, _ = scan
     result = ask(method, paint(one, [4, 9]), slices=(4, 9, 12))
