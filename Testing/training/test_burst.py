@@ -135,7 +135,7 @@ def words(data: Path, output: Path, steps: int) -> list[str]:
         "--together",
         2,
         "--count",
-        3,
+        2,
         "--kept-out",
         1,
         "--jobs",
