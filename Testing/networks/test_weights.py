@@ -25,6 +25,17 @@ def test_what_is_stored_is_loaded(a_folder):
     assert not list(a_folder.glob("*.part"))
 
 
+def test_half_precision_takes_half_the_room_and_is_loaded_in_single(tmp_path):
+    tensors = {"layer": torch.linspace(-3, 3, 4096)}
+    for name, half in (("whole", False), ("half", True)):
+        weights.store(name, tensors, Plan(name), tmp_path, half)
+    whole, half = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half"))
+    assert whole - half == 2 * 4096
+    found = weights.load("half", tmp_path)["layer"]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, tensors["layer"], atol=2e-3, rtol=1e-3)
+
+
 def test_a_changed_byte_is_noticed(a_folder):
     file = a_folder / "mine.safetensors"
     content = bytearray(file.read_bytes())

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor, nn
 
 from ...networks.architectures import slice_network
@@ -177,7 +178,7 @@ def class_masks(masks: Mask, known: Mask, prior: Stack) -> Stack:
         known: (N, H, W) for which structure which pixel is settled.
         prior: (N, H, W) logits of each structure.
     """
-    absent = np.where(known, 1.0, 1 / (1 + np.exp(prior))).prod(0) * ~masks.any(0)
+    absent = np.where(known, 1.0, expit(-prior)).prod(0) * ~masks.any(0)
     return np.concatenate([absent[None], masks]).astype(np.float32)
 
 
