@@ -121,6 +121,11 @@ def run(python: Path, command: str, passed_on: List[str]) -> int:
     return subprocess.call([str(python), "-m", "MetaSegmentLib", "demo"] + passed_on)
 
 
+def own_python() -> str:
+    """The Python that runs this; if that is one of an environment, which may be made anew, the one below it."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def download(options: argparse.Namespace) -> int:
     """Fill a folder with PyTorch and everything else that an installation takes."""
     if not options.wheels:
@@ -161,7 +166,7 @@ class Environment:
             return
         if self.folder.exists() and not self.contents():
             raise SetupError("{} was not made by this program: move it away and try again.".format(self.folder))
-        version = python_version(self.options.python or sys.executable)
+        version = python_version(self.options.python or own_python())
         build = self.options.build or ("gpu" if shutil.which("nvidia-smi") else "cpu")
         require_space(self.folder.parent, GIGABYTES[build])
         try:
@@ -202,7 +207,7 @@ class Environment:
             return {}
 
     def build(self, version: str, build: str) -> None:
-        base = self.options.python or sys.executable
+        base = self.options.python or own_python()
         print("Making {} with Python {}; this takes some minutes, once.".format(self.folder.name, version), flush=True)
         self.folder.mkdir()
         self.stamp.touch()

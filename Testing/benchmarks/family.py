@@ -1,7 +1,7 @@
 """Every method against its nearest relative: mean Dice at each K, the paired difference with its interval, seconds.
 
-    metasegment evaluate --data DATA/openkbp DATA/msd_hippocampus DATA/spine_vb2 DATA/msd_heart DATA/sts_ibsi \
-        --held-out --limit 2 --no-surface --methods all --output scratch
+    metasegment evaluate --data DATA/openkbp DATA/msd_hippocampus DATA/spine_vb2 --held-out --limit 3 --no-surface \
+        --k 3,5,8 --methods all --output scratch
     python Testing/benchmarks/family.py --records scratch
 
 reads the records of that evaluation and writes ``family.json`` and ``family.md`` to ``Testing/benchmarks/results/``.
@@ -50,6 +50,7 @@ RELATIVES = {
     "transfer-head": "network",
     "transfer": "transfer-head",
     "scratch": "transfer",
+    "resnet-frozen": "transfer-head",
     "resnet": "transfer",
     "tent": "network",
     "network": "experts",
@@ -119,7 +120,7 @@ def difference(found: Record | None) -> str:
 
 
 def short(value: float) -> str:
-    return f"{value:+.3f}".replace("0.", ".", 1)
+    return f"{value:+.3f}".replace("0.", ".", 1).replace("-", "−")
 
 
 def write(file: Path, text: str) -> None:

@@ -37,6 +37,24 @@ def test_thread_ends_with_its_owner() -> None:
     assert not thread.is_alive()
 
 
+def test_the_thread_itself_may_let_go_of_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", faults.append)
+    held, let_go = [Worker()], threading.Event()
+
+    def job() -> threading.Thread:
+        assert let_go.wait(10)
+        held.clear()
+        gc.collect()
+        return threading.current_thread()
+
+    future = held[0].submit(job)
+    let_go.set()
+    thread = future.result(10)
+    thread.join(10)
+    assert not thread.is_alive() and not held and not faults
+
+
 def test_leaving_the_program_stops_a_running_job(repository: Path) -> None:
     code = (
         "import time\n"

@@ -52,4 +52,5 @@ def _work(jobs: _Queue) -> None:
 def _stop(stopping: threading.Event, jobs: _Queue, thread: threading.Thread) -> None:
     stopping.set()
     jobs.put(None)
-    thread.join(_SECONDS_TO_STOP)
+    if thread is not threading.current_thread():  # which may be the one that lets go of the last reference
+        thread.join(_SECONDS_TO_STOP)
