@@ -128,7 +128,7 @@ def test_demo_and_test_do_everything_with_the_real_venv_and_pip(project: Project
     assert second.stdout == "ran 2.1 ['demo']\n" and second.returncode == 0
 
     # Of an environment that is made anew by its own Python, nothing is left to run but what it was made from.
-    below = 'import setup_deps; print(setup_deps.own_python())'
+    below = "import setup_deps; print(setup_deps.own_python())"
     said = subprocess.run([project.venv / "bin" / "python", "-c", below], cwd=project.folder, capture_output=True)
     assert not Path(said.stdout.decode().strip()).is_relative_to(project.venv) and said.returncode == 0, said.stderr
 
