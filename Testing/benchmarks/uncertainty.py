@@ -11,6 +11,9 @@ the others. Looked at are the pixels at most four from the outline that was foun
   samples less the mean of their entropies; not of MAML, which has but one answer.
 - **AUROC, Dice < .8**: how well it tells the slices that are wrong from those that are not, all slices together.
 - **AUROC, worse half**: the same for slices whose Dice is below the median of their episode, mean over episodes.
+- **Pick**: pixels that are wrong on the slice with the largest sum of it, over those of the worst slice of the episode,
+  mean over episodes: what painting the suggested slice corrects of what painting one slice can. Expected gain is what
+  the product suggests slices by.
 - **Calibration error**: of the probabilities of these pixels, in fifteen bins (Guo et al., ICML 2017).
 """
 
@@ -33,6 +36,7 @@ from torch.func import functional_call
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "MetaSegment"))
 
+from MetaSegmentLib.answer.suggestions import expected_gain  # noqa: E402
 from MetaSegmentLib.methods.gradient.inner_loop import Parameters, inner_loop, split_weights  # noqa: E402
 from MetaSegmentLib.methods.gradient.posterior import SIGMA_PREFIX, draw, posterior  # noqa: E402
 from MetaSegmentLib.networks.architectures import slice_network  # noqa: E402
@@ -45,6 +49,7 @@ RESULTS = Path(__file__).with_name("results")
 BAND = 4
 """Pixels."""
 SAMPLES = 8
+FIGURES = ("auroc_wrong", "auroc_worse_half", "pick")
 TEMPERATURES = np.geomspace(0.5, 4, 25)
 Array = NDArray[np.float64]
 
@@ -77,6 +82,15 @@ class Answer:
 
     def entropy(self, temperature: float) -> Array:
         return self._mean(entropy(expit(self.logits / temperature)))
+
+    def expected_gain(self, temperature: float) -> Array:
+        p = expit(self.logits / temperature)
+        return np.array([expected_gain(one, one > 0.5) for one in p])
+
+    def pick(self, total: Array) -> float:
+        """Errors of the slice with the largest ``total``, over those of the worst; NaN where there is none."""
+        errors = ((self.logits > 0) != self.truth).sum((1, 2))
+        return float(errors[total.argmax()] / errors.max()) if errors.any() else float("nan")
 
     def mutual_information(self) -> Array:
         p = expit(self.samples)
@@ -151,10 +165,18 @@ def scores_of(answers: dict[str, list[Answer]]) -> tuple[Columns, dict[str, dict
         kinds = {"entropy": [one.entropy(t) for one, t in zip(own, at, strict=True)]}
         if len(own[0].samples) > 1:
             kinds["mutual information"] = [one.mutual_information() for one in own]
+        totals = {
+            kind: [v * one.band.sum((1, 2)) for v, one in zip(values, own, strict=True)]
+            for kind, values in kinds.items()
+        }
+        kinds["expected gain"] = totals["expected gain"] = [
+            one.expected_gain(t) for one, t in zip(own, at, strict=True)
+        ]
         for kind, values in kinds.items():
             dice = [one.dice for one in own]
+            picks = [np.asarray(one.pick(total)) for one, total in zip(own, totals[kind], strict=True)]
             within = [np.asarray(auroc(d < np.median(d), s)) for s, d in zip(values, dice, strict=True)]
-            columns[f"{name}, {kind}"] = {"score": values, "dice": dice, "within": within}
+            columns[f"{name}, {kind}"] = {"score": values, "dice": dice, "within": within, "pick": picks}
         truth = np.concatenate([one.truth[one.band] for one in own])
         raw = np.concatenate([expit(one.logits[one.band]) for one in own])
         cool = np.concatenate([expit(one.logits[one.band] / t) for one, t in zip(own, at, strict=True)])
@@ -167,11 +189,11 @@ def scores_of(answers: dict[str, list[Answer]]) -> tuple[Columns, dict[str, dict
     return columns, figures
 
 
-def judge(column: dict[str, list[Array]], chosen: NDArray[np.int64]) -> tuple[float, float]:
-    """AUROC of Dice < .8 and of the worse half, over some episodes."""
+def judge(column: dict[str, list[Array]], chosen: NDArray[np.int64]) -> tuple[float, float, float]:
+    """AUROC of Dice < .8 and of the worse half, and the pick, over some episodes."""
     score, dice = ([column[key][n] for n in chosen] for key in ("score", "dice"))
     pooled = auroc(np.concatenate(dice) < 0.8, np.concatenate(score))
-    return pooled, float(np.nanmean(np.asarray(column["within"])[chosen]))
+    return pooled, *(float(np.nanmean(np.asarray(column[key])[chosen])) for key in ("within", "pick"))
 
 
 def main() -> None:
@@ -190,11 +212,10 @@ def main() -> None:
     usual = [judge(columns[first], chosen) for chosen in draws]
     rows = []
     for name, column in columns.items():
-        pooled, within = judge(column, everything)
-        row = {"uncertainty": name, "auroc_wrong": pooled, "auroc_worse_half": within}
+        row = {"uncertainty": name, **dict(zip(FIGURES, judge(column, everything), strict=True))}
         if name != first:
             others = [judge(column, chosen) for chosen in draws]
-            for place, key in enumerate(("auroc_wrong", "auroc_worse_half")):
+            for place, key in enumerate(FIGURES):
                 gains = [one[place] - base[place] for one, base in zip(others, usual, strict=True)]
                 row[f"{key}_gain_interval"] = [float(v) for v in np.nanpercentile(gains, (2.5, 97.5))]
         rows.append(row)
@@ -212,12 +233,13 @@ def to_markdown(found: dict) -> str:
         f"{found['episodes']} episodes of persons kept out of training, {found['slices']} slices, of which "
         f"{found['wrong']:.0%} are wrong (Dice < .8 with `maml`).",
         "",
-        "| uncertainty of a slice | AUROC, Dice < .8 | over the first | AUROC, worse half | over the first |",
-        "|---|---:|---:|---:|---:|",
+        "| uncertainty of a slice | AUROC, Dice < .8 | over the first | AUROC, worse half | over the first "
+        "| pick | over the first |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in found["uncertainties"]:
         cells = [row["uncertainty"]]
-        for key in ("auroc_wrong", "auroc_worse_half"):
+        for key in FIGURES:
             interval = row.get(f"{key}_gain_interval")
             cells += [f"{row[key]:.3f}", f"[{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""]
         lines.append(f"| {' | '.join(cells)} |")
