@@ -165,8 +165,8 @@ def test_a_file_imports_only_from_its_own_floor_and_those_below() -> None:
     assert wrong == []
 
 
-def test_there_are_no_circles() -> None:
-    """Walks what each file imports; a file that is met again on the way down closes a circle."""
+def graph_of_files() -> dict[str, set[str]]:
+    """Which files of the library each one imports, by their dotted names."""
     files = {".".join(("MetaSegmentLib", *path.relative_to(LIBRARY).with_suffix("").parts)): path for path in modules()}
     files = {name.removesuffix(".__init__"): path for name, path in files.items()}
 
@@ -178,7 +178,28 @@ def test_there_are_no_circles() -> None:
                 found.add(inside)
         return found
 
-    graph = {name: needed(name) for name in files}
+    return {name: needed(name) for name in files}
+
+
+def test_scores_are_kept_with_the_checksum_of_all_code_that_an_answer_comes_from() -> None:
+    from MetaSegmentLib.evaluation.origin import core_files
+
+    graph, waiting, reached = graph_of_files(), ["MetaSegmentLib.engine"], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += graph[name]
+    dotted = (".".join(path.relative_to(LIBRARY).with_suffix("").parts) for path in core_files())
+    listed = {f"MetaSegmentLib.{name}".removesuffix(".__init__") for name in dotted}
+    helpers = ("dependencies", "errors", "imports", "interpreter", "progress", "replacing", "version")
+    assert {"MetaSegmentLib.answer.assemble", "MetaSegmentLib.predictors.registry"} <= reached
+    assert {name.removeprefix("MetaSegmentLib.") for name in reached - listed} <= {*helpers}
+
+
+def test_there_are_no_circles() -> None:
+    """Walks what each file imports; a file that is met again on the way down closes a circle."""
+    graph = graph_of_files()
     done: set[str] = set()
 
     def walk(name: str, way: tuple[str, ...]) -> None:

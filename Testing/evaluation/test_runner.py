@@ -11,10 +11,11 @@ import pytest
 
 from MetaSegmentLib.data.datasets import choose, find_cases
 from MetaSegmentLib.errors import SettingsError
-from MetaSegmentLib.evaluation import command
+from MetaSegmentLib.evaluation import command, origin
 from MetaSegmentLib.evaluation.layout import number, to_markdown
-from MetaSegmentLib.evaluation.records import make_tasks, work_through
+from MetaSegmentLib.evaluation.records import make_tasks, paint_task, work_through
 from MetaSegmentLib.evaluation.runner import PEERS, Comparison
+from MetaSegmentLib.evaluation.suggestions import Suggestions
 from MetaSegmentLib.evaluation.tables import BETTER_TOOL, interval_of_mean, summarise
 from MetaSegmentLib.predictors.registry import ABLATIONS, METHODS, Maker, MethodInfo
 
@@ -136,6 +137,19 @@ def test_changed_weights_are_run_anew(tasks, monkeypatch):
     assert not Comparison(("shape",)).complete(record)  # surface distances are missing
     monkeypatch.setitem(METHODS, "shape", replace(METHODS["shape"], weights=("base",)))
     assert not plan.complete(record)
+
+
+def test_what_other_code_has_made_is_run_anew(tasks, monkeypatch):
+    plan, suggestions = Comparison(("shape",), surface=False), Suggestions(("shape",))
+    (record,) = work_through(tasks[:1], plan)
+    tool = record["methods"]["signed_distance"]
+    suggestions.fill(record, paint_task(tasks[0], record))
+    assert plan.complete(record) and suggestions.complete(record)
+    monkeypatch.setattr(origin, "code_checksum", lambda: "of other code")
+    assert not plan.complete(record) and not suggestions.complete(record)
+    (again,) = work_through(tasks[:1], plan)
+    assert again["methods"]["shape"]["code"] == "of other code"
+    assert again["methods"]["signed_distance"] == tool  # not ours, and not run again
 
 
 def test_the_command_writes_tables_and_prints_them(a_data_set, arguments, tmp_path, capsys):

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from executors.requests import a_request
 from MetaSegmentLib import Settings, WeightsError, segment
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.evaluation.runner import origin_of
+from MetaSegmentLib.evaluation.origin import origin_of
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.weights import Weights
 
@@ -45,7 +45,7 @@ def test_the_engine_uses_them_and_reports_which(folder: Path) -> None:
     assert own.report["weights_sha256"] == {"base": weights.checksum("base", folder)}
     assert str(folder) not in str(own.report)
     assert (own.labels != usual.labels).mean() > 0.1
-    assert origin_of(METHOD, str(folder)) == {"weights": own.report["weights_sha256"]}
+    assert origin_of(METHOD, str(folder))["weights"] == own.report["weights_sha256"]
 
 
 def test_a_folder_without_weights_and_damaged_ones_are_refused(folder: Path, tmp_path: Path) -> None:

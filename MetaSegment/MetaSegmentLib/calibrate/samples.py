@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..data.datasets import load
 from ..data.protocol import paint, painted_slices
 from ..device import Device
+from ..evaluation.origin import code_checksum
 from ..evaluation.records import Task as CaseTask
 from ..methods.fusion import Evidence, FittedFusion, Fusion
 from ..networks import weights
@@ -86,7 +87,8 @@ class Sampling:
         """What the samples depend on."""
         used = sorted({one for name in self.methods for one in find_method(name).weights})
         sums = {one: weights.checksum(one) for one in used}
-        return json.dumps([__version__, case.case.volume.fingerprint, case.k, self.methods, self.seed, sums])
+        code = [__version__, code_checksum()]
+        return json.dumps([*code, case.case.volume.fingerprint, case.k, self.methods, self.seed, sums])
 
 
 class StoredSamples(Sequence[Sample]):

@@ -18,8 +18,9 @@ from ..engine import adapt
 from ..settings import Settings
 from . import tools
 from .layout import TITLES, lay_out, number
+from .origin import origin_of
 from .records import Painted, Record
-from .runner import failure, origin_of
+from .runner import failure
 from .suggestions import middle_of_widest_gap
 from .tables import ALL_DATA_SETS, BEST_TOOL, Row, interval_of_mean
 

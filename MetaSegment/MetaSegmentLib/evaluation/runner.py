@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from ..data.protocol import Mask, paint, query_dice
 from ..errors import MetaSegmentError
-from ..networks.weights import Weights
-from ..predictors.registry import find_method
 from . import tools
 from .measure import Measured
 from .metrics import probability_scores, surface_scores
+from .origin import origin_of
 from .records import Painted, Record
 from .tools import PEERS
 
-__all__ = ["PEERS", "Comparison", "failure", "origin_of"]
+__all__ = ["PEERS", "Comparison", "failure"]
 
 log = logging.getLogger(__name__)
 
@@ -89,15 +88,6 @@ class Comparison:
         labels = paint(painted.truth, painted.slices, axis)
         result = segment(painted.image, labels, spacing=painted.spacing, axis=axis, settings=settings)
         return result.labels == 1, result.probabilities[1], result.estimated_dice.get(1)
-
-
-def origin_of(name: str, folder: str = "") -> Record:
-    """What scores depend on besides the case: a method's weights by name and SHA-256, or whose code a tool is."""
-    if not tools.is_tool(name):
-        stored = Weights.of(folder)
-        return {"weights": {weight: stored.checksum(weight) for weight in find_method(name).weights}}
-    maker = tools.maker(name)
-    return {} if maker is None else {"maker": maker}
 
 
 def failure(name: str, error: Exception) -> Record:

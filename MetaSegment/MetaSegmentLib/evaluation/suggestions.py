@@ -20,6 +20,7 @@ from ..engine import Adapted, adapt
 from ..errors import MetaSegmentError
 from ..settings import Settings
 from .layout import lay_out, number
+from .origin import origin_of
 from .records import Painted, Record
 from .tables import Row, interval_of_mean
 
@@ -40,14 +41,16 @@ class Suggestions:
     weights: str = ""
 
     def complete(self, record: Record) -> bool:
-        done = record.get("suggestions", {})
-        return all("before" in done.get(name, {}) for name in self.methods)
+        return not self._missing(record)
 
     def fill(self, record: Record, painted: Painted) -> None:
         done = record.setdefault("suggestions", {})
-        for name in self.methods:
-            if "before" not in done.get(name, {}):
-                done[name] = self._attempt(name, painted)
+        for name in self._missing(record):
+            done[name] = {**self._attempt(name, painted), **origin_of(name, self.weights)}
+
+    def _missing(self, record: Record) -> list[str]:
+        done = record.get("suggestions", {})
+        return [name for name in self.methods if not _is_done(name, done.get(name, {}), self.weights)]
 
     def _attempt(self, name: str, painted: Painted) -> Record:
         truth, slices, axis = painted.truth, painted.slices, painted.axis
@@ -71,6 +74,10 @@ class Suggestions:
             "after": {choice: after[index] for choice, index in choices.items()},
             "slice": choices,
         }
+
+
+def _is_done(name: str, found: Record, weights: str) -> bool:
+    return "before" in found and origin_of(name, weights).items() <= found.items()
 
 
 def choose_slices(
