@@ -105,6 +105,16 @@ def test_few_painted_slices_have_weights_of_their_own():
     assert np.corrcoef(combined(few[0], found), combined(many[0], found))[0, 1] > 0.999
 
 
+def test_weights_that_are_to_stay_do_and_the_rest_is_fitted_to_them():
+    def parts(z, random):
+        return [3 * z, z / 4 + random.normal(0, 1, z.shape)]
+
+    before = Calibration(fusion_weights={"good": 0.5, "poor": 0.5}, few_fusion_weights={"good": 0.25, "poor": 0.5})
+    found = fit(predictions(parts, parts=("good", "poor")), before, keep_weights=True)
+    assert found == replace(found, fusion_weights=before.fusion_weights, few_fusion_weights=before.few_fusion_weights)
+    assert found.temperature != before.temperature
+
+
 def test_what_would_weigh_next_to_nothing_is_left_out_and_the_others_take_its_place():
     def parts(z, random):
         return [z, z + random.normal(0, 6, z.shape)]

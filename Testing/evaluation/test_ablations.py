@@ -8,6 +8,7 @@ import pytest
 from MetaSegmentLib import Settings, adapt
 from MetaSegmentLib.data.protocol import paint, painted_slices, query_dice
 from MetaSegmentLib.evaluation.command import _methods
+from MetaSegmentLib.methods.fusion import NETWORKS
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.encode import encode
 from MetaSegmentLib.networks.plan import SLICE_V1
@@ -54,8 +55,8 @@ def test_all_names_every_method_and_ablation_the_parts():
 
 def test_every_part_of_the_default_has_its_ablation_and_no_user_is_offered_one():
     parts = {name.removeprefix("fusion-without-") for name in ABLATIONS}
-    fused = weights.load_plan("maml").calibration["fusion"].fusion_weights
-    assert {*fused, "prior", "adaptation", "networks", "detail"} - {"maml"} <= parts
+    fused = weights.load_plan(NETWORKS[0]).calibration["fusion"]
+    assert {*fused.fusion_weights, *fused.few_fusion_weights, "prior", "networks", "detail"} <= parts
     assert not set(ABLATIONS) & set(METHODS)
     assert all(find_method(name) is info for name, info in ABLATIONS.items())
 
@@ -80,6 +81,6 @@ def test_every_ablation_segments_in_its_own_way(ball, learned, a_task, context, 
     same = np.array_equal(result.probabilities, learned.predict().probabilities)
     assert same == (name == "fusion-without-detail"), "the frame shows all of a ball as small as this one"
     part = name.removeprefix("fusion-without-")
-    gone = set(BASELINES) if part == "prior" else {part}
+    gone = {"prior": set(BASELINES), "networks": set(NETWORKS)}.get(part, {part})
     fused = find_method(name).make().fit(a_task, context).weights
-    assert not gone & set(fused) and ("maml" in fused) == (part != "networks")
+    assert not gone & set(fused) and (set(NETWORKS) - gone <= set(fused))

@@ -51,15 +51,16 @@ def test_the_command_adds_a_cohort_to_what_is_shipped(
     assert main([*words, "--keep-queries", "3", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "new: none were before, none were now" in said and "old: 0." in said
-    assert weights.names(output) == ["maml"] and weights.checksum("maml", output) != weights.checksum("maml")
-    plan, before = weights.load_plan("maml", output), weights.load_plan("maml")
+    assert weights.names(output) == ["context"] and weights.checksum("context", output) != weights.checksum("context")
+    plan, before = weights.load_plan("context", output), weights.load_plan("context")
     assert plan.calibration == before.calibration and "cohort of its users" in plan.data
     assert len(list((output / "episodes").glob("0*.safetensors"))) == 1
     assert len(list((output / "episodes").glob("5*.safetensors"))) == 1
-    request = a_request("maml")
-    settings = Settings("maml", "cpu", weights=str(output))
+    request = a_request("fusion")
+    settings = Settings("fusion", "cpu", weights=str(output))
     result = segment(request.image, request.labels, request.spacing, settings=settings)
-    assert result.report["weights_sha256"] == {"maml": weights.checksum("maml", output)}
+    used = {"context": weights.checksum("context", output), "maml": weights.checksum("maml")}
+    assert result.report["weights_sha256"] == used
 
 
 def test_a_stage_or_a_cohort_but_not_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

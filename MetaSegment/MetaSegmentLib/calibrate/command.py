@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--methods", type=words, metavar="A,B", help="see 'metasegment methods'; all that are offered by default")
     add("--limit", type=_positive, metavar="N", help="at most N cases of each folder for each number of slices")
     add("--all-volumes", action="store_true", help="of folders that no weights were trained on, not only held-out ones")
+    add("--keep-weights", action="store_true", help="leave the weights of a sum as they are")
     add("--jobs", type=_positive, default=1, metavar="N", help="cases run at the same time (1)")
     add("--dry-run", action="store_true", help="print the figures, write no weights")
     add("--write", action="store_true", help="also give the installed weights their new plan")
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         )
         found = dict(results)
     files = [found[case] for case in cases]
-    fits = {name: _fit(find_method(name), StoredSamples(files, name)) for name in methods}
+    fits = {name: _fit(find_method(name), StoredSamples(files, name), args.keep_weights) for name in methods}
     if not args.dry_run:
         write_plans(fits, args.output)
         if args.write:
@@ -134,13 +135,13 @@ def to_text(fits: Fits) -> str:
     return "\n".join([*lines, "The figures after are on the cases that were fitted on."]) + "\n"
 
 
-def _fit(info: MethodInfo, samples: StoredSamples) -> tuple[Calibration, Figures, Figures]:
+def _fit(info: MethodInfo, samples: StoredSamples, keep_weights: bool) -> tuple[Calibration, Figures, Figures]:
     from ..networks import weights
     from ..networks.plan import Calibration
     from .fit import figures, fit
 
     before = weights.load_plan(info.weights[0]).calibration.get(_key(info), Calibration())
-    after = fit(samples, before)
+    after = fit(samples, before, keep_weights)
     return after, figures(samples, before), figures(samples, after)
 
 

@@ -50,8 +50,11 @@ class Figures:
     calibration_error: float
 
 
-def fit(samples: Sequence[Sample], before: Calibration) -> Calibration:
+def fit(samples: Sequence[Sample], before: Calibration, keep_weights: bool = False) -> Calibration:
     """What fits the samples of a method best; begins with ``before``.
+
+    Args:
+        keep_weights: the fusion weights stay as they are.
 
     Raises:
         InputError: too few samples.
@@ -59,7 +62,7 @@ def fit(samples: Sequence[Sample], before: Calibration) -> Calibration:
     if len(samples) < FEWEST_CASES:
         raise InputError(f"There are fewer than {FEWEST_CASES} cases to calibrate on; name more data or raise --limit.")
     after = before
-    if before.fusion_weights:
+    if before.fusion_weights and not keep_weights:
         counts = [sample.painted for sample in samples]
         many = [samples[n] for n, painted in enumerate(counts) if painted >= MANY]
         few = [samples[n] for n, painted in enumerate(counts) if painted < MANY]

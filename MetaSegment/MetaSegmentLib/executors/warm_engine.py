@@ -21,7 +21,7 @@ _LOADED_LATE = (
     "sklearn.ensemble",
     "..engine",
     "..methods.fusion",
-    "..methods.gradient.maml",
+    "..methods.gradient.unadapted",
     "..methods.metric.protonet",
     "vtk",
     "slicer",

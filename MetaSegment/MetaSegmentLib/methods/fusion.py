@@ -1,4 +1,4 @@
-"""The default: MAML and the predictors without weights, summed up by what each is worth on the painted slices.
+"""The default: networks and the predictors without weights, summed up by what each is worth on the painted slices.
 
 logit = Σ w · logit_k. The weights are fitted on held-out episodes (``metasegment calibrate``), for few and for many
 painted slices; with many they are fitted again on each case, by logistic regression on leave-one-out answers of the
@@ -21,6 +21,8 @@ from ..predictors.protocol import Fitted, Predictor, leave_one_out
 from ..task.frame import Mask, Stack
 from ..task.task import Structure, Task
 
+NETWORKS = ("context", "maml")
+"""Weights of the networks of the default; the plan of the first holds the fusion weights."""
 _RIDGE = 0.1
 _NEAR = 20.0
 """Only pixels this near to the outline, in pixels of the frame, count for the fit."""
@@ -72,16 +74,16 @@ class Fusion:
 
 
 def fused(without: str = "") -> Fusion:
-    """The default; or, to learn what a part is worth, without a predictor, the whole ``prior`` or ``adaptation``.
+    """The default; or, to learn what a part is worth, without a predictor, the whole ``prior`` or a network.
 
-    A predictor that is left out is missing from the sum and from what the network sees, as inputs are dropped in
-    training; there only one or two are at once, so without any prior the network is on unknown ground.
+    A predictor that is left out is missing from the sum and from what the networks see, as inputs are dropped in
+    training; there only one or two are at once, so without any prior the networks are on unknown ground.
     """
-    from .gradient.maml import Maml
+    from .gradient.unadapted import Unadapted
 
     hidden = tuple(BASELINES) if without == "prior" else tuple(name for name in BASELINES if name == without)
-    maml = Maml(steps=0, hidden=hidden) if without == "adaptation" else Maml(hidden=hidden)
-    return Fusion(("maml", "fusion"), {"maml": maml}, hidden)
+    networks = {name: Unadapted(name, hidden) for name in NETWORKS if name != without}
+    return Fusion((NETWORKS[0], "fusion"), networks, hidden)
 
 
 def baselines_only() -> Fusion:

@@ -72,8 +72,8 @@ _ALL = (
     MethodInfo(
         "fusion",
         "Most accurate",
-        "MAML and predictors without weights together, each weighted by how well it predicts the painted slices.",
-        ("maml",),
+        "Networks and predictors without weights together, each weighted by how well it predicts the painted slices.",
+        ("context", "maml"),
         Maker("methods.fusion", "fused"),
     ),
     MethodInfo(
@@ -367,7 +367,8 @@ METHODS: dict[str, MethodInfo] = {info.name: info for info in _ALL}
 
 _PARTS = {
     "networks": Maker("methods.fusion", "baselines_only"),
-    "adaptation": Maker("methods.fusion", "fused", ("adaptation",)),
+    "context": Maker("methods.fusion", "fused", ("context",)),
+    "maml": Maker("methods.fusion", "fused", ("maml",)),
     "prior": Maker("methods.fusion", "fused", ("prior",)),
     "shape": Maker("methods.fusion", "fused", ("shape",)),
     "propagation": Maker("methods.fusion", "fused", ("propagation",)),

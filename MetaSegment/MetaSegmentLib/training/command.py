@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,9 @@ def run(args: argparse.Namespace) -> int:
         args.fail("name a stage, or a cohort with --continue")
     names = {one.name for section in _SECTIONS.values() for one in fields(section)} - {"stage"}
     chosen = {name: value for name in names if (value := getattr(args, name)) is not None}
-    config = Config(args.config, chosen, args.source)
     if args.cohort is not None:
-        return _continue(args, config)
+        return _continue(args, chosen)
+    config = Config(args.config, chosen, args.source)
     if args.stage == "burst":
         config = Config(args.config, {**chosen, "plan": config.burst.plan}, args.source)
     if args.stage == "pack":
@@ -170,17 +170,19 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _continue(args: argparse.Namespace, config: Config) -> int:
+def _continue(args: argparse.Namespace, chosen: Mapping[str, Any]) -> int:
     from tqdm import tqdm
 
     from ..networks import weights
     from ..progress import Progress
     from ..terminal import progress_bar
-    from .continual import Continual
+    from .continual import STAGE, Continual
 
     if args.data is not None:
         _data(args)
-    learner = Continual(args.cohort, _output(args), config, args.start or weights.FOLDER, args.data)
+    start = args.start or weights.FOLDER
+    config = Config(args.config, {**chosen, "plan": weights.load_plan(STAGE, start).name}, args.source)
+    learner = Continual(args.cohort, _output(args), config, start, args.data)
     with progress_bar(args.quiet) as callback:
         learner.write_episodes(Progress(callback))
     with tqdm(total=learner.settings.steps, desc="continue", unit="step", disable=args.quiet) as bar:

@@ -28,8 +28,8 @@ from .objectives import OBJECTIVES
 from .sources import Source, find_sources
 from .validation import validate
 
-STAGE = "maml"
-"""The weights that go on learning: those of the default."""
+STAGE = "context"
+"""The weights that go on learning: those that weigh most in the default."""
 _NEEDS_NO_DATA = (Share("", "shapes", 1.0),)
 _OLD = 500_000
 """Number of the first episode of what is rehearsed; those of the cohort come before."""
@@ -52,7 +52,7 @@ class Continual:
     Attributes:
         cohort: folder with ``images/`` and ``labels/``.
         output: where episodes, checkpoint and the new weights are kept.
-        config: the tables ``[episodes]``, ``[tasks]`` and ``[training.continue]``.
+        config: the tables ``[episodes]``, ``[tasks]`` and ``[training.continue]``, with the plan of the weights.
         start: folder of the weights to go on from.
         old: data sets to rehearse; random shapes, which need none, by default.
     """
