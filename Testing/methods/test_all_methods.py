@@ -105,15 +105,15 @@ def test_a_run_stops_within_a_step_of_any_stage(scan, method):
         assert seen.count(stage) == 1 and seen[-1] == stage
 
 
-def test_progress_tells_stages_and_time_left(scan):
+@pytest.mark.parametrize(("method", "own"), [("fusion", "checking on the painted slices"), ("maml", "adapting")])
+def test_progress_tells_stages_and_time_left(scan, method, own):
     told = []
-    run(scan, "fusion", progress=lambda *step: told.append(step))
+    run(scan, method, progress=lambda *step: told.append(step))
     stages = list(dict.fromkeys(stage for stage, *_ in told))
     assert stages == [
         "reading the slices",
         "learning from the paint",
-        "adapting",
-        "checking on the painted slices",
+        own,
         "predicting",
         "combining",
     ]
