@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "MetaSegment"))
-from MetaSegmentLib.calibrate.fit import combined
+from MetaSegmentLib.calibrate.fit import combined, dice_met
 from MetaSegmentLib.calibrate.samples import Sample, StoredSamples
 from MetaSegmentLib.methods.fusion import NETWORKS
 from MetaSegmentLib.networks import weights
@@ -63,12 +63,7 @@ def print_grid(place: str, samples: list[Sample], used: Calibration) -> None:
 
 def mean_dice(samples: list[Sample], calibration: Calibration) -> float:
     """As the method would do on the cases, with weights fitted again where many slices are painted."""
-    found = []
-    for sample in samples:
-        mask = combined(sample, calibration) > 0
-        size = int(mask.sum()) + int(sample.truth.sum()) + sample.missed
-        found.append(2 * int((mask & sample.truth).sum()) / size if size else 1.0)
-    return float(np.mean(found))
+    return float(np.mean([dice_met(combined(sample, calibration), sample) for sample in samples]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from MetaSegmentLib.calibrate import fit
 from MetaSegmentLib.calibrate.fit import combined
 from MetaSegmentLib.calibrate.samples import Sampling, StoredSamples
 from MetaSegmentLib.cli import main
@@ -59,6 +60,19 @@ def test_a_dry_run_writes_no_weights(a_data_set, tmp_path, capsys):
     assert main([*command(a_data_set, tmp_path), "--quiet", "--dry-run"]) == 0
     assert "expected Dice" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.safetensors")) and not (tmp_path / "checksums.json").exists()
+
+
+def test_the_weights_of_a_sum_stay_where_that_is_asked_for(a_data_set, tmp_path, monkeypatch):
+    kept = []
+
+    def nothing(samples, before, keep_weights):
+        kept.append(keep_weights)
+        return before
+
+    monkeypatch.setattr(fit, "fit", nothing)
+    for more in ([], ["--keep-weights"]):
+        assert main([*command(a_data_set, tmp_path), "--quiet", "--dry-run", *more]) == 0
+    assert kept == [False, True]
 
 
 def test_data_for_scoring_and_too_few_persons_are_refused(a_data_set, tmp_path, capsys):

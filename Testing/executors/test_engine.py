@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from executors.requests import SUPPORT, a_request, resident_mb, run
 from MetaSegmentLib import InputError, Result, SettingsError
-from MetaSegmentLib.executors import InProcessExecutor, ProcessExecutor
+from MetaSegmentLib.executors import InProcessExecutor, ProcessExecutor, warm_engine
 from MetaSegmentLib.settings import DEFAULT_METHOD
 
 
@@ -86,3 +87,9 @@ def test_copying_is_done_in_pieces() -> None:
     steps = executor.submit(request)
     assert sum(1 for _ in steps) >= 2
     executor.close()
+
+
+def test_what_is_loaded_beforehand_is_there() -> None:
+    """A name that is not would be passed over in silence."""
+    own = [name for name in warm_engine._LOADED_LATE if name.startswith(".")]
+    assert own and all(importlib.util.find_spec(name, warm_engine.__package__) for name in own)

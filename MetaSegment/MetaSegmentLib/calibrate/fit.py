@@ -195,12 +195,16 @@ def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> tuple[Value
     return implied_all, painted, met_all
 
 
-def _implied_and_met(z: Values, sample: Sample, temperature: float) -> tuple[float | None, float]:
+def dice_met(z: Values, sample: Sample) -> float:
+    """Dice of (pixels,) logits on a sample, what is missed beyond the frame included."""
     mask = z > 0
-    twice, both = implied_dice(expit(z / temperature), mask)
     size = int(mask.sum()) + int(sample.truth.sum()) + sample.missed
-    met = 2 * int((mask & sample.truth).sum()) / size if size else 1.0
-    return (twice / both if twice > 0 and both >= 1 else None), met
+    return 2 * int((mask & sample.truth).sum()) / size if size else 1.0
+
+
+def _implied_and_met(z: Values, sample: Sample, temperature: float) -> tuple[float | None, float]:
+    twice, both = implied_dice(expit(z / temperature), z > 0)
+    return (twice / both if twice > 0 and both >= 1 else None), dice_met(z, sample)
 
 
 def _likelihood(z: Values, truth: NDArray[np.bool_]) -> float:

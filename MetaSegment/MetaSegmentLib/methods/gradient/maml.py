@@ -5,7 +5,7 @@ They differ in how the weights were meta-trained, in which of them adapt, and in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -42,20 +42,16 @@ class Maml:
         weights: their name; with step sizes, unless they were trained with fixed ones.
         steps: of the inner loop.
         head_only: only the parameters of HEAD adapt.
-        hidden: predictors of which the network shall know nothing.
     """
 
-    def __init__(
-        self, weights: str = "maml", steps: int = STEPS, head_only: bool = False, hidden: Collection[str] = ()
-    ) -> None:
+    def __init__(self, weights: str = "maml", steps: int = STEPS, head_only: bool = False) -> None:
         self._weights = weights
         self._steps = steps
         self._head_only = head_only
-        self._hidden = hidden
 
     def fit(self, task: Task, context: Context) -> FittedTogether:
         plan = context.weights.load_plan(self._weights)
-        ensembles = [Ensemble(task.only(place), context, self._hidden) for place in range(len(task.structures))]
+        ensembles = [Ensemble(task.only(place), context) for place in range(len(task.structures))]
         for ensemble in ensembles:
             ensemble.prepare(task.near)
         stored = context.weights.load(self._weights)
