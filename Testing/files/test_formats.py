@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from MetaSegmentLib.files.atomic import Staging
 from MetaSegmentLib.files.formats import FORMATS, files_written, format_of, writable_format
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
-from MetaSegmentLib.files.leftovers import PREFIX, WaitingFolder
+from MetaSegmentLib.files.leftovers import PREFIX, WaitingFolder, remove_leftovers
 from MetaSegmentLib.files.parts import clash, files_of
 from MetaSegmentLib.files.run import Job, run
 
@@ -163,6 +164,39 @@ def test_a_killed_run_s_folder_goes_with_the_next_one_a_living_one_s_stays(tmp_p
     assert {file.name for file in tmp_path.iterdir()} == {"o.nrrd", living.path.name}
     living.remove()
     assert sitk.ReadImage(str(tmp_path / "o.nrrd")).GetSize() == (5, 4, 3)
+
+
+@pytest.mark.parametrize("stop", range(6))
+@pytest.mark.parametrize("by", ["itself", "another"])
+def test_what_is_killed_while_it_is_removed_is_still_known_for_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str, stop: int
+) -> None:
+    waiting = WaitingFolder(tmp_path)
+    for name in ("earlier-1", "earlier-2"):
+        (waiting.path / name).mkdir()
+        (waiting.path / name / "o.nrrd").write_bytes(b"older")
+    left = stop
+
+    def stopping(really: Callable[..., None]) -> Callable[..., None]:
+        def step(*words: object, **named: object) -> None:
+            nonlocal left
+            if not left:
+                raise SystemExit
+            left -= 1
+            really(*words, **named)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", stopping(os.unlink))
+        patched.setattr(os, "rmdir", stopping(os.rmdir))
+        if by == "another":
+            waiting._hold.close()
+        with pytest.raises(SystemExit):
+            waiting.remove() if by == "itself" else remove_leftovers(tmp_path)
+    waiting._hold.close()
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("output", "beside"), [("a.hdr", "a.img"), ("a.img", "a.hdr"), ("a.mhd", "a.zraw")])

@@ -33,6 +33,7 @@ class WaitingFolder:
         raise FileNotFoundError(str(folder))
 
     def remove(self) -> None:
+        _remove_all_but_hold(self.path)
         self._hold.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -54,9 +55,20 @@ def _remove_if_left(waiting: Path) -> None:
         else:
             with hold.open("rb+") as handle:
                 if _take(handle, otherwise=False):
+                    _remove_all_but_hold(waiting)
                     shutil.rmtree(waiting, ignore_errors=True)
     with suppress(OSError):
         waiting.rmdir()  # one whose process ended before it was held is empty
+
+
+def _remove_all_but_hold(waiting: Path) -> None:
+    """The file that is held goes last: whoever is killed before leaves a folder that others know for a leftover."""
+    for entry in list(os.scandir(waiting)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        elif entry.name != HOLD:
+            with suppress(OSError):
+                Path(entry.path).unlink()
 
 
 def _take(hold: IO[bytes], otherwise: bool = True) -> bool:
