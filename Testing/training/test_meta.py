@@ -24,6 +24,15 @@ from MetaSegmentLib.training.objectives import OBJECTIVES
 SMALL = ["--support", "2", "--queries", "2", "--tasks", "1", "--quiet"]
 
 
+@pytest.fixture(scope="module")
+def an_episode(episodes, tmp_path_factory):
+    """A folder of one of the episodes, where it matters that there is any."""
+    folder = tmp_path_factory.mktemp("one")
+    first = min(episodes.iterdir())
+    (folder / first.name).write_bytes(first.read_bytes())
+    return folder
+
+
 def log_of(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
@@ -53,9 +62,9 @@ def test_maml_goes_on_from_base_and_learns_step_sizes(episodes, tmp_path):
 
 
 @pytest.mark.parametrize("stage", OBJECTIVES)
-def test_every_stage_trains_in_half_precision_and_can_be_validated(episodes, tmp_path, stage):
+def test_every_stage_trains_in_half_precision_and_can_be_validated(episodes, an_episode, tmp_path, stage):
     settings = TrainingSettings(stage, steps=1, tasks=1, support=2, queries=2, precision="bf16", validate_every=1)
-    trainer = Trainer(episodes, tmp_path, settings, held_out=episodes)
+    trainer = Trainer(episodes, tmp_path, settings, held_out=an_episode)
     before = {name: value.detach().clone() for name, value in trainer.network.named_parameters()}
     found = trainer.train()
     assert all(torch.isfinite(value).all() for value in found.values())
@@ -131,33 +140,15 @@ def test_without_tensorboard_one_sentence_says_so(episodes, tmp_path, monkeypatc
 
 def test_another_plan_is_trained_from_weights_that_know_less(cohort, tmp_path):
     command = ["train", "episodes", "--data", str(cohort), "--episodes", str(tmp_path / "episodes"), "--count", "2"]
-    assert main([*command, "--plan", "context-v1", "--jobs", "1", "--painted", "4", "--quiet"]) == 0
-    train = [
-        "train",
-        "base",
-        "--plan",
-        "context-v1",
-        "--episodes",
-        str(tmp_path / "episodes"),
-        "--quiet",
-        "--steps",
-        "2",
-    ]
+    kept = ["--keep-queries", "2", "--keep-painted", "2"]
+    assert main([*command, "--plan", "context-v1", "--jobs", "1", "--painted", "4", "--quiet", *kept]) == 0
+    options = ["--plan", "context-v1", "--episodes", str(tmp_path / "episodes"), *SMALL]
+    train = ["train", "base", *options, "--steps", "2"]
     assert main([*train, "--output", str(tmp_path / "base"), "--start", str(weights.FOLDER)]) == 0
     plan = weights.load_plan("base", tmp_path / "base")
     assert plan.inputs == CONTEXT_V1.inputs and plan.architecture == CONTEXT_V1.architecture
     tensors = weights.load("base", tmp_path / "base")
     assert tensors["near.answer.weight"].any(), "what is new does not learn"
-    maml = [
-        "train",
-        "maml",
-        "--plan",
-        "context-v1",
-        "--episodes",
-        str(tmp_path / "episodes"),
-        "--quiet",
-        "--steps",
-        "1",
-    ]
+    maml = ["train", "maml", *options, "--steps", "1"]
     assert main([*maml, "--output", str(tmp_path / "maml"), "--start", str(tmp_path / "base")]) == 0
     assert main([*train, "--plan", "nothing", "--output", str(tmp_path / "none")]) == 1
