@@ -10,7 +10,7 @@ from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.architectures import make_network
 from MetaSegmentLib.networks.encode import ABSENT, encode, encode_left_out, spread
 from MetaSegmentLib.networks.grown import grown
-from MetaSegmentLib.networks.plan import CONTEXT_V1, SLICE_V1, SUPPORTS
+from MetaSegmentLib.networks.plan import CONTEXT_V1, CONTEXT_V2, SLICE_V1, SUPPORTS
 from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.ensemble import Ensemble
 from MetaSegmentLib.task.volume import check_volume
@@ -77,6 +77,25 @@ def test_grown_weights_answer_as_before(inputs: torch.Tensor) -> None:
     with torch.no_grad():
         assert torch.allclose(before(seen), after(inputs), atol=1e-4)
     assert grown(tensors, SLICE_V1, SLICE_V1).keys() == tensors.keys()
+
+
+def test_wider_weights_answer_as_before_and_all_that_is_new_is_learned(inputs: torch.Tensor) -> None:
+    tensors, plan = weights.load("context"), weights.load_plan("context")
+    before, after = make_network(plan).eval().double(), make_network(CONTEXT_V2).eval().double()
+    before.load_state_dict(tensors)
+    after.load_state_dict(grown(tensors, plan, CONTEXT_V2))
+    with torch.no_grad():
+        assert torch.allclose(before(inputs), after(inputs), atol=1e-4)
+    for _ in range(3):  # what reads new channels begins at 0, so they are heard of after the first step
+        after.zero_grad()
+        after(inputs).square().mean().backward()
+        with torch.no_grad():
+            for parameter in after.parameters():
+                if parameter.grad is not None:
+                    parameter -= 1e-5 * parameter.grad
+    wider = {name: old.shape for name, old in before.named_parameters()}
+    new = [p.grad for name, p in after.named_parameters() if p.ndim == 4 and p.shape != wider[name]]
+    assert new and all((grad.abs().amax((2, 3)) > 0).float().mean() > 0.9 for grad in new if grad is not None)
 
 
 def test_the_order_of_painted_slices_does_not_matter_but_their_paint_does(

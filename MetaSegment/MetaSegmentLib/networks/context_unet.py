@@ -34,8 +34,9 @@ class ContextNetwork(SliceNetwork):
         ]
         self.support = nn.Sequential(*(_halving(before, after) for before, after in pairwise([3, *seen])))
         # A quarter and an eighth of the slice's size meet an eighth of the painted slices'.
-        self.near = CrossAttention(widths[2], seen[-1], heads)
-        self.far = CrossAttention(widths[3], seen[-1], heads)
+        near, far = plan.arguments.get("attention_widths", widths[2:4])
+        self.near = CrossAttention(widths[2], near, seen[-1], heads)
+        self.far = CrossAttention(widths[3], far, seen[-1], heads)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """(N, channels, H, W) inputs → (N, embedding, H, W) features."""
@@ -66,20 +67,21 @@ class CrossAttention(nn.Module):
 
     Args:
         channels: C.
+        width: channels of queries, keys and values, all heads together.
         seen: channels of the features of painted slices.
     """
 
-    def __init__(self, channels: int, seen: int, heads: int) -> None:
+    def __init__(self, channels: int, width: int, seen: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(seen, channels, 1)
-        self.value = nn.Conv2d(seen, channels, 1)
-        self.place = nn.Linear(3, 2 * channels)
-        self.answer = nn.Conv2d(channels, channels, 1)
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Conv2d(seen, width, 1)
+        self.value = nn.Conv2d(seen, width, 1)
+        self.place = nn.Linear(3, 2 * width)
+        self.answer = nn.Conv2d(width, channels, 1)
         nn.init.zeros_(self.answer.weight)
         nn.init.zeros_(cast(Tensor, self.answer.bias))
-        waves = 2.0 ** torch.arange(channels // 4) * math.pi
+        waves = 2.0 ** torch.arange(width // 4) * math.pi
         self.register_buffer("_waves", waves, persistent=False)
 
     def forward(self, features: Tensor, supports: Tensor, place: Tensor) -> Tensor:
@@ -107,7 +109,7 @@ class CrossAttention(nn.Module):
         return features + self.answer(found)
 
     def _positions(self, height: int, width: int, like: Tensor) -> Tensor:
-        """(h · w, C) sines and cosines of where a position lies in the slice."""
+        """(h · w, width) sines and cosines of where a position lies in the slice."""
         rows, columns = (torch.linspace(0, 1, n, device=like.device, dtype=like.dtype) for n in (height, width))
         waves = cast(Tensor, self._waves).to(like)
         parts = []

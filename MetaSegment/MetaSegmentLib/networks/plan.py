@@ -174,6 +174,20 @@ CONTEXT_V1 = Plan(
 )
 """The network of ``slice-v1`` that looks three slices far and attends to all painted slices."""
 
+CONTEXT_V2 = Plan(
+    "context-v2",
+    architecture="context-unet",
+    arguments={
+        "widths": [16, 32, 64, 96, 128, 16],
+        "embedding": 16,
+        "support_widths": [16, 24, 32],
+        "attention_widths": [32, 48],
+        "heads": 2,
+    },
+    inputs=CONTEXT_V1_INPUTS,
+)
+"""The network of ``context-v1``, wider where slices are small."""
+
 RESNET_V1 = Plan(
     "resnet-v1",
     architecture="resnet",
@@ -182,7 +196,7 @@ RESNET_V1 = Plan(
 )
 """A residual network that sees a slice and its neighbours, under a head that sees the predictors too."""
 
-PLANS = {plan.name: plan for plan in (SLICE_V1, CONTEXT_V1, RESNET_V1)}
+PLANS = {plan.name: plan for plan in (SLICE_V1, CONTEXT_V1, CONTEXT_V2, RESNET_V1)}
 
 
 def plan_named(name: str) -> Plan:
