@@ -101,9 +101,10 @@ class CrossAttention(nn.Module):
             part.flatten(1, -2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query[:, None], key, value)
         )
         # By hand: torch's own attention has no second derivative, which MAML needs.
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        barred = absent[:, :, None].expand(-1, -1, key.shape[2] // absent.shape[1]).flatten(1)
-        scores = scores.masked_fill(barred[:, None, None], float("-inf"))
+        scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
+        if absent.any():
+            barred = absent[:, :, None].expand(-1, -1, key.shape[2] // absent.shape[1]).flatten(1)
+            scores = scores.masked_fill(barred[:, None, None], float("-inf"))
         found = scores.softmax(-1) @ value
         found = found.transpose(1, 2).flatten(2).transpose(1, 2).unflatten(2, (height, width))
         return features + self.answer(found)
