@@ -82,7 +82,7 @@ class TrainingSettings:
 class BurstSettings:
     """How a burst uses its time: the table ``[burst]``."""
 
-    plan: str = option("context-v1", "of the network: what it sees")
+    plan: str = option("context-v2", "of the network: what it sees")
     seconds: float = option(540.0, "from the start to the end of training")
     together: int = option(24, "episodes an update, computed at once")
     kept_out: int = option(24, "episodes of held-out volumes to validate on")

@@ -417,7 +417,7 @@ _FROM_MAML = _BRIEF | {"steps": 400, "rate": 5e-4}
 
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
-    "context": Objective(QueryLoss(), defaults={"plan": "context-v1", "support": 0, "queries": 7}),
+    "context": Objective(QueryLoss(), defaults={"plan": "context-v2", "support": 0, "queries": 7}),
     "resnet": Objective(TwinLoss(), start=None, defaults={"plan": "resnet-v1", "support": 2, "queries": 4}),
     "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
     "bayesian": Objective(BayesianLoss(), start="maml", defaults={**_BRIEF, "steps": 500}),
