@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from MetaSegmentLib.errors import SettingsError
 from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.architectures import make_network
 from MetaSegmentLib.networks.encode import ABSENT, encode, encode_left_out, spread
@@ -99,6 +100,12 @@ def test_wider_weights_answer_as_before_and_all_that_is_new_is_learned(inputs: t
     wider = {name: old.shape for name, old in before.named_parameters()}
     new = [p.grad for name, p in after.named_parameters() if p.ndim == 4 and p.shape != wider[name]]
     assert new and all((grad.abs().amax((2, 3)) > 0).float().mean() > 0.9 for grad in new if grad is not None)
+
+
+def test_weights_too_wide_for_a_plan_are_one_sentence() -> None:
+    wide = dict(make_network(CONTEXT_V2).named_parameters())
+    with pytest.raises(SettingsError, match=r"context-v2 are too wide for context-v1"):
+        grown(wide, CONTEXT_V2, CONTEXT_V1)
 
 
 def test_the_order_of_painted_slices_does_not_matter_but_their_paint_does(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from ..errors import SettingsError
 from .architectures import make_network
 from .plan import Plan
 
@@ -14,7 +15,6 @@ _SEEN = "unet.conv_0.conv_0.conv.weight"
 """What reads the inputs."""
 _JOINED = re.compile(r"unet\.upcat_(\d)\.convs\.conv_0\.conv\.weight")
 """What reads the features of one scale beside those of the next coarser one."""
-
 _TURNED = ".deconv.weight"
 """Ending of those that have inputs before outputs."""
 
@@ -25,10 +25,15 @@ def grown(tensors: Mapping[str, Tensor], plan: Plan, into: Plan) -> dict[str, Te
     Inputs are matched by name; the weights of those that are new are 0. Where ``into`` is wider, its new channels are
     random, and what there was before reads them with weights of 0: nothing changes at first, and all can be learned.
     Tensors that only ``into`` has are random.
+
+    Raises:
+        SettingsError: ``into`` is narrower.
     """
     if plan.inputs == into.inputs and plan.architecture == into.architecture and plan.arguments == into.arguments:
         return dict(tensors)
     made = {name: value.detach().clone() for name, value in make_network(into).named_parameters()}
+    if any(name in made and _is_narrower(made[name], value) for name, value in tensors.items() if name != _SEEN):
+        raise SettingsError(f"Weights of the plan {plan.name} are too wide for {into.name}; use the former, or others.")
     for name, value in tensors.items():
         if name not in made or made[name].shape == value.shape:
             made[name] = value
@@ -45,6 +50,10 @@ def grown(tensors: Mapping[str, Tensor], plan: Plan, into: Plan) -> dict[str, Te
     columns = [new.index(name) for name in old if name in new]
     kept = tensors[_SEEN][:, [old.index(name) for name in old if name in new]]
     return {**made, _SEEN: _widened(kept, made[_SEEN], columns)}
+
+
+def _is_narrower(one: Tensor, other: Tensor) -> bool:
+    return any(a < b for a, b in zip(one.shape, other.shape, strict=False))
 
 
 def _widened(value: Tensor, wider: Tensor, columns: Sequence[int] = ()) -> Tensor:
