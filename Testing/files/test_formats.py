@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,13 @@ def test_a_killed_run_s_folder_goes_with_the_next_one_a_living_one_s_stays(tmp_p
     assert {file.name for file in tmp_path.iterdir()} == {"o.nrrd", living.path.name}
     living.remove()
     assert sitk.ReadImage(str(tmp_path / "o.nrrd")).GetSize() == (5, 4, 3)
+
+
+def test_a_waiting_folder_that_somebody_else_removed_is_no_error(tmp_path: Path) -> None:
+    waiting = WaitingFolder(tmp_path)
+    shutil.rmtree(waiting.path)
+    waiting.remove()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stop", range(6))

@@ -63,11 +63,11 @@ def _remove_if_left(waiting: Path) -> None:
 
 def _remove_all_but_hold(waiting: Path) -> None:
     """The file that is held goes last: whoever is killed before leaves a folder that others know for a leftover."""
-    for entry in list(os.scandir(waiting)):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
-        elif entry.name != HOLD:
-            with suppress(OSError):
+    with suppress(OSError):  # the folder may be gone already
+        for entry in list(os.scandir(waiting)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != HOLD:
                 Path(entry.path).unlink()
 
 
