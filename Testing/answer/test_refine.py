@@ -61,8 +61,8 @@ def test_folds_finer_than_the_frame_are_found(method, monkeypatch):
     assert found[True] > found[False] + 0.02 and found[True] > 0.95
 
 
-def test_a_window_that_is_not_shrunk_is_not_refined():
-    _, told = run(*folded(side=100, folds=6), "experts")
+def test_a_window_whose_voxels_are_enlarged_is_not_refined():
+    _, told = run(*folded(side=60, folds=6), "experts")
     assert "combining" in told and "sharpening" not in told
 
 

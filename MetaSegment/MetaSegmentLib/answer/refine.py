@@ -25,7 +25,7 @@ from ..task.frame import Mask, Stack, resize
 from ..task.task import Task
 from ..task.volume import Volume
 
-_SHRUNK_FROM = 1.1
+_SHRUNK_FROM = 0.99
 _WEIGHT = 0.7
 _TREES = 40
 _RATE = 0.15

@@ -22,7 +22,12 @@ Stack = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _SIDE_STEP = 1.08
-"""Sides of windows are powers of this, in voxels."""
+"""Sides of windows are powers of this, in voxels, where nothing else is better."""
+_PIXELS_A_VOXEL = (1, 2, 3, 4)
+_WIDEST, _NARROWEST = 1.22, 1.085
+"""How much wider, and narrower, than wanted a window may be, so that a voxel is a whole number of pixels."""
+_SIZE_STEP = 16
+"""Larger lattices are multiples of this, since networks halve them four times."""
 _CENTRE_STEPS = 24
 """Windows lie at multiples of their side over this."""
 
@@ -38,11 +43,13 @@ class FrameSettings:
 
     Attributes:
         size: rows and columns of the lattice.
+        largest: up to so many it may have, for a window of as many voxels.
         growth: side of the window over the longer side of the painted box.
         smallest: least side of the window, in voxels of the finer in-plane spacing.
     """
 
     size: int = 96
+    largest: int = 144
     growth: float = 1.7
     smallest: int = 24
 
@@ -189,35 +196,51 @@ def make_frame(
     """
     settings = settings or FrameSettings()
     stack, spacing = volume.along(axis), volume.spacing_along(axis)
-    window = _window(mask, spacing[1:], settings)
-    size = (settings.size, settings.size)
+    window, side = _window(mask, spacing[1:], settings)
+    size = (side, side)
     starts = range(start, stop, _CHUNK)
     image = np.concatenate(
         [resize(window.cut(stack[first : min(first + _CHUNK, stop)], edge=True), size) for first in starts]
     )
     low, high = np.percentile(image, (1, 99))
     low, high = _rounded(float(low), float(high), volume.contrast)
-    frame = Frame(axis, window, settings.size, start, stop, len(stack), spacing, low, high)
+    frame = Frame(axis, window, side, start, stop, len(stack), spacing, low, high)
     return frame, frame.normalise(image)
 
 
-def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> Window:
-    """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps.
+def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> tuple[Window, int]:
+    """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps; and
+    the size of the lattice on it.
 
-    Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again; to the
-    nearest one, so that windows are as large on average as those that networks were trained on.
+    Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again.
     """
     boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(mask)]
-    side = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) * settings.growth
-    side = max(side, settings.smallest * min(spacing))
-    side = min(spacing) * _SIDE_STEP ** round(math.log(side / min(spacing), _SIDE_STEP))
+    fine = min(spacing)
+    wanted = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) / fine * settings.growth
+    side, size = _side(max(wanted, settings.smallest), settings)
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
-        count = max(round(side / s), b - a + 2)
+        count = max(round(side * fine / s), b - a + 2)
         step = max(1, round(count / _CENTRE_STEPS))
         first = step * round(((a + b) / 2 - count / 2) / step)
         spans.append((first, first + count))
-    return Window(spans[0], spans[1])
+    return Window(spans[0], spans[1]), size
+
+
+def _side(wanted: float, settings: FrameSettings) -> tuple[float, int]:
+    """Side of a window in voxels, near the one that is wanted, and the size of its lattice.
+
+    Where it can be, a voxel is a whole number of pixels wide, since else it is smeared over two pixels on the way here
+    and once more on the way back, and what is thin is lost.
+    """
+    for pixels in _PIXELS_A_VOXEL:
+        side = settings.size // pixels
+        if side * pixels == settings.size and side / _WIDEST <= wanted <= side * _NARROWEST:
+            return side, settings.size
+    if settings.size < wanted <= settings.largest:
+        side = _SIZE_STEP * round(wanted / _SIZE_STEP)
+        return side, side
+    return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), settings.size
 
 
 def _rounded(low: float, high: float, contrast: tuple[float, float]) -> tuple[float, float]:

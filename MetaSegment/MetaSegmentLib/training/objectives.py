@@ -154,12 +154,16 @@ class QueryLoss(_Differentiable):
         return network(batch.query)
 
     def backward_together(self, network: SliceNetwork, own: Parameters, batches: Sequence[Batch]) -> float:
-        """Slices do not see each other in the network, so all go through it together."""
-        logits = network(torch.cat([batch.query for batch in batches])).split([len(batch.query) for batch in batches])
-        pairs = zip(logits, batches, strict=True)
-        loss = torch.stack([segmentation_loss(found, batch.query_truth) for found, batch in pairs]).mean()
-        torch.autograd.backward(loss)
-        return float(loss.detach())
+        """Slices do not see each other in the network, so all of one size go through it together."""
+        total = 0.0
+        for size in dict.fromkeys(batch.query.shape[2:] for batch in batches):
+            alike = [batch for batch in batches if batch.query.shape[2:] == size]
+            logits = network(torch.cat([one.query for one in alike])).split([len(one.query) for one in alike])
+            pairs = zip(logits, alike, strict=True)
+            loss = torch.stack([segmentation_loss(found, one.query_truth) for found, one in pairs]).sum() / len(batches)
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
+        return total
 
 
 @dataclass(frozen=True)
