@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .answer.assemble import Assembler, CarriedPatch, Known, Patch
+from .answer.assemble import Assembler, CarriedPatch, Known, Patch, Pieces
 from .answer.calibration import expected_dice
 from .answer.parts import FittedPart, logits_of
 from .answer.refine import Refinement, is_worth_it
@@ -28,6 +28,7 @@ from .predictors.registry import MethodInfo, find_method
 from .progress import CancelCallback, Progress, ProgressCallback, run_all
 from .settings import Result, Settings
 from .task.paint import Paint, PaintedSlices, read_paint
+from .task.pieces import in_pieces
 from .task.task import Task, make_task
 from .task.volume import Volume, check_volume
 
@@ -120,8 +121,10 @@ class Adapted:
         _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
         self._plan: Plan = context.weights.load_plan(self._method.weights[0])
-        groups = [paint.values] if self._method.joint else [(value,) for value in paint.values]
-        self._parts = [self._fit(group) for group in groups]
+        if self._method.joint:
+            self._parts = [self._fit(paint.values, paint)]
+        else:
+            self._parts = [self._fit((value,), one) for value in paint.values for one in self._in_pieces(value)]
         self._seconds = time.monotonic() - start
 
     @property
@@ -189,17 +192,22 @@ class Adapted:
     def _axis(self) -> int:
         return self._paint.axis
 
-    def _fit(self, values: tuple[int, ...]) -> FittedPart:
+    def _in_pieces(self, value: int) -> list[Paint]:
+        """The paint of a structure, or of each of its pieces."""
+        spacing = self._volume.spacing_along(self._paint.axes[value])[1:]
+        return in_pieces(self._paint, value, spacing, self._plan.frame)
+
+    def _fit(self, values: tuple[int, ...], paint: Paint) -> FittedPart:
         context = self._context
         context.progress.check()
-        task = make_task(self._volume, self._paint, values, self._plan.frame)
+        task = make_task(self._volume, paint, values, self._plan.frame)
         predictor = self._predictor(values)
         if isinstance(predictor, Divisible):
             pieces = predictor.pieces(task, task.near, context)
             waiting = [piece for key, piece in pieces.items() if key not in context.memo]
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
-        return FittedPart(task, fitted, self._refinements(task, fitted))
+        return FittedPart(task, fitted, self._refinements(task, paint, fitted))
 
     def _predictor(self, values: tuple[int, ...]) -> Predictor:
         """The method, with a memory of the same structures in other volumes where it can have one."""
@@ -209,7 +217,7 @@ class Adapted:
         known = (part for one in self._others if one._method is self._method for part in one._parts)
         return predictor.remembering([part.fitted for part in known if part.task.values == values])
 
-    def _refinements(self, task: Task, fitted: Fitted) -> tuple[Refinement | None, ...]:
+    def _refinements(self, task: Task, paint: Paint, fitted: Fitted) -> tuple[Refinement | None, ...]:
         """What to add on the voxels; None where the frame loses nothing, or painted slices cannot be left out."""
         nothing = (None,) * len(task.structures)
         if not (self._method.refine and is_worth_it(task) and task.left_out and isinstance(fitted, ChecksItself)):
@@ -222,8 +230,8 @@ class Adapted:
             one = task.only(place)
             chosen = [n for n, index in enumerate(task.left_out) if index in one.structure.distances]
             slices = [task.left_out[n] for n in chosen]
-            places = [self._paint.slices[value].index(index) for index in slices]
-            masks = self._paint.masks(value)[places]
+            places = [paint.slices[value].index(index) for index in slices]
+            masks = paint.masks(value)[places]
             found.append(Refinement(one, self._volume, slices, left_out[chosen, place], masks, seed, progress))
         return tuple(found)
 
@@ -246,22 +254,27 @@ class Adapted:
         context, method, axis = self._context, self._method, self._axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
-        patches: dict[int, Patch | CarriedPatch] = {}
+        found: dict[int, list[Patch]] = {}
         for part in self._parts:
             logits = logits_of(part, trusted)
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
                 patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
-                chance = (carried or {}).get(value)
-                patches[value] = patch if chance is None else CarriedPatch(np.moveaxis(chance, axis, 0), patch)
+                found.setdefault(value, []).append(patch)
+        plane = tuple(n for other, n in enumerate(self._volume.array.shape) if other != axis)
+        patches: dict[int, Patch | Pieces | CarriedPatch] = {}
+        for value, some in found.items():
+            answer = some[0] if len(some) == 1 else Pieces(some, plane)
+            chance = (carried or {}).get(value)
+            patches[value] = answer if chance is None else CarriedPatch(np.moveaxis(chance, axis, 0), answer)
         known = Known() if painted is None else Known.of(painted)
         assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
         whole = assembler.run(context.progress)
         expected: dict[int, float | None] = dict.fromkeys(values)
         if painted is not None and trusted:
-            for structure in (one for part in self._parts for one in part.task.structures):
-                implied = whole.implied[structure.value]
-                expected[structure.value] = expected_dice(implied, len(structure.filled), calibration)
+            for value in values:
+                present = int(painted.masks(value).any((1, 2)).sum())
+                expected[value] = expected_dice(whole.implied[value], present, calibration)
         gap = max(structure.gap for part in self._parts for structure in part.task.structures)
         suggested = suggest(whole.gain, known.settled(values), axis, gap)
         seconds = {**context.progress.seconds, "total": self._seconds + time.monotonic() - start}

@@ -16,8 +16,9 @@ from MetaSegmentLib.networks.plan import CONTEXT_V1, SLICE_V1
 from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.ensemble import BASELINES, Ensemble
 from MetaSegmentLib.task.task import make_task
+from MetaSegmentLib.training import episodes
 from MetaSegmentLib.training.augment import augment, upside_down
-from MetaSegmentLib.training.config import EpisodeSettings, TaskSettings
+from MetaSegmentLib.training.config import Config, EpisodeSettings, TaskSettings
 from MetaSegmentLib.training.episodes import make_episode
 from MetaSegmentLib.training.scanner import Scanner
 from MetaSegmentLib.training.sources import Source
@@ -61,6 +62,16 @@ def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(coho
     assert len(files) == 2 and "painted = [3]" in (tmp_path / "config.toml").read_text(encoding="utf-8")
     assert main([*command, "--config", str(tmp_path / "config.toml")]) == 0
     assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_an_episode_is_read_as_it_was_however_it_lay_in_memory(cohort, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    parts = {name: random.random((2, 3, 4, 5)) > 0.5 for name in ("support", "query")}
+    parts |= {f"{name}_truth": np.asfortranarray(random.random((2, 4, 5)) > 0.5) for name in ("support", "query")}
+    monkeypatch.setattr(episodes, "make_episode", lambda *_: episodes.TrainingEpisode(**parts))
+    order = episodes.EpisodeOrder(cohort, False, tmp_path, Config())
+    found = episodes.read_episode(order.write(0))
+    assert all(np.array_equal(part, getattr(found, name)) for name, part in parts.items())
 
 
 @pytest.mark.parametrize("plan", [SLICE_V1, CONTEXT_V1], ids=lambda plan: plan.name)

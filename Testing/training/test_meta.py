@@ -14,12 +14,13 @@ from MetaSegmentLib.cli import main
 from MetaSegmentLib.errors import InputError, SettingsError
 from MetaSegmentLib.methods.gradient.inner_loop import RATE_PREFIX
 from MetaSegmentLib.networks import weights
-from MetaSegmentLib.networks.plan import CONTEXT_V1
+from MetaSegmentLib.networks.architectures import slice_network
+from MetaSegmentLib.networks.plan import CONTEXT_V1, SLICE_V1
 from MetaSegmentLib.training.config import TrainingSettings
 from MetaSegmentLib.training.distributed import Ranks
 from MetaSegmentLib.training.drawing import stream
 from MetaSegmentLib.training.meta import Trainer
-from MetaSegmentLib.training.objectives import OBJECTIVES
+from MetaSegmentLib.training.objectives import OBJECTIVES, Batch, QueryLoss
 
 SMALL = ["--support", "2", "--queries", "2", "--tasks", "1", "--quiet"]
 
@@ -152,3 +153,20 @@ def test_another_plan_is_trained_from_weights_that_know_less(cohort, tmp_path):
     maml = ["train", "maml", *options, "--steps", "1"]
     assert main([*maml, "--output", str(tmp_path / "maml"), "--start", str(tmp_path / "base")]) == 0
     assert main([*train, "--plan", "nothing", "--output", str(tmp_path / "none")]) == 1
+
+
+def test_episodes_of_several_sizes_are_learned_from_together():
+    """As one by one: larger windows have larger frames."""
+    torch.manual_seed(0)
+    network, loss = slice_network(SLICE_V1), QueryLoss()
+    batches = []
+    for size, queries in ((32, 2), (48, 3), (32, 1)):
+        inputs = torch.randn(queries, len(SLICE_V1.inputs), size, size)
+        batches.append(Batch(inputs[:0], inputs[:0, 0], inputs, (inputs[:, 1] > 0).float()))
+    together = loss.backward_together(network, {}, batches)
+    gradients = [part.grad.clone() for part in network.parameters() if part.grad is not None]
+    network.zero_grad()
+    one_by_one = sum(loss.backward(network, {}, batch, 1 / 3) for batch in batches) / 3
+    others = [part.grad for part in network.parameters() if part.grad is not None]
+    assert together == pytest.approx(one_by_one, abs=1e-5) and len(gradients) == len(others) > 20
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(gradients, others, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,32 @@ class Patch:
         return self.frame.window.inside(height, width)
 
 
+class Pieces:
+    """One structure's answer where its pieces lie far apart, each on a frame of its own.
+
+    Args:
+        patches: of the pieces.
+        shape: (rows, columns) of a slice of the volume.
+    """
+
+    def __init__(self, patches: Sequence[Patch], shape: tuple[int, ...]) -> None:
+        self._patches, self._shape = patches, shape
+        self.logits = dict.fromkeys(sorted({index for patch in patches for index in patch.logits}))
+
+    def on_voxels(self, index: int) -> Stack:
+        """(rows, columns) logits of a slice; where windows overlap, those of the piece that is more likely there."""
+        plane = np.full(self._shape, _FAR, np.float32)
+        for patch in self._patches:
+            if index in patch.logits:
+                in_image, in_window = patch.places(self._shape)
+                plane[in_image] = np.maximum(plane[in_image], patch.on_voxels(index)[in_window])
+        return plane
+
+    def places(self, shape: tuple[int, ...]) -> Places:
+        """All of a slice."""
+        return _whole(shape)
+
+
 class CarriedPatch:
     """One structure's answer where nothing is painted: the mean of what was carried and of what a method makes of it.
 
@@ -63,7 +89,7 @@ class CarriedPatch:
         patch: the method's answer.
     """
 
-    def __init__(self, carried: NDArray[np.float32], patch: Patch) -> None:
+    def __init__(self, carried: NDArray[np.float32], patch: Patch | Pieces) -> None:
         self._carried, self._patch = carried, patch
         there = {int(i) for i in np.flatnonzero((carried > _HARDLY).any(axis=(1, 2)))}
         self.logits = dict.fromkeys(sorted(there | set(patch.logits)))
@@ -79,9 +105,13 @@ class CarriedPatch:
 
     def places(self, shape: tuple[int, ...]) -> Places:
         """All of a slice."""
-        height, width = shape
-        whole = (slice(0, height), slice(0, width))
-        return whole, whole
+        return _whole(shape)
+
+
+def _whole(shape: tuple[int, ...]) -> Places:
+    height, width = shape
+    whole = (slice(0, height), slice(0, width))
+    return whole, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +183,7 @@ class Assembler:
         shape: tuple[int, ...],
         axis: int,
         values: tuple[int, ...],
-        patches: Mapping[int, Patch | CarriedPatch],
+        patches: Mapping[int, Patch | Pieces | CarriedPatch],
         known: Known,
     ) -> None:
         self._shape = shape

@@ -1,7 +1,8 @@
 """What the frame is too coarse to show: added to the answer on the voxels themselves.
 
 A window of more voxels than the frame has pixels is shrunk, and with it everything finer than a frame pixel is lost:
-the folds of a cortex, the outline of a large organ in a sharp scan. Boosted trees learn on the painted slices to
+the folds of a cortex, the outline of a large organ in a sharp scan; and a network draws outlines smoother than voxels
+are. Boosted trees learn on the painted slices to
 correct the method's own leave-one-out answer from the intensities around each voxel. By themselves they forget what
 the method knows of shape and place, so only what is finer than a frame pixel is taken from them:
 
@@ -25,7 +26,8 @@ from ..task.frame import Mask, Stack, resize
 from ..task.task import Task
 from ..task.volume import Volume
 
-_SHRUNK_FROM = 0.99
+_FROM = 0.99
+"""Voxels that share a pixel."""
 _WEIGHT = 0.7
 _TREES = 40
 _RATE = 0.15
@@ -141,5 +143,5 @@ class Refinement:
 
 
 def is_worth_it(task: Task) -> bool:
-    """Whether the frame is so much coarser than the voxels that detail is worth the time."""
-    return task.frame.shrinkage > _SHRUNK_FROM
+    """Whether the voxels are so fine that detail is worth the time."""
+    return task.frame.shrinkage > _FROM

@@ -155,7 +155,7 @@ def resize(stack: NDArray[Any], shape: tuple[int, int]) -> Stack:
     The same weights as ``torch.nn.functional.interpolate(mode="bilinear", antialias=True, align_corners=False)``.
     """
     if stack.shape[1:] == shape:
-        return stack.astype(np.float32)
+        return np.ascontiguousarray(stack, np.float32)
     rows, columns = (_weights(n, m) for n, m in zip(stack.shape[1:], shape, strict=True))
     resized = np.empty((len(stack), *shape), np.float32)
     for place, plane in enumerate(stack):
@@ -196,7 +196,7 @@ def make_frame(
     """
     settings = settings or FrameSettings()
     stack, spacing = volume.along(axis), volume.spacing_along(axis)
-    window, side = _window(mask, spacing[1:], settings)
+    window, side = window_around(mask, spacing[1:], settings)
     size = (side, side)
     starts = range(start, stop, _CHUNK)
     image = np.concatenate(
@@ -208,7 +208,7 @@ def make_frame(
     return frame, frame.normalise(image)
 
 
-def _window(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> tuple[Window, int]:
+def window_around(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> tuple[Window, int]:
     """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps; and
     the size of the lattice on it.
 

@@ -97,8 +97,10 @@ class EpisodeOrder:
         while episode is None:
             task = maker.make(random)
             episode = make_episode(task, random, settings, plan_named(settings.plan))
+        # safetensors writes the memory as it lies, whatever the order of the axes in it.
+        parts = {name: np.ascontiguousarray(part) for name, part in vars(episode).items()}
         with replacing(self._path(number)) as waiting:
-            save_file(vars(episode), waiting, metadata={"source": task.source})
+            save_file(parts, waiting, metadata={"source": task.source})
         return self._path(number)
 
     def _path(self, number: int) -> Path:
