@@ -52,16 +52,16 @@ def in_pieces(paint: Paint, value: int, spacing: Sequence[float], settings: Fram
 
 def _far_apart(regions: list[Mask], window: Callable[[Mask], Window]) -> list[Mask]:
     """Those joined that one window shows parts of."""
-    joined = True
-    while joined and len(regions) > 1:
-        joined = False
-        for place, region in enumerate(regions):
-            shown = window(region)
-            near = [other for other in regions[:place] + regions[place + 1 :] if shown.cut(other[None], False).any()]
-            if near:
-                rest = [other for other in regions if other is not region and all(other is not one for one in near)]
-                regions, joined = [*rest, np.logical_or.reduce([region, *near])], True
-                break
+    place = 0
+    while place < len(regions):
+        shown = window(regions[place])
+        seen = [bool(shown.cut(region[None], edge=False).any()) for region in regions]
+        if sum(seen) == 1:  # only itself
+            place += 1
+            continue
+        near = np.logical_or.reduce([region for region, is_seen in zip(regions, seen, strict=True) if is_seen])
+        regions = [*(region for region, is_seen in zip(regions, seen, strict=True) if not is_seen), near]
+        place = 0
     return regions
 
 
