@@ -124,7 +124,7 @@ class Adapted:
         if self._method.joint:
             self._parts = [self._fit(paint.values, paint)]
         else:
-            self._parts = [self._fit((value,), one) for value in paint.values for one in self._in_pieces(value)]
+            self._parts = [part for value in paint.values for part in self._fit_pieces(value)]
         self._seconds = time.monotonic() - start
 
     @property
@@ -192,10 +192,18 @@ class Adapted:
     def _axis(self) -> int:
         return self._paint.axis
 
-    def _in_pieces(self, value: int) -> list[Paint]:
-        """The paint of a structure, or of each of its pieces."""
-        spacing = self._volume.spacing_along(self._paint.axes[value])[1:]
-        return in_pieces(self._paint, value, spacing, self._plan.frame)
+    def _fit_pieces(self, value: int) -> list[FittedPart]:
+        """A structure; or each of its pieces and, for the slices beyond the outermost painted ones, where pieces may
+        join as the limbs of an aorta do, all of it."""
+        paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
+        pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
+        if len(pieces) == 1:
+            return [self._fit((value,), paint)]
+        painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
+        between = frozenset(range(painted[0], painted[-1] + 1))
+        beyond = frozenset(range(self._volume.array.shape[paint.axes[value]])) - between
+        parts = [replace(self._fit((value,), one), counts_on=between) for one in pieces]
+        return [*parts, replace(self._fit((value,), paint), counts_on=beyond)]
 
     def _fit(self, values: tuple[int, ...], paint: Paint) -> FittedPart:
         context = self._context
@@ -257,6 +265,8 @@ class Adapted:
         found: dict[int, list[Patch]] = {}
         for part in self._parts:
             logits = logits_of(part, trusted)
+            if part.counts_on is not None:
+                logits = {index: planes for index, planes in logits.items() if index in part.counts_on}
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
                 patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MetaSegmentLib import adapt, segment
+from MetaSegmentLib import adapt, engine, segment
 from MetaSegmentLib.data.protocol import paint, query_dice
 from MetaSegmentLib.settings import Settings
 from MetaSegmentLib.task.frame import FrameSettings
@@ -81,6 +81,17 @@ def test_a_pair_is_found_as_one_segment(method):
     assert result.estimated_dice[1] and 0.6 < result.estimated_dice[1] <= 1
     assert np.array_equal(result.probabilities.argmax(0), result.labels)
     assert result.suggested_slices
+
+
+def test_beyond_the_outermost_painted_slices_pieces_may_join(monkeypatch):
+    """There one frame around all of them answers, which sees what lies between."""
+    image, labels, settings = picture(PAIR), paint(PAIR, SLICES, 0), Settings(method="experts")
+    apart = segment(image, labels, slices=SLICES, axis=0, settings=settings).labels
+    monkeypatch.setattr(engine, "in_pieces", lambda paint, *_: [paint])
+    together = segment(image, labels, slices=SLICES, axis=0, settings=settings).labels
+    beyond = [index for index in range(len(PAIR)) if not SLICES[0] <= index <= SLICES[-1]]
+    assert together[beyond].any() and np.array_equal(apart[beyond], together[beyond])
+    assert not np.array_equal(apart, together)
 
 
 def test_more_paint_may_join_what_was_apart():

@@ -18,11 +18,16 @@ _ENDED = -1.0
 
 @dataclass(frozen=True, eq=False)
 class FittedPart:
-    """Structures that were predicted together."""
+    """Structures that were predicted together.
+
+    Attributes:
+        counts_on: the slices on which the answer counts; all by default.
+    """
 
     task: Task
     fitted: Fitted
     refinements: tuple[Refinement | None, ...]
+    counts_on: frozenset[int] | None = None
 
 
 def logits_of(part: FittedPart, trusted: bool) -> dict[int, Stack]:
