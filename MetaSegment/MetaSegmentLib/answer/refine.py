@@ -1,10 +1,10 @@
-"""What the frame is too coarse to show: added to the answer on the voxels themselves.
+"""What the frame, or the network on it, is too coarse to show: added to the answer on the voxels themselves.
 
 A window of more voxels than the frame has pixels is shrunk, and with it everything finer than a frame pixel is lost:
 the folds of a cortex, the outline of a large organ in a sharp scan; and a network draws outlines smoother than voxels
-are. Boosted trees learn on the painted slices to
-correct the method's own leave-one-out answer from the intensities around each voxel. By themselves they forget what
-the method knows of shape and place, so only what is finer than a frame pixel is taken from them:
+are. Boosted trees learn on the painted slices to correct the method's own leave-one-out answer from the intensities
+around each voxel. By themselves they forget what the method knows of shape and place, so only what is finer than a
+frame pixel is taken from them:
 
     logit = u + w (t − G_σ ∗ t),   σ = one frame pixel,
 
@@ -26,8 +26,8 @@ from ..task.frame import Mask, Stack, resize
 from ..task.task import Task
 from ..task.volume import Volume
 
-_FROM = 0.99
-"""Voxels that share a pixel."""
+_NATIVE = 0.99
+"""Voxels that share a pixel, from which on they are not enlarged."""
 _WEIGHT = 0.7
 _TREES = 40
 _RATE = 0.15
@@ -144,4 +144,4 @@ class Refinement:
 
 def is_worth_it(task: Task) -> bool:
     """Whether the voxels are so fine that detail is worth the time."""
-    return task.frame.shrinkage > _FROM
+    return task.frame.shrinkage > _NATIVE
