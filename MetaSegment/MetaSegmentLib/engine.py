@@ -16,6 +16,7 @@ from .answer.calibration import expected_dice
 from .answer.parts import FittedPart, logits_of
 from .answer.refine import Refinement, is_worth_it
 from .answer.report import make_report
+from .answer.sizes import Sizes
 from .answer.suggestions import suggest
 from .device import Device
 from .errors import InputError
@@ -193,17 +194,15 @@ class Adapted:
         return self._paint.axis
 
     def _fit_pieces(self, value: int) -> list[FittedPart]:
-        """A structure; or each of its pieces and, for the slices beyond the outermost painted ones, where pieces may
-        join as the limbs of an aorta do, all of it."""
+        """A structure; or each of its pieces and all of it, since they may join beyond the outermost painted slices."""
         paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
         pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
+        whole = self._fit((value,), paint)
         if len(pieces) == 1:
-            return [self._fit((value,), paint)]
+            return [whole]
         painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
-        between = frozenset(range(painted[0], painted[-1] + 1))
-        beyond = frozenset(range(self._volume.array.shape[paint.axes[value]])) - between
-        parts = [replace(self._fit((value,), one), counts_on=between) for one in pieces]
-        return [*parts, replace(self._fit((value,), paint), counts_on=beyond)]
+        parts = [self._fit((value,), one) for one in pieces]
+        return [*parts, replace(whole, whole_of=(painted[0], painted[-1]))]
 
     def _fit(self, values: tuple[int, ...], paint: Paint) -> FittedPart:
         context = self._context
@@ -215,7 +214,8 @@ class Adapted:
             waiting = [piece for key, piece in pieces.items() if key not in context.memo]
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
-        return FittedPart(task, fitted, self._refinements(task, paint, fitted))
+        sizes = tuple(Sizes.of(paint, value) for value in values)
+        return FittedPart(task, fitted, self._refinements(task, paint, fitted), sizes)
 
     def _predictor(self, values: tuple[int, ...]) -> Predictor:
         """The method, with a memory of the same structures in other volumes where it can have one."""
@@ -262,21 +262,22 @@ class Adapted:
         context, method, axis = self._context, self._method, self._axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
-        found: dict[int, list[Patch]] = {}
+        plane = tuple(n for other, n in enumerate(self._volume.array.shape) if other != axis)
+        pieces: dict[int, list[Patch]] = {value: [] for value in values}
+        answers: dict[int, Patch | Pieces] = {}
         for part in self._parts:
             logits = logits_of(part, trusted)
-            if part.counts_on is not None:
-                logits = {index: planes for index, planes in logits.items() if index in part.counts_on}
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
-                patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature)
-                found.setdefault(value, []).append(patch)
-        plane = tuple(n for other, n in enumerate(self._volume.array.shape) if other != axis)
-        patches: dict[int, Patch | Pieces | CarriedPatch] = {}
-        for value, some in found.items():
-            answer = some[0] if len(some) == 1 else Pieces(some, plane)
-            chance = (carried or {}).get(value)
-            patches[value] = answer if chance is None else CarriedPatch(np.moveaxis(chance, axis, 0), answer)
+                sizes = part.sizes[place] if trusted else None
+                patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature, sizes)
+                answers[value] = Pieces((*pieces[value],), patch, part.whole_of, plane) if part.whole_of else patch
+                pieces[value].append(patch)
+        chances = {value: np.moveaxis(chance, axis, 0) for value, chance in (carried or {}).items()}
+        patches = {
+            value: CarriedPatch(chances[value], answer) if value in chances else answer
+            for value, answer in answers.items()
+        }
         known = Known() if painted is None else Known.of(painted)
         assembler = Assembler(self._volume.array.shape, axis, values, patches, known)
         whole = assembler.run(context.progress)

@@ -83,14 +83,34 @@ def test_a_pair_is_found_as_one_segment(method):
     assert result.suggested_slices
 
 
-def test_beyond_the_outermost_painted_slices_pieces_may_join(monkeypatch):
-    """There one frame around all of them answers, which sees what lies between."""
-    image, labels, settings = picture(PAIR), paint(PAIR, SLICES, 0), Settings(method="experts")
-    apart = segment(image, labels, slices=SLICES, axis=0, settings=settings).labels
+def arch(middle: int = 75, radius: int = 50, top: int = 15) -> np.ndarray:
+    """Two limbs that join in the last slices, of which nothing is painted."""
+    z, y, x = np.indices(SHAPE)
+    bent = np.abs(np.hypot(x - middle, (z - top + 5) * radius / 5.0) - radius) < 12
+    limbs = np.abs(np.abs(x - middle) - radius) < 9
+    return (np.abs(y - 30) < 9) & np.where(z < top - 5, limbs, bent) & (z > 0)
+
+
+def answers(mask: np.ndarray, slices: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, ...]:
+    """Labels in pieces, and on one frame around all of them."""
+    image, labels, settings = picture(mask), paint(mask, slices, 0), Settings(method="experts")
+    apart = segment(image, labels, slices=slices, axis=0, settings=settings).labels
     monkeypatch.setattr(engine, "in_pieces", lambda paint, *_: [paint])
-    together = segment(image, labels, slices=SLICES, axis=0, settings=settings).labels
+    return apart, segment(image, labels, slices=slices, axis=0, settings=settings).labels
+
+
+def test_beyond_the_outermost_painted_slices_pieces_answer_while_they_are_apart(monkeypatch):
+    apart, together = answers(PAIR, SLICES, monkeypatch)
     beyond = [index for index in range(len(PAIR)) if not SLICES[0] <= index <= SLICES[-1]]
-    assert together[beyond].any() and np.array_equal(apart[beyond], together[beyond])
+    assert together[beyond].any() and apart[beyond].any()
+    assert not np.array_equal(apart[beyond], together[beyond])
+
+
+def test_where_pieces_join_one_frame_around_all_of_them_answers(monkeypatch):
+    mask, slices = arch(), (2, 5, 12)
+    apart, together = answers(mask, slices, monkeypatch)
+    joining = slice(14, 17)
+    assert together[joining].any((1, 2)).all() and np.array_equal(apart[joining], together[joining])
     assert not np.array_equal(apart, together)
 
 

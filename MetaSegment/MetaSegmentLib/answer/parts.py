@@ -11,6 +11,7 @@ from ..predictors.protocol import ChecksItself, Fitted
 from ..task.frame import Stack
 from ..task.task import Task
 from .refine import Refinement
+from .sizes import Sizes
 
 _ENDED = -1.0
 """A structure has ended where all logits of a slice are below this."""
@@ -21,13 +22,19 @@ class FittedPart:
     """Structures that were predicted together.
 
     Attributes:
-        counts_on: the slices on which the answer counts; all by default.
+        sizes: what each structure is held to.
+        whole_of: the first and the last painted slice, where the parts before this one are pieces of its structure.
     """
 
     task: Task
     fitted: Fitted
     refinements: tuple[Refinement | None, ...]
-    counts_on: frozenset[int] | None = None
+    sizes: tuple[Sizes, ...]
+    whole_of: tuple[int, int] | None = None
+
+    def answers(self, index: int) -> bool:
+        """Whether the answer on a slice is wanted; between painted slices that of the pieces is."""
+        return self.whole_of is None or not self.whole_of[0] <= index <= self.whole_of[1]
 
 
 def logits_of(part: FittedPart, trusted: bool) -> dict[int, Stack]:
@@ -38,7 +45,7 @@ def logits_of(part: FittedPart, trusted: bool) -> dict[int, Stack]:
     task = part.task
     if not trusted:
         return _logits_everywhere(part)
-    found = _predict(part, task.near)
+    found = _predict(part, tuple(index for index in task.near if part.answers(index)))
     for rest, inwards in zip(task.far, (1, -1), strict=True):
         if rest and rest[0] + inwards in found and found[rest[0] + inwards].max() > _ENDED:
             found |= _predict(part, rest)
@@ -51,7 +58,8 @@ def _logits_everywhere(part: FittedPart) -> dict[int, Stack]:
     found: dict[int, Stack] = {}
     if isinstance(part.fitted, ChecksItself) and (left_out := part.fitted.left_out()) is not None:
         found = dict(zip(part.task.left_out, left_out, strict=True))
-    return found | _predict(part, tuple(i for i in range(frame.start, frame.stop) if i not in found))
+    rest = tuple(i for i in range(frame.start, frame.stop) if i not in found and part.answers(i))
+    return found | _predict(part, rest)
 
 
 def _predict(part: FittedPart, slices: Sequence[int]) -> dict[int, Stack]:
