@@ -39,6 +39,7 @@ class TaskSettings:
     uneven: float = option(0.3, "share with slices moved by one at random, as people paint")
     empty: float = option(0.15, "share with one or two empty slices named beyond the structure")
     sloppy: float = option(0.0, "share painted with a shaky hand, now and then a slice beside the true one")
+    derived: float = option(0.0, "share whose structure is a surface, a side, a part, the core or the coat of another")
     thickness: tuple[int, ...] = option((1, 1, 2, 3, 4), "voxels a slice is thick, to draw from")
     deformed: float = option(0.3, "share of volumes turned, scaled and bent with their structure")
     disturbed: float = option(0.5, "scale of the chances of bias field, contrast, blur, noise, ringing, inversion")

@@ -17,6 +17,7 @@ from ..data.protocol import Placement, painted_slices
 from ..task.paint import Paint, PaintedSlices
 from ..task.volume import Volume
 from .config import TaskSettings
+from .derived import derived
 from .scanner import Scanner
 from .sources import Source, Structure, around
 
@@ -68,7 +69,10 @@ class TaskMaker:
         spacing = drawn.spacing
         axis = 0 if spacing[0] > 1.5 * spacing[1] else int(random.integers(3))
         box = around(drawn.mask, margin=None)
-        image, mask = self._scanner.deform(drawn.image[box], drawn.mask[box], random)
+        image, mask = drawn.image[box], drawn.mask[box]
+        if self.settings.derived and random.random() < self.settings.derived:
+            mask = derived(mask, random)
+        image, mask = self._scanner.deform(image, mask, random)
         image, mask = np.moveaxis(image, axis, 0), np.moveaxis(mask, axis, 0)
         mm = [spacing[axis], *(s for i, s in enumerate(spacing) if i != axis)]
         image, mask, mm[0] = self._sliced(image, mask, mm, random)
