@@ -84,7 +84,7 @@ def test_leaving_a_slice_out_leaves_no_trace_of_it(structure):
 
 @given(structures(at_least=2), st.sampled_from([40, 64, 128]))
 def test_a_frame_may_have_any_size(structure, size):
-    task = task_of(*structure, FrameSettings(size=size, largest=size))
+    task = task_of(*structure, FrameSettings(size=size, largest=size, finest=size))
     usual = task_of(*structure)
     assert task.image.shape[1:] == (size, size)
     assert (task.slices, task.queries) == (usual.slices, usual.queries)
@@ -156,3 +156,23 @@ def test_what_is_one_voxel_thin_comes_back_from_such_a_frame_as_it_was(side, see
 
 def test_a_large_window_is_shrunk():
     assert frame_of(120).size == FrameSettings().size and frame_of(120).shrinkage > 2
+
+
+def walls(side: int, thickness: int) -> np.ndarray:
+    """The four walls of a square, (3, 400, 400)."""
+    mask = np.zeros((3, 400, 400), bool)
+    mask[:, 20 : 20 + side, 20 : 20 + side] = True
+    mask[:, 20 + thickness : 20 + side - thickness, 20 + thickness : 20 + side - thickness] = False
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("side", "thickness", "pixels"), [(110, 1, 192), (110, 6, 96), (110, 60, 96), (300, 1, 224), (70, 1, 112)]
+)
+def test_what_a_lattice_would_hardly_show_gets_a_finer_one(side, thickness, pixels):
+    mask = walls(side, thickness)
+    volume = Volume(np.random.default_rng(0).normal(0, 1, mask.shape).astype(np.float32), (1.0, 1.0, 1.0))
+    task = task_of(volume, mask, 0, [0, 2])
+    assert task.frame.size == pixels
+    if thickness == 1 and side < 300:
+        assert np.array_equal(task.frame.to_window(task.masks(0))[0] > 0.5, task.frame.window.cut(mask[:1], False)[0])

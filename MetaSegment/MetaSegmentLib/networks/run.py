@@ -14,6 +14,9 @@ from torch.func import functional_call
 from ..predictors.context import Context
 from ..task.frame import Stack
 
+_LARGE = 144 * 144
+"""Pixels of a slice, up to which as many go through a network at once as the device allows."""
+
 
 def run_network(
     network: nn.Module,
@@ -33,6 +36,7 @@ def run_network(
         there = {name: value.detach().to(device) for name, value in parameters.items()}
         network.to(device)  # its buffers
         parts = []
+        batch = _of_this_size(batch, inputs)
         starts = range(0, len(inputs), batch)
         with torch.inference_mode():
             for start in context.progress.steps(stage, starts):
@@ -43,3 +47,11 @@ def run_network(
         return np.concatenate(parts)
 
     return context.device.run(forward)
+
+
+def _of_this_size(batch: int, inputs: Sequence[NDArray[Any]]) -> int:
+    """How many slices at once; fewer of large ones, since attention needs the square of their pixels."""
+    if not len(inputs):
+        return batch
+    pixels = inputs[0].shape[-2] * inputs[0].shape[-1]
+    return max(1, round(batch * min(1.0, (_LARGE / pixels) ** 2)))

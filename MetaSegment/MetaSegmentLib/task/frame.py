@@ -28,6 +28,8 @@ _WIDEST, _NARROWEST = 1.22, 1.085
 """How much wider, and narrower, than wanted a window may be, so that a voxel is a whole number of pixels."""
 _SIZE_STEP = 16
 """Larger lattices are multiples of this, since networks halve them four times."""
+_HARDLY = 0.75
+"""A lattice that shows less than this of what is painted, as a Dice, is too coarse for it."""
 _CENTRE_STEPS = 24
 """Windows lie at multiples of their side over this."""
 
@@ -44,12 +46,14 @@ class FrameSettings:
     Attributes:
         size: rows and columns of the lattice.
         largest: up to so many it may have, for a window of as many voxels.
+        finest: up to so many for a structure that a coarser lattice would hardly show.
         growth: side of the window over the longer side of the painted box.
         smallest: least side of the window, in voxels of the finer in-plane spacing.
     """
 
     size: int = 96
     largest: int = 144
+    finest: int = 224
     growth: float = 1.7
     smallest: int = 24
 
@@ -183,12 +187,12 @@ def signed_distance(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> St
 
 
 def make_frame(
-    volume: Volume, axis: int, mask: Mask, start: int, stop: int, settings: FrameSettings | None = None
+    volume: Volume, axis: int, masks: Mask, start: int, stop: int, settings: FrameSettings | None = None
 ) -> tuple[Frame, Stack]:
     """A frame around paint, and the image on it.
 
     Args:
-        mask: (rows, columns), where anything of the task is painted on any slice; not empty.
+        masks: (S, rows, columns), where anything of the task is painted on each painted slice; not empty.
         start, stop: the slices to work on.
 
     Returns:
@@ -196,7 +200,10 @@ def make_frame(
     """
     settings = settings or FrameSettings()
     stack, spacing = volume.along(axis), volume.spacing_along(axis)
-    window, side = window_around(mask, spacing[1:], settings)
+    anywhere = np.asarray(masks.any(0))
+    window, side = window_around(anywhere, spacing[1:], settings)
+    if max(window.shape) > side and _shown(window.cut(masks, edge=False), side) < _HARDLY:
+        window, side = window_around(anywhere, spacing[1:], settings, finer=True)
     size = (side, side)
     starts = range(start, stop, _CHUNK)
     image = np.concatenate(
@@ -208,16 +215,18 @@ def make_frame(
     return frame, frame.normalise(image)
 
 
-def window_around(mask: Mask, spacing: Sequence[float], settings: FrameSettings) -> tuple[Window, int]:
+def window_around(
+    mask: Mask, spacing: Sequence[float], settings: FrameSettings, finer: bool = False
+) -> tuple[Window, int]:
     """Square in mm: the longer side of the painted box times ``growth``, centred on the box, both in coarse steps; and
-    the size of the lattice on it.
+    the size of the lattice on it, which may be a ``finer`` one.
 
     Steps, so that one more painted slice seldom moves the window, and what was computed on it can be used again.
     """
     boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(mask)]
     fine = min(spacing)
     wanted = max((b - a) * s for (a, b), s in zip(boxes, spacing, strict=True)) / fine * settings.growth
-    side, size = _side(max(wanted, settings.smallest), settings)
+    side, size = _side(max(wanted, settings.smallest), settings, finer)
     spans = []
     for (a, b), s in zip(boxes, spacing, strict=True):
         count = max(round(side * fine / s), b - a + 2)
@@ -227,7 +236,7 @@ def window_around(mask: Mask, spacing: Sequence[float], settings: FrameSettings)
     return Window(spans[0], spans[1]), size
 
 
-def _side(wanted: float, settings: FrameSettings) -> tuple[float, int]:
+def _side(wanted: float, settings: FrameSettings, finer: bool) -> tuple[float, int]:
     """Side of a window in voxels, near the one that is wanted, and the size of its lattice.
 
     Where it can be, a voxel is a whole number of pixels wide, since else it is smeared over two pixels on the way here
@@ -237,10 +246,16 @@ def _side(wanted: float, settings: FrameSettings) -> tuple[float, int]:
         side = settings.size // pixels
         if side * pixels == settings.size and side / _WIDEST <= wanted <= side * _NARROWEST:
             return side, settings.size
-    if settings.size < wanted <= settings.largest:
+    if settings.size < wanted <= (settings.finest if finer else settings.largest):
         side = _SIZE_STEP * round(wanted / _SIZE_STEP)
         return side, side
-    return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), settings.size
+    return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), settings.finest if finer else settings.size
+
+
+def _shown(masks: Mask, size: int) -> float:
+    """Dice of (S, rows, columns) masks and what is left of them on a lattice of so many pixels."""
+    shown = resize(resize(masks, (size, size)), masks.shape[1:]) > 0.5
+    return float(2 * np.count_nonzero(shown & masks) / (np.count_nonzero(shown) + np.count_nonzero(masks)))
 
 
 def _rounded(low: float, high: float, contrast: tuple[float, float]) -> tuple[float, float]:

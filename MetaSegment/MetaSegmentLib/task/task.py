@@ -218,8 +218,7 @@ def make_task(volume: Volume, paint: Paint, values: Sequence[int], settings: Fra
     bare = {value: _bare(value, paint.slices[value], masks[value], spacing) for value in values}
     ranges = [structure.range(depth) for structure in bare.values()]
     start, stop = min(a for a, _ in ranges), max(b for _, b in ranges)
-    anywhere = np.logical_or.reduce([mask.any(0) for mask in masks.values()])
-    frame, image = make_frame(volume, axis, anywhere, start, stop, settings)
+    frame, image = make_frame(volume, axis, np.concatenate([*masks.values()]), start, stop, settings)
     structures = [
         replace(structure, distances=_distances(frame, structure, masks[value]), others=_others(frame, paint, value))
         for value, structure in bare.items()
