@@ -21,7 +21,7 @@ from MetaSegmentLib.task.frame import FrameSettings
 
 FULL = Plan(
     "full",
-    FrameSettings(size=64, largest=80, growth=2.0, smallest=16),
+    FrameSettings(size=64, largest=80, finest=96, growth=2.0, smallest=16),
     "slice-unet",
     {"widths": [8, 8, 8, 8, 8, 8], "embedding": 4},
     (Input("image", "image"), Input("shape", "shape", 0, 5.0), Input("past", "painted shape", 2, 10.0, 1.0)),
@@ -47,7 +47,8 @@ def test_a_plan_goes_through_the_header_of_its_weights_and_comes_back_whole(plan
 
 def test_the_text_of_a_plan_is_plain_json():
     about = json.loads(FULL.to_text())
-    assert about["frame"] == {"size": 64, "largest": 80, "growth": 2.0, "smallest": 16} and about["calibration"]["maml"]
+    assert about["frame"] == {"size": 64, "largest": 80, "finest": 96, "growth": 2.0, "smallest": 16}
+    assert about["calibration"]["maml"]
     assert Plan.from_text(FULL.to_text()) == FULL
     assert Plan.from_text(FULL.to_text()).to_text() == FULL.to_text()
 

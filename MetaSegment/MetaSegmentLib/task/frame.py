@@ -249,7 +249,8 @@ def _side(wanted: float, settings: FrameSettings, finer: bool) -> tuple[float, i
     if settings.size < wanted <= (settings.finest if finer else settings.largest):
         side = _SIZE_STEP * round(wanted / _SIZE_STEP)
         return side, side
-    return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), settings.finest if finer else settings.size
+    size = max(settings.size, settings.finest) if finer else settings.size
+    return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), size
 
 
 def _shown(masks: Mask, size: int) -> float:
