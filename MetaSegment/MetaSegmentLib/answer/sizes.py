@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -40,13 +39,9 @@ class Sizes:
     """
 
     def __init__(self, masks: Mapping[int, Mask]) -> None:
+        self._masks = masks
         self._slices = sorted(masks)
-        areas = {index: int(np.count_nonzero(mask)) for index, mask in masks.items()}
-        self._bounds: list[Bounds] = []
-        for below, above in pairwise(self._slices):
-            smaller, larger = sorted((areas[below], areas[above]))
-            goes_on = bool((binary_dilation(masks[below], iterations=_BESIDE) & masks[above]).any())
-            self._bounds.append((goes_on * smaller * float(np.exp(-_SLACK)), larger * float(np.exp(_SLACK))))
+        self._bounds: dict[int, Bounds] = {}
 
     @classmethod
     def of(cls, paint: Paint, value: int) -> Sizes:
@@ -58,7 +53,9 @@ class Sizes:
         place = bisect_left(self._slices, index)
         if not 0 < place < len(self._slices) or self._slices[place] == index:
             return None
-        return self._bounds[place - 1]
+        if place not in self._bounds:
+            self._bounds[place] = _bounds(*(self._masks[painted] for painted in self._slices[place - 1 : place + 1]))
+        return self._bounds[place]
 
     def hold(self, index: int, logits: Stack) -> Stack:
         """(rows, columns) logits of a slice on voxels, shifted so that the structure keeps to its bounds."""
@@ -67,7 +64,13 @@ class Sizes:
             return logits
         size = int(np.count_nonzero(logits > 0))
         allowed = round(min(max(size, bounds[0]), bounds[1]))
-        if abs(allowed - size) < 1 or not 0 < allowed < logits.size:
+        if allowed == size or not 0 < allowed < logits.size:
             return logits
         inside, outside = -np.partition(-logits.ravel(), (allowed - 1, allowed))[allowed - 1 : allowed + 1]
         return logits - np.float32(np.clip((inside + outside) / 2, -_FARTHEST, _FARTHEST))
+
+
+def _bounds(below: Mask, above: Mask) -> Bounds:
+    smaller, larger = sorted((np.count_nonzero(below), np.count_nonzero(above)))
+    goes_on = bool((binary_dilation(below, iterations=_BESIDE) & above).any())
+    return float(goes_on * smaller * np.exp(-_SLACK)), float(larger * np.exp(_SLACK))

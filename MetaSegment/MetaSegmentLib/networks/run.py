@@ -51,7 +51,5 @@ def run_network(
 
 def _of_this_size(batch: int, inputs: Sequence[NDArray[Any]]) -> int:
     """How many slices at once; fewer of large ones, since attention needs the square of their pixels."""
-    if not len(inputs):
-        return batch
     pixels = inputs[0].shape[-2] * inputs[0].shape[-1]
     return max(1, round(batch * min(1.0, (_LARGE / pixels) ** 2)))
