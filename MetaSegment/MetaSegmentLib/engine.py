@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .answer.assemble import Assembler, CarriedPatch, Known, Patch, Pieces
+from .answer.assemble import Assembler, CarriedPatch, Known
 from .answer.calibration import expected_dice
+from .answer.joined import Answer, joined
 from .answer.parts import FittedPart, logits_of
+from .answer.patch import Patch
 from .answer.refine import Refinement, is_worth_it
 from .answer.report import make_report
 from .answer.sizes import Sizes
@@ -31,6 +33,7 @@ from .settings import Result, Settings
 from .task.paint import Paint, PaintedSlices, read_paint
 from .task.pieces import in_pieces
 from .task.task import Task, make_task
+from .task.tiles import Tile, in_tiles
 from .task.volume import Volume, check_volume
 
 Slices = Sequence[int] | Mapping[int, Sequence[int]]
@@ -194,27 +197,30 @@ class Adapted:
         return self._paint.axis
 
     def _fit_pieces(self, value: int) -> list[FittedPart]:
-        """A structure; or each of its pieces and all of it, since they may join beyond the outermost painted slices."""
+        """A structure; or each of its pieces or tiles, and all of it: pieces may join beyond the outermost painted
+        slices, and there may be more than tiles show."""
         paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
         pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
         whole = self._fit((value,), paint)
         if len(pieces) == 1:
-            return [whole]
+            tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame) if self._method.network else []
+            return [*(self._fit((value,), one.paint, one) for one in tiles), replace(whole, tiled=bool(tiles))]
         painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
         parts = [self._fit((value,), one) for one in pieces]
         return [*parts, replace(whole, whole_of=(painted[0], painted[-1]))]
 
-    def _fit(self, values: tuple[int, ...], paint: Paint) -> FittedPart:
+    def _fit(self, values: tuple[int, ...], paint: Paint, tile: Tile | None = None) -> FittedPart:
         context = self._context
         context.progress.check()
-        task = make_task(self._volume, paint, values, self._plan.frame)
+        place = (tile.window, tile.size) if tile else None
+        task = make_task(self._volume, paint, values, self._plan.frame, place)
         predictor = self._predictor(values)
         if isinstance(predictor, Divisible):
             pieces = predictor.pieces(task, task.near, context)
             waiting = [piece for key, piece in pieces.items() if key not in context.memo]
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
-        sizes = tuple(Sizes.of(paint, value) for value in values)
+        sizes = tuple(None if tile else Sizes.of(paint, value) for value in values)
         return FittedPart(task, fitted, self._refinements(task, paint, fitted), sizes)
 
     def _predictor(self, values: tuple[int, ...]) -> Predictor:
@@ -264,14 +270,14 @@ class Adapted:
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
         plane = tuple(n for other, n in enumerate(self._volume.array.shape) if other != axis)
         pieces: dict[int, list[Patch]] = {value: [] for value in values}
-        answers: dict[int, Patch | Pieces] = {}
+        answers: dict[int, Answer] = {}
         for part in self._parts:
             logits = logits_of(part, trusted)
             for place, value in enumerate(part.task.values):
                 own = {index: planes[place] for index, planes in logits.items()}
                 sizes = part.sizes[place] if trusted else None
                 patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature, sizes)
-                answers[value] = Pieces((*pieces[value],), patch, part.whole_of, plane) if part.whole_of else patch
+                answers[value] = joined(part, pieces[value], patch, plane)
                 pieces[value].append(patch)
         chances = {value: np.moveaxis(chance, axis, 0) for value, chance in (carried or {}).items()}
         patches = {

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import softmax
 
 from MetaSegmentLib import Settings, SettingsError, segment
-from MetaSegmentLib.answer.assemble import Assembler, Known, Patch
+from MetaSegmentLib.answer.assemble import Assembler, Known
+from MetaSegmentLib.answer.patch import Patch
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.progress import Progress
 from MetaSegmentLib.task.paint import read_paint

@@ -2,135 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.special import expit, logit
 
 from ..progress import Progress
-from ..task.frame import Frame, Mask, Stack
+from ..task.frame import Stack
 from ..task.paint import Paint
 from .calibration import entropy, implied_dice
-from .refine import Refinement
-from .sizes import Sizes
+from .joined import Answer
+from .patch import FAR, Places, whole_slice
 from .suggestions import expected_gain
 
-_FAR = -12.0
-"""Logit outside every window: certainly background."""
 _HARDLY = 1e-3
 """Probability that is as good as none, of what was carried."""
-
-Places = tuple[tuple[slice, slice], tuple[slice, slice]]
-
-
-@dataclass(frozen=True, eq=False)
-class Patch:
-    """One structure's answer.
-
-    Attributes:
-        frame: where its logits lie.
-        logits: slice index → (H, W).
-        refinement: what is finer than the frame.
-        temperature: logits are divided by it.
-        sizes: what the structure is held to between its painted slices.
-    """
-
-    frame: Frame
-    logits: Mapping[int, Stack]
-    refinement: Refinement | None = None
-    temperature: float = 1.0
-    sizes: Sizes | None = None
-
-    def on_voxels(self, index: int) -> Stack:
-        """(rows, columns) logits of a slice on the voxels of the window."""
-        logits = self.frame.to_window(self.logits[index][None])[0]
-        sharp = logits if self.refinement is None else self.refinement.add(index, logits)
-        held = sharp if self.sizes is None else self.sizes.hold(index, sharp)
-        return held / np.float32(self.temperature)
-
-    def places(self, shape: tuple[int, ...]) -> Places:
-        """The part within slices of this shape: its place in a slice, and its place in the patch."""
-        height, width = shape
-        return self.frame.window.inside(height, width)
-
-
-class Pieces:
-    """One structure's answer where its pieces lie far apart, each on a frame of its own.
-
-    Beyond the outermost painted slices pieces may join, as the limbs of an aorta do, on ground that none of their
-    frames shows. So the frame around all of them has a say there: as long as it sees them apart, too, the mean of its
-    logits and theirs is the answer, and from where they meet on outwards it answers alone.
-
-    Args:
-        patches: of the pieces.
-        whole: on the frame around all.
-        between: the first and the last painted slice.
-        shape: (rows, columns) of a slice of the volume.
-    """
-
-    def __init__(
-        self, patches: Sequence[Patch], whole: Patch, between: tuple[int, int], shape: tuple[int, int]
-    ) -> None:
-        self._patches, self._whole, self._between, self._shape = patches, whole, between, shape
-        found = {index for patch in patches for index in patch.logits}
-        outside = [index for index in whole.logits if not between[0] <= index <= between[1]]
-        self.logits = dict.fromkeys(sorted({*found, *outside}))
-
-    def on_voxels(self, index: int) -> Stack:
-        """(rows, columns) logits of a slice; where windows overlap, those of the piece that is more likely there."""
-        first, last = self._apart
-        if not first <= index <= last:
-            return self._plane(self._whole, index)
-        own = np.maximum.reduce([self._plane(patch, index) for patch in self._patches])
-        between = self._between[0] <= index <= self._between[1]
-        return own if between else np.asarray((own + self._plane(self._whole, index)) / 2, np.float32)
-
-    def places(self, shape: tuple[int, ...]) -> Places:
-        """All of a slice."""
-        return _whole(shape)
-
-    @cached_property
-    def _apart(self) -> tuple[int, int]:
-        """The first and the last slice up to which the pieces do not meet."""
-        first, last = self._between
-        while first - 1 in self.logits and not self._meet(first - 1):
-            first -= 1
-        while last + 1 in self.logits and not self._meet(last + 1):
-            last += 1
-        return first, last
-
-    def _meet(self, index: int) -> bool:
-        """Whether anything that is found on a slice touches several pieces or reaches out of every window."""
-        whole = self._plane(self._whole, index) > 0
-        own = [self._plane(patch, index) > 0 for patch in self._patches]
-        connected, count = ndimage.label(np.logical_or.reduce([whole, *own]), np.ones((3, 3)))
-        for number in range(1, count + 1):
-            there = connected == number
-            reaches_out = all((there & whole & ~window).any() for window in self._windows)
-            if reaches_out or sum(bool((there & piece).any()) for piece in own) > 1:
-                return True
-        return False
-
-    @cached_property
-    def _windows(self) -> list[Mask]:
-        """(rows, columns) where the window of each piece is."""
-        windows = [np.zeros(self._shape, bool) for _ in self._patches]
-        for window, patch in zip(windows, self._patches, strict=True):
-            window[patch.places(self._shape)[0]] = True
-        return windows
-
-    def _plane(self, patch: Patch, index: int) -> Stack:
-        """(rows, columns) logits of a patch on a slice of the volume."""
-        plane = np.full(self._shape, _FAR, np.float32)
-        if index in patch.logits:
-            in_image, in_window = patch.places(self._shape)
-            plane[in_image] = patch.on_voxels(index)[in_window]
-        return plane
 
 
 class CarriedPatch:
@@ -143,7 +32,7 @@ class CarriedPatch:
         patch: the method's answer.
     """
 
-    def __init__(self, carried: NDArray[np.float32], patch: Patch | Pieces) -> None:
+    def __init__(self, carried: NDArray[np.float32], patch: Answer) -> None:
         self._carried, self._patch = carried, patch
         there = {int(i) for i in np.flatnonzero((carried > _HARDLY).any(axis=(1, 2)))}
         self.logits = dict.fromkeys(sorted(there | set(patch.logits)))
@@ -159,7 +48,7 @@ class CarriedPatch:
 
     def places(self, shape: tuple[int, ...]) -> Places:
         """All of a slice."""
-        return _whole(shape)
+        return whole_slice(shape)
 
 
 def _in_half(chances: Stack) -> NDArray[np.float16]:
@@ -169,12 +58,6 @@ def _in_half(chances: Stack) -> NDArray[np.float16]:
     least = np.where(half.argmax(0) == chosen, own, np.nextafter(half.max(0), np.float16(1)))
     np.put_along_axis(half, chosen, least, 0)
     return half
-
-
-def _whole(shape: tuple[int, ...]) -> Places:
-    height, width = shape
-    whole = (slice(0, height), slice(0, width))
-    return whole, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +129,7 @@ class Assembler:
         shape: tuple[int, ...],
         axis: int,
         values: tuple[int, ...],
-        patches: Mapping[int, Patch | Pieces | CarriedPatch],
+        patches: Mapping[int, Answer | CarriedPatch],
         known: Known,
     ) -> None:
         self._shape = shape
@@ -297,7 +180,7 @@ class Assembler:
 
     def chances(self, index: int) -> Stack:
         """(1 + labels, rows, columns) probabilities of a slice."""
-        logits = np.full((1 + len(self._values), *self._plane), _FAR, np.float32)
+        logits = np.full((1 + len(self._values), *self._plane), FAR, np.float32)
         logits[0] = 0
         for place, value in enumerate(self._values, start=1):
             patch = self._patches.get(value)

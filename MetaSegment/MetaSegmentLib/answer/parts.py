@@ -22,15 +22,17 @@ class FittedPart:
     """Structures that were predicted together.
 
     Attributes:
-        sizes: what each structure is held to.
+        sizes: what each structure is held to; None on a tile, where it comes and goes.
         whole_of: the first and the last painted slice, where the parts before this one are pieces of its structure.
+        tiled: the parts before this one are tiles of its structure.
     """
 
     task: Task
     fitted: Fitted
     refinements: tuple[Refinement | None, ...]
-    sizes: tuple[Sizes, ...]
+    sizes: tuple[Sizes | None, ...]
     whole_of: tuple[int, int] | None = None
+    tiled: bool = False
 
     def answers(self, index: int) -> bool:
         """Whether the answer on a slice is wanted; between painted slices that of the pieces is."""

@@ -187,23 +187,26 @@ def signed_distance(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> St
 
 
 def make_frame(
-    volume: Volume, axis: int, masks: Mask, start: int, stop: int, settings: FrameSettings | None = None
+    volume: Volume,
+    axis: int,
+    masks: Mask,
+    start: int,
+    stop: int,
+    settings: FrameSettings | None = None,
+    place: tuple[Window, int] | None = None,
 ) -> tuple[Frame, Stack]:
     """A frame around paint, and the image on it.
 
     Args:
         masks: (S, rows, columns), where anything of the task is painted on each painted slice; not empty.
         start, stop: the slices to work on.
+        place: window and size of the lattice, where these are given.
 
     Returns:
         The frame, and (stop - start, size, size) intensities, the 1st and 99th percentile at -1 and 1.
     """
-    settings = settings or FrameSettings()
     stack, spacing = volume.along(axis), volume.spacing_along(axis)
-    anywhere = np.asarray(masks.any(0))
-    window, side = window_around(anywhere, spacing[1:], settings)
-    if max(window.shape) > side and _shown(window.cut(masks, edge=False), side) < _HARDLY:
-        window, side = window_around(anywhere, spacing[1:], settings, finer=True)
+    window, side = place or _place(masks, spacing[1:], settings or FrameSettings())
     size = (side, side)
     starts = range(start, stop, _CHUNK)
     image = np.concatenate(
@@ -213,6 +216,15 @@ def make_frame(
     low, high = _rounded(float(low), float(high), volume.contrast)
     frame = Frame(axis, window, side, start, stop, len(stack), spacing, low, high)
     return frame, frame.normalise(image)
+
+
+def _place(masks: Mask, spacing: Sequence[float], settings: FrameSettings) -> tuple[Window, int]:
+    """The window around what is painted, and the size of the lattice that shows it."""
+    anywhere = np.asarray(masks.any(0))
+    window, side = window_around(anywhere, spacing, settings)
+    if max(window.shape) > side and shown(window.cut(masks, edge=False), side) < _HARDLY:
+        return window_around(anywhere, spacing, settings, finer=True)
+    return window, side
 
 
 def window_around(
@@ -253,7 +265,7 @@ def _side(wanted: float, settings: FrameSettings, finer: bool) -> tuple[float, i
     return _SIDE_STEP ** round(math.log(wanted, _SIDE_STEP)), size
 
 
-def _shown(masks: Mask, size: int) -> float:
+def shown(masks: Mask, size: int) -> float:
     """Dice of (S, rows, columns) masks and what is left of them on a lattice of so many pixels."""
     shown = resize(resize(masks, (size, size)), masks.shape[1:]) > 0.5
     return float(2 * np.count_nonzero(shown & masks) / (np.count_nonzero(shown) + np.count_nonzero(masks)))

@@ -47,7 +47,7 @@ def in_pieces(paint: Paint, value: int, spacing: Sequence[float], settings: Fram
         or any((masks & region).any((1, 2)).sum() < least for region in regions)
     ):
         return [paint]
-    return [_only(paint, value, region) for region in regions]
+    return [only_within(paint, value, region) for region in regions]
 
 
 def _far_apart(regions: list[Mask], window: Callable[[Mask], Window]) -> list[Mask]:
@@ -65,7 +65,7 @@ def _far_apart(regions: list[Mask], window: Callable[[Mask], Window]) -> list[Ma
     return regions
 
 
-def _only(paint: Paint, value: int, region: Mask) -> Paint:
+def only_within(paint: Paint, value: int, region: Mask) -> Paint:
     """The paint without what of a structure lies outside a region of its slices."""
     axis = paint.axes[value]
     stack = paint.stacks[axis]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .frame import Frame, FrameSettings, Mask, Stack, make_frame, resize, signed_distance
+from .frame import Frame, FrameSettings, Mask, Stack, Window, make_frame, resize, signed_distance
 from .paint import Paint
 from .volume import Volume
 
@@ -206,8 +206,15 @@ class Task:
         return task
 
 
-def make_task(volume: Volume, paint: Paint, values: Sequence[int], settings: FrameSettings | None = None) -> Task:
-    """The task of finding the structures ``values`` together, on a frame around all of them.
+def make_task(
+    volume: Volume,
+    paint: Paint,
+    values: Sequence[int],
+    settings: FrameSettings | None = None,
+    place: tuple[Window, int] | None = None,
+) -> Task:
+    """The task of finding the structures ``values`` together, on a frame around all of them, or in the window and on
+    the lattice given as ``place``.
 
     They are painted across the same axis.
     """
@@ -218,7 +225,7 @@ def make_task(volume: Volume, paint: Paint, values: Sequence[int], settings: Fra
     bare = {value: _bare(value, paint.slices[value], masks[value], spacing) for value in values}
     ranges = [structure.range(depth) for structure in bare.values()]
     start, stop = min(a for a, _ in ranges), max(b for _, b in ranges)
-    frame, image = make_frame(volume, axis, np.concatenate([*masks.values()]), start, stop, settings)
+    frame, image = make_frame(volume, axis, np.concatenate([*masks.values()]), start, stop, settings, place)
     structures = [
         replace(structure, distances=_distances(frame, structure, masks[value]), others=_others(frame, paint, value))
         for value, structure in bare.items()

@@ -1,0 +1,146 @@
+"""One structure's answer from several frames: its pieces, or tiles of a large window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from ..task.frame import Mask, Stack
+from ..task.tiles import OVERLAP
+from .parts import FittedPart
+from .patch import Patch, Places, whole_slice
+
+_NONE = np.float32(1e-6)
+"""A share that is as good as none."""
+
+
+def joined(part: FittedPart, before: Sequence[Patch], patch: Patch, shape: tuple[int, int]) -> Answer:
+    """The answer for a structure of which ``patch`` is the last: alone, or together with those before it.
+
+    Args:
+        part: what the patch comes from.
+        shape: (rows, columns) of a slice of the volume.
+    """
+    if part.tiled:
+        return Tiles((*before,), patch, shape)
+    return Pieces((*before,), patch, part.whole_of, shape) if part.whole_of else patch
+
+
+class Pieces:
+    """One structure's answer where its pieces lie far apart, each on a frame of its own.
+
+    Beyond the outermost painted slices pieces may join, as the limbs of an aorta do, on ground that none of their
+    frames shows. So the frame around all of them has a say there: as long as it sees them apart, too, the mean of its
+    logits and theirs is the answer, and from where they meet on outwards it answers alone.
+
+    Args:
+        patches: of the pieces.
+        whole: on the frame around all.
+        between: the first and the last painted slice.
+        shape: (rows, columns) of a slice of the volume.
+    """
+
+    def __init__(
+        self, patches: Sequence[Patch], whole: Patch, between: tuple[int, int], shape: tuple[int, int]
+    ) -> None:
+        self._patches, self._whole, self._between, self._shape = patches, whole, between, shape
+        found = {index for patch in patches for index in patch.logits}
+        outside = [index for index in whole.logits if not between[0] <= index <= between[1]]
+        self.logits = dict.fromkeys(sorted({*found, *outside}))
+
+    def on_voxels(self, index: int) -> Stack:
+        """(rows, columns) logits of a slice; where windows overlap, those of the piece that is more likely there."""
+        first, last = self._apart
+        if not first <= index <= last:
+            return self._whole.on_slice(index, self._shape)
+        own = np.maximum.reduce([patch.on_slice(index, self._shape) for patch in self._patches])
+        between = self._between[0] <= index <= self._between[1]
+        return own if between else np.asarray((own + self._whole.on_slice(index, self._shape)) / 2, np.float32)
+
+    def places(self, shape: tuple[int, ...]) -> Places:
+        """All of a slice."""
+        return whole_slice(shape)
+
+    @cached_property
+    def _apart(self) -> tuple[int, int]:
+        """The first and the last slice up to which the pieces do not meet."""
+        first, last = self._between
+        while first - 1 in self.logits and not self._meet(first - 1):
+            first -= 1
+        while last + 1 in self.logits and not self._meet(last + 1):
+            last += 1
+        return first, last
+
+    def _meet(self, index: int) -> bool:
+        """Whether anything that is found on a slice touches several pieces or reaches out of every window."""
+        whole = self._whole.on_slice(index, self._shape) > 0
+        own = [patch.on_slice(index, self._shape) > 0 for patch in self._patches]
+        connected, count = ndimage.label(np.logical_or.reduce([whole, *own]), np.ones((3, 3)))
+        for number in range(1, count + 1):
+            there = connected == number
+            reaches_out = all((there & whole & ~window).any() for window in self._windows)
+            if reaches_out or sum(bool((there & piece).any()) for piece in own) > 1:
+                return True
+        return False
+
+    @cached_property
+    def _windows(self) -> list[Mask]:
+        """(rows, columns) where the window of each piece is."""
+        windows = [np.zeros(self._shape, bool) for _ in self._patches]
+        for window, patch in zip(windows, self._patches, strict=True):
+            window[patch.places(self._shape)[0]] = True
+        return windows
+
+
+class Tiles:
+    """One structure's answer where tiles show more of it than the frame around all of it.
+
+    Where tiles overlap, the mean of their logits, in which each counts less towards its border, since it does not see
+    what lies beyond. To that the frame around all of it adds its own, since it sees more at once; the coarser its pixels
+    are, the less. Where no tile has anything to say it answers alone.
+
+    Args:
+        tiles: their patches.
+        whole: on the frame around all.
+        shape: (rows, columns) of a slice of the volume.
+    """
+
+    def __init__(self, tiles: Sequence[Patch], whole: Patch, shape: tuple[int, int]) -> None:
+        self._tiles, self._whole, self._shape = tiles, whole, shape
+        self._shares = [_share(*tile.frame.window.shape) for tile in tiles]
+        self._coarser = np.float32(whole.frame.pixel / tiles[0].frame.pixel)
+        found = {index for patch in (whole, *tiles) for index in patch.logits}
+        self.logits = dict.fromkeys(sorted(found))
+
+    def on_voxels(self, index: int) -> Stack:
+        """(rows, columns) logits of a slice."""
+        plane, shares = np.zeros(self._shape, np.float32), np.zeros(self._shape, np.float32)
+        for tile, share in zip(self._tiles, self._shares, strict=True):
+            if index in tile.logits:
+                in_image, in_window = tile.places(self._shape)
+                plane[in_image] += (share * tile.on_voxels(index))[in_window]
+                shares[in_image] += share[in_window]
+        whole = self._whole.on_slice(index, self._shape)
+        if index not in self._whole.logits:
+            return np.where(shares > 0, plane / np.maximum(shares, _NONE), whole)
+        weight = np.where(shares > 0, self._coarser / np.maximum(shares, _NONE), 0)
+        return np.asarray((weight * plane + whole) / (self._coarser * (shares > 0) + 1), np.float32)
+
+    def places(self, shape: tuple[int, ...]) -> Places:
+        """All of a slice."""
+        return whole_slice(shape)
+
+
+Answer = Patch | Pieces | Tiles
+
+
+def _share(rows: int, columns: int) -> Stack:
+    """(rows, columns) what the voxels of a tile count: all in its core, less and less in what overlaps others."""
+    lines = []
+    for side in (rows, columns):
+        inwards = np.minimum(np.arange(side) + 1, side - np.arange(side))
+        lines.append(np.clip(inwards / (2 * OVERLAP * side), 0, 1))
+    return np.asarray(np.minimum.outer(*lines), np.float32)

@@ -1,0 +1,96 @@
+"""Tiles of a structure that one frame is too coarse for: folded, or scattered over a large window.
+
+A frame around a cortex, all vertebrae or the neurons of a slice shows several voxels as one pixel, and what is finer
+cannot be learned on it. So what is painted is covered with smaller windows that overlap, each a frame of its own with
+its own part of the paint, as networks go over large images in sliding windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .frame import Frame, FrameSettings, Mask, Window, shown
+from .paint import Paint
+from .pieces import only_within
+
+SHOWN = 0.998
+"""A frame that shows more than this of what is painted, as a Dice, is fine enough …"""
+_FINER = 1.5
+"""… as is one whose pixels are not larger than those of tiles by this factor at least."""
+_MOST = 12
+"""Tiles; with more, each has larger pixels."""
+OVERLAP = 1 / 6
+"""Share of a tile's side that it has beyond its core, at either end."""
+_LEAST = 2
+"""Painted slices with paint of the structure on a tile; with fewer the frame around all of it answers there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of a structure's paint, and where its frame lies.
+
+    Attributes:
+        paint: without what lies outside the window.
+        window: in voxels.
+        size: rows and columns of its lattice.
+    """
+
+    paint: Paint
+    window: Window
+    size: int
+
+
+def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings) -> list[Tile]:
+    """The tiles of a structure; none where its own frame is fine enough.
+
+    Args:
+        frame: the one around all of the structure.
+    """
+    masks = paint.masks(value)
+    if frame.shrinkage <= _FINER or shown(frame.window.cut(masks, edge=False), frame.size) > SHOWN:
+        return []
+    shape, spacing, reduction = masks.shape[1:], frame.spacing[1:], 0
+    windows: list[Window] = []
+    while not windows or len(windows) > _MOST:
+        reduction += 1
+        if frame.pixel < _FINER * reduction * min(spacing):
+            return []
+        windows = [one for one in _windows(masks, spacing, settings.size * reduction) if _is_painted(masks, one)]
+        if not windows:
+            return []
+    return [Tile(only_within(paint, value, _region(one, shape)), one, settings.size) for one in windows]
+
+
+def _windows(masks: Mask, spacing: Sequence[float], side: int) -> Iterator[Window]:
+    """Windows of ``side`` voxels of the finer spacing, over all that is painted."""
+    lines = []
+    for axis, step in enumerate(spacing):
+        painted = np.flatnonzero(masks.any((0, 2 - axis)))
+        lines.append(_spans(int(painted[0]), int(painted[-1]) + 1, max(round(side * min(spacing) / step), 2)))
+    for rows, columns in product(*lines):
+        yield Window(rows, columns)
+
+
+def _spans(first: int, last: int, side: int) -> list[tuple[int, int]]:
+    """[start, stop) of equally spaced tiles of a line; [first, last) lies in their cores."""
+    margin = round(side * OVERLAP)
+    count = max(1, math.ceil((last - first) / (side - 2 * margin)))
+    starts = [first - margin, last + margin - side] if count > 1 else [(first + last - side) / 2]
+    return [(start, start + side) for start in np.linspace(starts[0], starts[-1], count).round().astype(int).tolist()]
+
+
+def _is_painted(masks: Mask, window: Window) -> bool:
+    return int(window.cut(masks, edge=False).any((1, 2)).sum()) >= _LEAST
+
+
+def _region(window: Window, shape: tuple[int, ...]) -> Mask:
+    """(rows, columns) of a slice, True in the window."""
+    region = np.zeros(shape, bool)
+    height, width = shape
+    region[window.inside(height, width)[0]] = True
+    return region

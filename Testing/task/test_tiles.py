@@ -1,0 +1,157 @@
+"""Tiles of a structure whose own frame is too coarse for it: where they lie, and what comes of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from MetaSegmentLib import engine, segment
+from MetaSegmentLib.answer.joined import Tiles
+from MetaSegmentLib.answer.patch import FAR, Patch
+from MetaSegmentLib.data.protocol import paint, query_dice
+from MetaSegmentLib.settings import Settings
+from MetaSegmentLib.task.frame import FrameSettings, Window, make_frame
+from MetaSegmentLib.task.paint import Paint, read_paint
+from MetaSegmentLib.task.tiles import Tile, in_tiles
+from MetaSegmentLib.task.volume import Volume
+
+SETTINGS = FrameSettings()
+SLICES = (2, 6, 10)
+SHAPE = (13, 300, 260)
+STRIP = (13, 60, 280)
+
+
+def scattered(shape: tuple[int, int, int] = SHAPE, every: int = 34, radius: float = 6.0) -> np.ndarray:
+    """Slanting rods, every so many voxels."""
+    k, j, i = np.indices(shape)
+    rows, columns = (j - k) % every - every / 2, (i + k) % every - every / 2
+    inside = (j > 12) & (j < shape[1] - 12) & (i > 12) & (i < shape[2] - 12)
+    return np.asarray((rows**2 + columns**2 < radius**2) & inside)
+
+
+RODS = scattered()
+ROW = scattered(STRIP)
+
+
+def read(mask: np.ndarray, slices=SLICES) -> Paint:
+    return read_paint(paint(mask, slices, 0), mask.shape, slices, 0)
+
+
+def tiles_of(mask: np.ndarray, spacing=(1.0, 1.0, 1.0), slices=SLICES) -> list[Tile]:
+    given = read(mask, slices)
+    frame, _ = make_frame(Volume(mask.astype(np.float32), spacing), 0, given.masks(1), 0, len(mask), SETTINGS)
+    return in_tiles(given, 1, frame, SETTINGS)
+
+
+def region(window: Window, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    inside = np.zeros(shape[1:], bool)
+    inside[window.inside(*shape[1:])[0]] = True
+    return inside
+
+
+def test_everything_painted_lies_on_a_tile_and_each_holds_only_its_own_paint():
+    tiles = tiles_of(RODS)
+    assert 4 < len(tiles) <= 12
+    regions = [region(tile.window) for tile in tiles]
+    assert not (RODS[list(SLICES)].any(0) & ~np.any(regions, axis=0)).any()
+    for tile, inside in zip(tiles, regions, strict=True):
+        assert np.array_equal(tile.paint.masks(1), RODS[list(SLICES)] & inside)
+        assert tile.paint.slices == {1: SLICES} and tile.size == SETTINGS.size
+
+
+def test_pixels_of_tiles_are_finer_than_those_of_the_frame_around_all():
+    for tile in tiles_of(RODS):
+        assert max(tile.window.shape) / tile.size <= 2
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.5), (2.0, 0.5, 0.25)])
+def test_tiles_are_square_in_mm(spacing):
+    tiles = tiles_of(RODS, spacing)
+    assert tiles
+    for tile in tiles:
+        rows, columns = (n * mm for n, mm in zip(tile.window.shape, spacing[1:], strict=True))
+        assert rows == pytest.approx(columns, rel=0.02)
+
+
+def test_there_are_never_many():
+    huge = scattered((13, 800, 700), every=100, radius=36.0)
+    tiles = tiles_of(huge)
+    assert 0 < len(tiles) <= 12
+    assert len({tile.window.shape for tile in tiles}) == 1
+
+
+def test_a_small_structure_and_a_large_plain_one_stay_whole():
+    k, j, i = np.indices(SHAPE)
+    small = (j - 150) ** 2 + (i - 130) ** 2 + (k - 6) ** 2 < 20**2
+    plain = (np.abs(j - 150) < 90) & (np.abs(i - 130) < 80)
+    assert tiles_of(small) == [] and tiles_of(plain) == []
+
+
+def test_a_tile_with_paint_on_one_slice_is_left_to_the_frame_around_all():
+    lonely = RODS.copy()
+    lonely[3:, :, 150:] = False
+    assert {tile.window.columns[0] > 150 for tile in tiles_of(lonely)} == {False}
+
+
+def picture(mask: np.ndarray) -> np.ndarray:
+    return (mask * 60 + np.random.default_rng(0).normal(0, 20, mask.shape)).astype(np.float32)
+
+
+def test_what_is_scattered_is_found_better_on_tiles(monkeypatch):
+    labels, settings = paint(ROW, SLICES, 0), Settings(method="protonet")
+    image = picture(ROW)
+    tiled = segment(image, labels, slices=SLICES, axis=0, settings=settings)
+    assert np.array_equal(tiled.labels[list(SLICES)], labels[list(SLICES)])
+    monkeypatch.setattr(engine, "in_tiles", lambda *about: [])
+    whole = segment(image, labels, slices=SLICES, axis=0, settings=settings)
+    found, before = (query_dice(one.labels == 1, ROW, SLICES, 0) for one in (tiled, whole))
+    assert found > before + 0.02 and found > 0.9
+
+
+def test_a_method_without_a_network_has_one_frame():
+    adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="shape"))
+    assert len(adapted._parts) == 1 and not adapted._parts[0].tiled
+
+
+class Level:
+    """A patch that says the same on every voxel, on pixels of a size."""
+
+    def __init__(self, window: Window, level: float, slices=(0,), pixel: float = 1.0) -> None:
+        self.level, self.logits = level, dict.fromkeys(slices)
+        self.frame = SimpleNamespace(window=window, pixel=pixel)
+
+    def on_voxels(self, index: int) -> np.ndarray:
+        return np.full(self.frame.window.shape, self.level, np.float32)
+
+    places = Patch.places
+    on_slice = Patch.on_slice
+
+
+PLANE = (40, 50)
+WHOLE = Level(Window((0, 40), (0, 50)), -1.0, (0, 1), pixel=3.0)
+LEFT, RIGHT = Level(Window((5, 35), (-4, 26)), 3.0, (0, 2)), Level(Window((5, 35), (16, 46)), 7.0, (0, 2))
+
+
+def test_tiles_pass_into_each_other_and_the_coarser_frame_counts_less():
+    plane = Tiles((LEFT, RIGHT), WHOLE, PLANE).on_voxels(0)
+    row = plane[20]
+    assert np.allclose(row[:16], (3 * 3 - 1) / 4) and np.allclose(row[26:46], (3 * 7 - 1) / 4)
+    assert (np.diff(row[15:27]) >= 0).all() and np.diff(row[15:27]).max() < 1
+    assert np.allclose(row[46:], -1) and np.allclose(plane[:5], -1) and np.allclose(plane[35:], -1)
+
+
+def test_where_only_one_of_both_answers_that_is_the_answer():
+    joined = Tiles((LEFT, RIGHT), WHOLE, PLANE)
+    assert sorted(joined.logits) == [0, 1, 2]
+    assert np.allclose(joined.on_voxels(1), -1)
+    plane = joined.on_voxels(2)
+    assert np.allclose(plane[20, :16], 3) and np.allclose(plane[20, 26:46], 7) and np.allclose(plane[20, 46:], FAR)
+
+
+def test_sizes_do_not_hold_a_tile_where_the_structure_comes_and_goes():
+    adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="protonet"))
+    *tiles, whole = adapted._parts
+    assert whole.tiled and whole.sizes[0] is not None
+    assert tiles and all(tile.sizes == (None,) and not tile.tiled for tile in tiles)
