@@ -99,8 +99,8 @@ class Tiles:
     """One structure's answer where tiles show more of it than the frame around all of it.
 
     Where tiles overlap, the mean of their logits, in which each counts less towards its border, since it does not see
-    what lies beyond. To that the frame around all of it adds its own, since it sees more at once; the coarser its pixels
-    are, the less. Where no tile has anything to say it answers alone.
+    what lies beyond. To that the frame around all of it adds its own, since it sees more at once; the coarser its
+    pixels are, the less. Where no tile has anything to say it answers alone.
 
     Args:
         tiles: their patches.

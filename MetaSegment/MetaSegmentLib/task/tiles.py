@@ -26,6 +26,8 @@ _MOST = 12
 """Tiles; with more, each has larger pixels."""
 OVERLAP = 1 / 6
 """Share of a tile's side that it has beyond its core, at either end."""
+_STEPS = 12
+"""What is covered begins and ends at multiples of a tile's side over this."""
 _LEAST = 2
 """Painted slices with paint of the structure on a tile; with fewer the frame around all of it answers there."""
 
@@ -77,7 +79,12 @@ def _windows(masks: Mask, spacing: Sequence[float], side: int) -> Iterator[Windo
 
 
 def _spans(first: int, last: int, side: int) -> list[tuple[int, int]]:
-    """[start, stop) of equally spaced tiles of a line; [first, last) lies in their cores."""
+    """[start, stop) of equally spaced tiles of a line; [first, last) lies in their cores.
+
+    In coarse steps, so that one more painted slice seldom moves them, and what was computed on them can be used again.
+    """
+    step = max(1, side // _STEPS)
+    first, last = step * (first // step), step * math.ceil(last / step)
     margin = round(side * OVERLAP)
     count = max(1, math.ceil((last - first) / (side - 2 * margin)))
     starts = [first - margin, last + margin - side] if count > 1 else [(first + last - side) / 2]
