@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .answer.assemble import Assembler, CarriedPatch, Known
 from .answer.calibration import expected_dice
-from .answer.joined import Answer, joined
+from .answer.joined import Answer, joined, tiles_are_better
 from .answer.parts import FittedPart, logits_of
 from .answer.patch import Patch
 from .answer.refine import Refinement, is_worth_it
@@ -203,11 +203,21 @@ class Adapted:
         pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
         whole = self._fit((value,), paint)
         if len(pieces) == 1:
-            tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame) if self._method.network else []
-            return [*(self._fit((value,), one.paint, one) for one in tiles), replace(whole, tiled=bool(tiles))]
+            tiles = self._fit_tiles(value, whole)
+            return [*tiles, replace(whole, tiled=bool(tiles))]
         painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
         parts = [self._fit((value,), one) for one in pieces]
         return [*parts, replace(whole, whole_of=(painted[0], painted[-1]))]
+
+    def _fit_tiles(self, value: int, whole: FittedPart) -> list[FittedPart]:
+        """The tiles of a structure, where they are wanted and help."""
+        paint = self._paint
+        if not self._method.network or not whole.task.structure.inner:
+            return []
+        tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame)
+        parts = [self._fit((value,), one.paint, one) for one in tiles]
+        masks = dict(zip(paint.slices[value], paint.masks(value), strict=True))
+        return parts if parts and tiles_are_better(parts, whole, masks) else []
 
     def _fit(self, values: tuple[int, ...], paint: Paint, tile: Tile | None = None) -> FittedPart:
         context = self._context

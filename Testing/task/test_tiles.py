@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import engine, segment
-from MetaSegmentLib.answer.joined import Tiles
+from MetaSegmentLib.answer.joined import Tiles, tiles_are_better
+from MetaSegmentLib.answer.parts import FittedPart
 from MetaSegmentLib.answer.patch import FAR, Patch
 from MetaSegmentLib.data.protocol import paint, query_dice
 from MetaSegmentLib.settings import Settings
-from MetaSegmentLib.task.frame import FrameSettings, Window, make_frame
+from MetaSegmentLib.task.frame import Frame, FrameSettings, Window, make_frame
 from MetaSegmentLib.task.paint import Paint, read_paint
 from MetaSegmentLib.task.tiles import Tile, in_tiles
 from MetaSegmentLib.task.volume import Volume
@@ -148,6 +149,56 @@ def test_where_only_one_of_both_answers_that_is_the_answer():
     assert np.allclose(joined.on_voxels(1), -1)
     plane = joined.on_voxels(2)
     assert np.allclose(plane[20, :16], 3) and np.allclose(plane[20, 26:46], 7) and np.allclose(plane[20, 46:], FAR)
+
+
+class Fitted:
+    """Says of every left-out slice what it is given."""
+
+    def __init__(self, planes: dict[int, np.ndarray] | None) -> None:
+        self.planes = planes
+
+    def logits(self, slices) -> None:
+        raise AssertionError("only left-out slices are asked for")
+
+    def left_out(self) -> np.ndarray | None:
+        return None if self.planes is None else np.stack([plane[None] for plane in self.planes.values()])
+
+
+TRUTH = np.indices((96, 96)).sum(0) < 96
+
+
+def part(right: dict[int, float] | None) -> FittedPart:
+    """Answers the painted slices right by so much, or wrong by so much where that is negative."""
+    frame = Frame(0, Window((0, 96), (0, 96)), 96, 0, 20, 20, (1.0, 1.0, 1.0), 0.0, 1.0)
+    structure = SimpleNamespace(inner=(6, 10))
+    fitted = Fitted(None if right is None else {n: np.where(TRUTH, v, -v) for n, v in right.items()})
+    task = SimpleNamespace(frame=frame, structure=structure, left_out=() if right is None else tuple(right))
+    return FittedPart(task, fitted, (None,), (None,))
+
+
+MASKS = dict.fromkeys((2, 6, 10, 14), TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("tile", "whole", "better"),
+    [
+        ({6: 5.0, 10: 5.0}, {6: -1.0, 10: -1.0}, True),
+        ({6: 1.0, 10: 1.0}, {6: 1.0, 10: 1.0}, True),
+        ({6: -5.0, 10: 5.0}, {6: 1.0, 10: 1.0}, False),
+        ({2: -5.0, 6: 5.0, 10: 5.0, 14: -5.0}, {2: 1.0, 6: 1.0, 10: 1.0, 14: 1.0}, True),
+        (None, {6: 1.0, 10: 1.0}, False),
+        ({6: 1.0, 10: 1.0}, None, False),
+    ],
+    ids=["better", "as good", "worse", "outermost slices do not count", "tiles cannot tell", "the whole cannot tell"],
+)
+def test_tiles_are_taken_where_left_out_slices_say_so(tile, whole, better):
+    assert tiles_are_better([part(tile)], part(whole), MASKS) is better
+
+
+def test_what_does_not_help_is_not_kept(monkeypatch):
+    monkeypatch.setattr(engine, "tiles_are_better", lambda *about: False)
+    adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="protonet"))
+    assert len(adapted._parts) == 1 and not adapted._parts[0].tiled
 
 
 def test_sizes_do_not_hold_a_tile_where_the_structure_comes_and_goes():
