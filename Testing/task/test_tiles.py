@@ -111,7 +111,8 @@ def test_what_is_scattered_is_found_better_on_tiles(monkeypatch):
     assert found > before + 0.02 and found > 0.9
 
 
-def test_a_method_without_a_network_has_one_frame():
+def test_a_method_without_a_network_has_one_frame(monkeypatch):
+    monkeypatch.setattr(engine, "in_tiles", lambda *about: pytest.fail("tiles are asked for"))
     adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="shape"))
     assert len(adapted._parts) == 1 and not adapted._parts[0].tiled
 
