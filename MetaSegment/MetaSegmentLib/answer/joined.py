@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..predictors.protocol import ChecksItself
-from ..task.frame import Mask, Stack
+from ..task.frame import Mask, Stack, overlap
 from ..task.tiles import OVERLAP
 from .parts import FittedPart
 from .patch import Patch, Places, whole_slice
@@ -52,7 +52,7 @@ def tiles_are_better(tiles: Sequence[FittedPart], whole: FittedPart, masks: Mapp
         np.stack([answer(index) > 0 for index in inner])
         for answer in (together.on_voxels, lambda index: around.on_slice(index, shape))
     )
-    return _dice(with_tiles, truth) >= _dice(without, truth) - _CHANCE
+    return overlap(with_tiles, truth) >= overlap(without, truth) - _CHANCE
 
 
 def _left_out(part: FittedPart) -> Patch | None:
@@ -61,11 +61,6 @@ def _left_out(part: FittedPart) -> Patch | None:
     if logits is None:
         return None
     return Patch(part.task.frame, {index: planes[0] for index, planes in zip(part.task.left_out, logits, strict=True)})
-
-
-def _dice(found: Mask, truth: Mask) -> float:
-    sizes = int(np.count_nonzero(found)) + int(np.count_nonzero(truth))
-    return 2 * int(np.count_nonzero(found & truth)) / max(sizes, 1)
 
 
 class Pieces:

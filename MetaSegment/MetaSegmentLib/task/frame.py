@@ -267,8 +267,13 @@ def _side(wanted: float, settings: FrameSettings, finer: bool) -> tuple[float, i
 
 def shown(masks: Mask, size: int) -> float:
     """Dice of (S, rows, columns) masks and what is left of them on a lattice of so many pixels."""
-    shown = resize(resize(masks, (size, size)), masks.shape[1:]) > 0.5
-    return float(2 * np.count_nonzero(shown & masks) / (np.count_nonzero(shown) + np.count_nonzero(masks)))
+    return overlap(masks, np.asarray(resize(resize(masks, (size, size)), masks.shape[1:]) > 0.5))
+
+
+def overlap(first: Mask, second: Mask) -> float:
+    """Dice of two masks; 1 when both are empty."""
+    total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
+    return 2 * int(np.count_nonzero(first & second)) / total if total else 1.0
 
 
 def _rounded(low: float, high: float, contrast: tuple[float, float]) -> tuple[float, float]:
