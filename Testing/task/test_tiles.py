@@ -63,8 +63,10 @@ def test_everything_painted_lies_on_a_tile_and_each_holds_only_its_own_paint():
 
 
 def test_pixels_of_tiles_are_finer_than_those_of_the_frame_around_all():
-    for tile in tiles_of(RODS):
-        assert max(tile.window.shape) / tile.size <= 2
+    volume, given = Volume(RODS.astype(np.float32), (1.0, 1.0, 1.0)), read(RODS)
+    frame, _ = make_frame(volume, 0, given.masks(1), 0, len(RODS), SETTINGS)
+    tiles = in_tiles(given, 1, frame, SETTINGS)
+    assert tiles and all(max(tile.window.shape) / tile.size <= frame.shrinkage / 1.5 for tile in tiles)
 
 
 @pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.5), (2.0, 0.5, 0.25)])

@@ -16,8 +16,6 @@ from .patch import Patch, Places, whole_slice
 
 _CHANCE = 0.01
 """Dice on few left-out slices that says nothing: there, gaps are twice as wide."""
-_NONE = np.float32(1e-6)
-"""A share that is as good as none."""
 
 
 def joined(part: FittedPart, before: Sequence[Patch], patch: Patch, shape: tuple[int, int]) -> Answer:
@@ -38,12 +36,13 @@ def tiles_are_better(tiles: Sequence[FittedPart], whole: FittedPart, masks: Mapp
     A large organ that is painted on few slices is better seen as a whole.
 
     Args:
+        whole: has inner painted slices.
         masks: slice index → (rows, columns) what is painted on it.
     """
     *own, around = (_left_out(part) for part in (*tiles, whole))
     found = [patch for patch in own if patch is not None]
     inner = whole.task.structure.inner
-    if around is None or len(found) < len(own) or not inner:
+    if around is None or len(found) < len(own):
         return False
     shape = masks[inner[0]].shape
     together = Tiles(found, around, shape)
@@ -158,10 +157,10 @@ class Tiles:
                 plane[in_image] += (share * tile.on_voxels(index))[in_window]
                 shares[in_image] += share[in_window]
         whole = self._whole.on_slice(index, self._shape)
+        own = np.divide(plane, shares, out=whole.copy(), where=shares > 0)
         if index not in self._whole.logits:
-            return np.where(shares > 0, plane / np.maximum(shares, _NONE), whole)
-        weight = np.where(shares > 0, self._coarser / np.maximum(shares, _NONE), 0)
-        return np.asarray((weight * plane + whole) / (self._coarser * (shares > 0) + 1), np.float32)
+            return own
+        return np.asarray((self._coarser * own + whole) / (self._coarser + 1), np.float32)
 
     def places(self, shape: tuple[int, ...]) -> Places:
         """All of a slice."""

@@ -18,7 +18,7 @@ from .frame import Frame, FrameSettings, Mask, Window, shown
 from .paint import Paint
 from .pieces import only_within
 
-SHOWN = 0.998
+_SHOWN = 0.998
 """A frame that shows more than this of what is painted, as a Dice, is fine enough …"""
 _FINER = 1.5
 """… as is one whose pixels are not larger than those of tiles by this factor at least."""
@@ -53,19 +53,17 @@ def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings) ->
     Args:
         frame: the one around all of the structure.
     """
-    masks = paint.masks(value)
-    if frame.shrinkage <= _FINER or shown(frame.window.cut(masks, edge=False), frame.size) > SHOWN:
+    masks, spacing = paint.masks(value), frame.spacing[1:]
+    coarsest = int(frame.pixel / (_FINER * min(spacing)))
+    if not coarsest or shown(frame.window.cut(masks, edge=False), frame.size) > _SHOWN:
         return []
-    shape, spacing, reduction = masks.shape[1:], frame.spacing[1:], 0
-    windows: list[Window] = []
-    while not windows or len(windows) > _MOST:
-        reduction += 1
-        if frame.pixel < _FINER * reduction * min(spacing):
-            return []
+    for reduction in range(1, coarsest + 1):
         windows = [one for one in _windows(masks, spacing, settings.size * reduction) if _is_painted(masks, one)]
-        if not windows:
-            return []
-    return [Tile(only_within(paint, value, _region(one, shape)), one, settings.size) for one in windows]
+        if len(windows) <= _MOST:
+            regions = [_region(one, masks.shape[1:]) for one in windows]
+            parts = [only_within(paint, value, region) for region in regions]
+            return [Tile(part, one, settings.size) for part, one in zip(parts, windows, strict=True)]
+    return []
 
 
 def _windows(masks: Mask, spacing: Sequence[float], side: int) -> Iterator[Window]:
