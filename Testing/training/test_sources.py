@@ -95,3 +95,20 @@ def test_volumes_in_memory_are_bounded_by_their_size(data, monkeypatch):
     small.get("another volume", lambda: np.zeros(2**20, np.uint8))
     assert image not in small and labels not in small and "another volume" in small
     assert source.draw(random) is not None
+
+
+def test_a_share_of_the_structures_of_label_maps_is_several_labels_wherever_they_lie(tmp_path):
+    labels = np.zeros((30, 40, 80), np.uint8)
+    for value in range(1, 9):
+        labels[5:25, 10:30, 10 * value - 8 : 10 * value - 3] = value
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        grid = Grid(labels.shape[::-1], (0, 0, 0), (1, 1, 1), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        write_image(tmp_path / folder / "a.nii.gz", labels.astype(np.int16), grid)
+    source, counts = Source(tmp_path, 1.0), {}
+    for share in (0.0, 0.5, 1.0):
+        random = np.random.default_rng(0)
+        drawn = [source.draw(random, scattered=share) for _ in range(20)]
+        counts[share] = [label(one.mask)[1] for one in drawn if one is not None]
+    assert set(counts[0.0]) == {1} and set(counts[1.0]) == {2, 3, 4, 5, 6}
+    assert 4 < sum(count > 1 for count in counts[0.5]) < 16

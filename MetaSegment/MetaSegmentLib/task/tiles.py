@@ -60,10 +60,18 @@ def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings) ->
     for reduction in range(1, coarsest + 1):
         windows = [one for one in _windows(masks, spacing, settings.size * reduction) if _is_painted(masks, one)]
         if len(windows) <= _MOST:
-            regions = [_region(one, masks.shape[1:]) for one in windows]
-            parts = [only_within(paint, value, region) for region in regions]
-            return [Tile(part, one, settings.size) for part, one in zip(parts, windows, strict=True)]
+            return [_tile(paint, value, masks, one, settings.size) for one in windows]
     return []
+
+
+def tile_on(paint: Paint, value: int, window: Window, size: int) -> Tile | None:
+    """The tile of a structure in a window; None where too few of its painted slices have paint there."""
+    masks = paint.masks(value)
+    return _tile(paint, value, masks, window, size) if _is_painted(masks, window) else None
+
+
+def _tile(paint: Paint, value: int, masks: Mask, window: Window, size: int) -> Tile:
+    return Tile(only_within(paint, value, _region(window, masks.shape[1:])), window, size)
 
 
 def _windows(masks: Mask, spacing: Sequence[float], side: int) -> Iterator[Window]:

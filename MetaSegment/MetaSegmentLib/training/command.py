@@ -33,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``metasegment train``; those of the config file come from its classes."""
     parser.description = (
         "Meta-train a network. 'episodes' runs the predictors on tasks drawn from volumes and writes the inputs of a "
-        "network; 'base' and then the others train on that. 'pack' puts the data into one small file; 'burst' makes "
-        "episodes of it and trains on them by the clock. A run that was stopped goes on where it was. With "
-        "'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several processes share the training. With "
-        "--continue instead of a stage, the weights of the default method learn a cohort of your own."
+        "network; 'base' and then the others train on that; 'mean' takes the mean of what several runs led to. 'pack' "
+        "puts the data into one small file; 'burst' makes episodes of it and trains on them by the clock. A run that "
+        "was stopped goes on where it was. With 'torchrun --nproc-per-node N -m MetaSegmentLib train ...' several "
+        "processes share the training. With --continue instead of a stage, the weights of the default method learn a "
+        "cohort of your own."
     )
     add = parser.add_argument
-    add("stage", nargs="?", choices=("episodes", *STAGES, "pack", "burst"))
+    add("stage", nargs="?", choices=("episodes", *STAGES, "mean", "pack", "burst"))
     add(
         "--continue",
         type=Path,
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the run: checkpoint, log, config, weights ('burst': weights, logs, curves); 'pack': the file",
     )
+    add("--of", type=Path, nargs="+", default=[], metavar="FOLDER", help="weights to take the mean of ('mean')")
     add("--limit", type=float, default=60.0, metavar="MB", help="largest size of a pack; default: %(default)s")
     add(
         "--work",
@@ -118,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
         config = Config(args.config, {**chosen, "plan": config.burst.plan}, args.source)
     if args.stage == "pack":
         return _pack(args, config)
+    if args.stage == "mean":
+        return _mean(args)
     if args.stage == "burst":
         return _burst(args, config)
     if args.episodes is None:
@@ -138,6 +142,15 @@ def _pack(args: argparse.Namespace, config: Config) -> int:
             coarser = f", {2**one.coarser} times coarser" if one.coarser else ""
             print(f"{name}: {one.volumes} of {one.of} volumes, {one.bytes / 1e6:.2f} MB{coarser} ({one.licence})")
         print(f"{file.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _mean(args: argparse.Namespace) -> int:
+    from .mean import store_mean
+
+    names = store_mean(args.of, _output(args))
+    if not args.quiet:
+        print(f"The mean of {len(args.of)} weights: {', '.join(names)}.")
     return 0
 
 

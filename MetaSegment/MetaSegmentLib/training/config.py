@@ -40,6 +40,7 @@ class TaskSettings:
     empty: float = option(0.15, "share with one or two empty slices named beyond the structure")
     sloppy: float = option(0.0, "share painted with a shaky hand, now and then a slice beside the true one")
     derived: float = option(0.0, "share whose structure is a surface, a side, a part, the core or the coat of another")
+    scattered: float = option(0.0, "share of label maps' structures that are several labels, wherever these lie")
     thickness: tuple[int, ...] = option((1, 1, 2, 3, 4), "voxels a slice is thick, to draw from")
     deformed: float = option(0.3, "share of volumes turned, scaled and bent with their structure")
     disturbed: float = option(0.5, "scale of the chances of bias field, contrast, blur, noise, ringing, inversion")
@@ -54,6 +55,7 @@ class EpisodeSettings:
     jobs: int = option(0, "processes that write them; 0: one a core")
     keep_painted: int = option(5, "at most so many painted slices of a task are kept")
     keep_queries: int = option(12, "at most so many of its other slices are kept")
+    tiled: float = option(0.0, "share that shows a part of the structure's window, as tiles of large ones do")
     seed: int = option(0, "of everything random")
 
 

@@ -23,6 +23,7 @@ from ..task.task import make_task
 from .config import Config, EpisodeSettings
 from .sources import find_sources
 from .tasks import DrawnTask, TaskMaker
+from .tiled import random_tile
 
 STAND_INS = {"grow": GrowAlongPaths}
 """Without Slicer's own code, so that networks learn from what they will see."""
@@ -53,7 +54,13 @@ def make_episode(
 ) -> TrainingEpisode | None:
     """What a network of ``plan`` sees of a task; None when it has nothing to learn from."""
     settings = settings or EpisodeSettings()
-    task = make_task(drawn.volume, drawn.paint, (1,), plan.frame)
+    tile = None
+    if settings.tiled and random.random() < settings.tiled:
+        tile = random_tile(drawn.paint, 1, drawn.volume.spacing, plan.frame, random)
+        if tile is None:
+            return None
+    paint, place = (tile.paint, (tile.window, tile.size)) if tile else (drawn.paint, None)
+    task = make_task(drawn.volume, paint, (1,), plan.frame, place)
     ensemble = Ensemble(task, Context(), stand_ins=STAND_INS)
     asked = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
     painted = tuple(int(i) for i in np.sort(random.permutation(task.slices)[: settings.keep_painted]))

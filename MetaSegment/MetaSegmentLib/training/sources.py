@@ -28,6 +28,8 @@ KINDS = ("labelled", "rendered", "lesions", "supervoxels", "shapes")
 
 VOLUMES = Memo(limit_mb=512)
 """Volumes of this process that were drawn from lately, by their file."""
+_MOST_SCATTERED = 6
+"""Labels that are one structure together."""
 _LARGEST_RENDERED = 128
 """Label maps with more voxels along an axis are made coarser before they are rendered."""
 
@@ -71,11 +73,12 @@ class Source:
         """Whether its files are there and may be trained on."""
         return self.kind == "shapes" or ((self.folder / self._needed).is_dir() and _may_train(self.folder))
 
-    def draw(self, random: Random, validation: bool = False) -> Structure | None:
+    def draw(self, random: Random, validation: bool = False, scattered: float = 0.0) -> Structure | None:
         """A structure; None when what was drawn has none, then draw again.
 
         Args:
             validation: from the volumes that are held out, instead of the others.
+            scattered: share of structures of label maps that are several labels, wherever these lie.
         """
         if self.kind == "shapes":
             labels, image = random_shapes(random)
@@ -88,7 +91,7 @@ class Source:
         if self.kind == "supervoxels":
             found = supervoxel_structure(first, spacing, random)
             return Structure(*found, spacing) if found else None
-        mask = _structure(first, random)
+        mask = _structure(first, random, scattered)
         if mask is None:
             return None
         if self.kind == "rendered":
@@ -145,12 +148,15 @@ def _read(path: Path) -> tuple[NDArray[Any], tuple[float, ...]]:
     return VOLUMES.get(path, read)
 
 
-def _structure(labels: NDArray[Any], random: Random) -> NDArray[np.bool_] | None:
-    """One label, or now and then two that touch, as one structure."""
+def _structure(labels: NDArray[Any], random: Random, scattered: float) -> NDArray[np.bool_] | None:
+    """One label, or now and then two that touch or several that need not, as one structure."""
     values = np.unique(labels[::2, ::2, ::2])
     values = values[values > 0]
     if not len(values):
         return None
+    if scattered and len(values) > 1 and random.random() < scattered:
+        count = min(int(random.integers(2, _MOST_SCATTERED + 1)), len(values))
+        return np.isin(labels, random.permutation(values)[:count])
     mask = np.asarray(labels == random.choice(values))
     if random.random() < 0.15 and mask.any():
         near = labels[around(mask, 2)]

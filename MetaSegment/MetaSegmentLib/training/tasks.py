@@ -60,7 +60,7 @@ class TaskMaker:
         shares = np.array([source.share for source in self.sources])
         while True:
             source = self.sources[int(random.choice(len(shares), p=shares / shares.sum()))]
-            drawn = source.draw(random, self.held_out)
+            drawn = source.draw(random, self.held_out, self.settings.scattered)
             task = self._painted(source.name, drawn, random) if drawn else None
             if task is not None:
                 return task
