@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .answer.assemble import Assembler, CarriedPatch, Known
 from .answer.calibration import expected_dice
-from .answer.joined import Answer, joined, tiles_are_better
-from .answer.parts import FittedPart, logits_of
-from .answer.patch import Patch
+from .answer.joined import Answer, answers_of, tiles_are_better
+from .answer.parts import AnyPart, FittedPart, FittedPieces, FittedTiles
 from .answer.refine import Refinement, is_worth_it
 from .answer.report import make_report
 from .answer.sizes import Sizes
@@ -33,7 +32,7 @@ from .settings import Result, Settings
 from .task.paint import Paint, PaintedSlices, read_paint
 from .task.pieces import in_pieces
 from .task.task import Task, make_task
-from .task.tiles import Tile, in_tiles
+from .task.tiles import MOST, Tile, in_tiles
 from .task.volume import Volume, check_volume
 
 Slices = Sequence[int] | Mapping[int, Sequence[int]]
@@ -125,10 +124,11 @@ class Adapted:
         _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
         self._plan: Plan = context.weights.load_plan(self._method.weights[0])
+        self._parts: list[AnyPart]
         if self._method.joint:
             self._parts = [self._fit(paint.values, paint)]
         else:
-            self._parts = [part for value in paint.values for part in self._fit_pieces(value)]
+            self._parts = [self._fit_structure(value) for value in paint.values]
         self._seconds = time.monotonic() - start
 
     @property
@@ -196,28 +196,31 @@ class Adapted:
     def _axis(self) -> int:
         return self._paint.axis
 
-    def _fit_pieces(self, value: int) -> list[FittedPart]:
-        """A structure; or each of its pieces or tiles, and all of it: pieces may join beyond the outermost painted
-        slices, and there may be more than tiles show."""
-        paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
-        pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
-        whole = self._fit((value,), paint)
-        if len(pieces) == 1:
-            tiles = self._fit_tiles(value, whole)
-            return [*tiles, replace(whole, tiled=bool(tiles))]
-        painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
-        parts = [self._fit((value,), one) for one in pieces]
-        return [*parts, replace(whole, whole_of=(painted[0], painted[-1]))]
+    @property
+    def _frames(self) -> list[FittedPart]:
+        """All that was fitted, each on its frame."""
+        return [frame for part in self._parts for frame in part.frames]
 
-    def _fit_tiles(self, value: int, whole: FittedPart) -> list[FittedPart]:
-        """The tiles of a structure, where they are wanted and help."""
-        paint = self._paint
+    def _fit_structure(self, value: int) -> AnyPart:
+        """A structure; or each of its pieces, and all of it, since pieces may join beyond the outermost painted
+        slices."""
+        paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
+        whole = self._fit((value,), paint)
+        pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
+        if len(pieces) == 1:
+            return self._tiled(value, paint, whole, MOST)
+        painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
+        parts = (self._tiled(value, one, self._fit((value,), one), MOST // len(pieces)) for one in pieces)
+        return FittedPieces(whole, tuple(parts), (painted[0], painted[-1]))
+
+    def _tiled(self, value: int, paint: Paint, whole: FittedPart, most: int) -> FittedPart | FittedTiles:
+        """What was fitted to all of the paint, with tiles where they are wanted and help."""
         if not self._method.network or not whole.task.structure.inner:
-            return []
-        tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame)
-        parts = [self._fit((value,), one.paint, one) for one in tiles]
+            return whole
+        tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame, most)
+        parts = tuple(self._fit((value,), one.paint, one) for one in tiles)
         masks = dict(zip(paint.slices[value], paint.masks(value), strict=True))
-        return parts if parts and tiles_are_better(parts, whole, masks) else []
+        return FittedTiles(whole, parts) if parts and tiles_are_better(parts, whole, masks) else whole
 
     def _fit(self, values: tuple[int, ...], paint: Paint, tile: Tile | None = None) -> FittedPart:
         context = self._context
@@ -238,7 +241,7 @@ class Adapted:
         predictor = self._method.make()
         if not isinstance(predictor, Remembers):
             return predictor
-        known = (part for one in self._others if one._method is self._method for part in one._parts)
+        known = (part for one in self._others if one._method is self._method for part in one._frames)
         return predictor.remembering([part.fitted for part in known if part.task.values == values])
 
     def _refinements(self, task: Task, paint: Paint, fitted: Fitted) -> tuple[Refinement | None, ...]:
@@ -278,17 +281,10 @@ class Adapted:
         context, method, axis = self._context, self._method, self._axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
-        plane = tuple(n for other, n in enumerate(self._volume.array.shape) if other != axis)
-        pieces: dict[int, list[Patch]] = {value: [] for value in values}
+        rows, columns = (n for other, n in enumerate(self._volume.array.shape) if other != axis)
         answers: dict[int, Answer] = {}
         for part in self._parts:
-            logits = logits_of(part, trusted)
-            for place, value in enumerate(part.task.values):
-                own = {index: planes[place] for index, planes in logits.items()}
-                sizes = part.sizes[place] if trusted else None
-                patch = Patch(part.task.frame, own, part.refinements[place], calibration.temperature, sizes)
-                answers[value] = joined(part, pieces[value], patch, plane)
-                pieces[value].append(patch)
+            answers |= answers_of(part, (rows, columns), trusted, calibration.temperature)
         chances = {value: np.moveaxis(chance, axis, 0) for value, chance in (carried or {}).items()}
         patches = {
             value: CarriedPatch(chances[value], answer) if value in chances else answer
@@ -302,7 +298,7 @@ class Adapted:
             for value in values:
                 present = int(painted.masks(value).any((1, 2)).sum())
                 expected[value] = expected_dice(whole.implied[value], present, calibration)
-        gap = max(structure.gap for part in self._parts for structure in part.task.structures)
+        gap = max(structure.gap for frame in self._frames for structure in frame.task.structures)
         suggested = suggest(whole.gain, known.settled(values), axis, gap)
         seconds = {**context.progress.seconds, "total": self._seconds + time.monotonic() - start}
         report = make_report(

@@ -68,7 +68,7 @@ def compare(name: str, image: np.ndarray, truth: np.ndarray, spacing: tuple[floa
         adapted = adapt(image, given, spacing, slices, AXIS)
         dice.append(query_dice(adapted.predict().labels == 1, truth, slices, AXIS))
         seconds.append(time.monotonic() - start)
-        frames.append(len(adapted._parts))
+        frames.append(len(adapted._frames))
         if frames == [1]:
             print(f"{name}: has one frame", flush=True)
             return []

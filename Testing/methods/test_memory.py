@@ -111,6 +111,6 @@ def test_each_structure_remembers_itself_only(supports, monkeypatch) -> None:
     monkeypatch.setattr(MatchingMemory, "remembering", lambda self, others: given.append(others) or self)
     given_paint = (support._volume, support._paint, support._settings, support._context, {}, None)
     Adapted(*given_paint, others=(support, support.update(painted(a_patient(1, size=1.1)[1]), method="matching")))
-    fitted = {part.task.values: part.fitted for part in support._parts}
+    fitted = {part.task.values: part.fitted for part in support._frames}
     # The last ones; the other volume, of another method, is none to remember.
     assert given[-2:] == [[fitted[(1,)]], [fitted[(2,)]]]

@@ -9,13 +9,13 @@ import pytest
 
 from MetaSegmentLib import engine, segment
 from MetaSegmentLib.answer.joined import Tiles, tiles_are_better
-from MetaSegmentLib.answer.parts import FittedPart
+from MetaSegmentLib.answer.parts import FittedPart, FittedPieces, FittedTiles
 from MetaSegmentLib.answer.patch import FAR, Patch
 from MetaSegmentLib.data.protocol import paint, query_dice
 from MetaSegmentLib.settings import Settings
 from MetaSegmentLib.task.frame import Frame, FrameSettings, Window, make_frame
 from MetaSegmentLib.task.paint import Paint, read_paint
-from MetaSegmentLib.task.tiles import Tile, in_tiles
+from MetaSegmentLib.task.tiles import MOST, Tile, in_tiles
 from MetaSegmentLib.task.volume import Volume
 
 SETTINGS = FrameSettings()
@@ -122,7 +122,7 @@ def test_what_is_scattered_is_found_better_on_tiles(monkeypatch):
 def test_a_method_without_a_network_has_one_frame(monkeypatch):
     monkeypatch.setattr(engine, "in_tiles", lambda *about: pytest.fail("tiles are asked for"))
     adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="shape"))
-    assert len(adapted._parts) == 1 and not adapted._parts[0].tiled
+    assert isinstance(adapted._parts[0], FittedPart)
 
 
 class Level:
@@ -207,11 +207,33 @@ def test_tiles_are_taken_where_left_out_slices_say_so(tile, whole, better):
 def test_what_does_not_help_is_not_kept(monkeypatch):
     monkeypatch.setattr(engine, "tiles_are_better", lambda *about: False)
     adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="protonet"))
-    assert len(adapted._parts) == 1 and not adapted._parts[0].tiled
+    assert isinstance(adapted._parts[0], FittedPart)
+
+
+def test_pieces_far_apart_have_tiles_of_their_own(monkeypatch):
+    k, j, i = np.indices((13, 114, 420))
+    nets = ((j - k) % 34 < 9) | ((i + k) % 34 < 9)
+    pair = nets & (np.abs(j - 56.5) < 46) & (np.abs(np.abs(i - 209.5) - 155) < 46)
+    image, labels, settings = picture(pair), paint(pair, SLICES, 0), Settings(method="protonet")
+    adapted = engine.adapt(image, labels, slices=SLICES, axis=0, settings=settings)
+    (part,) = adapted._parts
+    assert isinstance(part, FittedPieces) and len(part.pieces) == 2
+    assert all(isinstance(piece, FittedTiles) for piece in part.pieces)
+    assert sum(len(piece.tiles) for piece in part.pieces) <= MOST
+    for piece, half in zip(part.pieces, (slice(0, 110), slice(310, 420)), strict=True):
+        columns = [tile.task.frame.window.columns for tile in piece.tiles]
+        assert min(a for a, _ in columns) < half.stop and max(b for _, b in columns) > half.start
+    tiled = adapted.predict().labels == 1
+    monkeypatch.setattr(engine, "in_tiles", lambda *about: [])
+    whole = segment(image, labels, slices=SLICES, axis=0, settings=settings).labels == 1
+    between = np.zeros(pair.shape, bool)
+    between[SLICES[0] : SLICES[-1] + 1] = True
+    found, before = (query_dice(one & between, pair & between, SLICES, 0) for one in (tiled, whole))
+    assert found > before and found > 0.9
 
 
 def test_sizes_do_not_hold_a_tile_where_the_structure_comes_and_goes():
     adapted = engine.adapt(picture(ROW), paint(ROW, SLICES, 0), slices=SLICES, settings=Settings(method="protonet"))
-    *tiles, whole = adapted._parts
-    assert whole.tiled and whole.sizes[0] is not None
-    assert tiles and all(tile.sizes == (None,) and not tile.tiled for tile in tiles)
+    (part,) = adapted._parts
+    assert part.whole.sizes[0] is not None
+    assert part.tiles and all(tile.sizes == (None,) for tile in part.tiles)

@@ -11,23 +11,51 @@ from scipy import ndimage
 from ..predictors.protocol import ChecksItself
 from ..task.frame import Mask, Stack, overlap
 from ..task.tiles import OVERLAP
-from .parts import FittedPart
+from .parts import AnyPart, FittedPart, FittedPieces, FittedTiles, logits_of
 from .patch import Patch, Places, whole_slice
 
 _CHANCE = 0.01
 """Dice on few left-out slices that says nothing: there, gaps are twice as wide."""
 
 
-def joined(part: FittedPart, before: Sequence[Patch], patch: Patch, shape: tuple[int, int]) -> Answer:
-    """The answer for a structure of which ``patch`` is the last: alone, or together with those before it.
+def answers_of(part: AnyPart, shape: tuple[int, int], trusted: bool, temperature: float) -> Mapping[int, Answer]:
+    """Label → the answer for it.
 
     Args:
-        part: what the patch comes from.
         shape: (rows, columns) of a slice of the volume.
+        trusted: see :func:`~.parts.logits_of`.
+        temperature: logits are divided by it.
     """
-    if part.tiled:
-        return Tiles((*before,), patch, shape)
-    return Pieces((*before,), patch, part.whole_of, shape) if part.whole_of else patch
+    if not isinstance(part, FittedPieces):
+        return _together(part, shape, trusted, temperature)
+    pieces = [_together(piece, shape, trusted, temperature) for piece in part.pieces]
+    whole = _patches(part.whole, trusted, temperature, but=part.between)
+    return {
+        value: Pieces([piece[value] for piece in pieces], patch, part.between, shape) for value, patch in whole.items()
+    }
+
+
+def _together(
+    part: FittedPart | FittedTiles, shape: tuple[int, int], trusted: bool, temperature: float
+) -> Mapping[int, Patch | Tiles]:
+    """The answer for what is not in pieces."""
+    if not isinstance(part, FittedTiles):
+        return _patches(part, trusted, temperature)
+    tiles = [_patches(tile, trusted, temperature) for tile in part.tiles]
+    whole = _patches(part.whole, trusted, temperature)
+    return {value: Tiles([tile[value] for tile in tiles], patch, shape) for value, patch in whole.items()}
+
+
+def _patches(
+    part: FittedPart, trusted: bool, temperature: float, but: tuple[int, int] | None = None
+) -> dict[int, Patch]:
+    logits, frame = logits_of(part, trusted, but), part.task.frame
+    patches = {}
+    for place, value in enumerate(part.task.values):
+        own = {index: planes[place] for index, planes in logits.items()}
+        sizes = part.sizes[place] if trusted else None
+        patches[value] = Patch(frame, own, part.refinements[place], temperature, sizes)
+    return patches
 
 
 def tiles_are_better(tiles: Sequence[FittedPart], whole: FittedPart, masks: Mapping[int, Mask]) -> bool:
@@ -70,17 +98,17 @@ class Pieces:
     logits and theirs is the answer, and from where they meet on outwards it answers alone.
 
     Args:
-        patches: of the pieces.
+        pieces: the answer for each.
         whole: on the frame around all.
         between: the first and the last painted slice.
         shape: (rows, columns) of a slice of the volume.
     """
 
     def __init__(
-        self, patches: Sequence[Patch], whole: Patch, between: tuple[int, int], shape: tuple[int, int]
+        self, pieces: Sequence[Patch | Tiles], whole: Patch, between: tuple[int, int], shape: tuple[int, int]
     ) -> None:
-        self._patches, self._whole, self._between, self._shape = patches, whole, between, shape
-        found = {index for patch in patches for index in patch.logits}
+        self._pieces, self._whole, self._between, self._shape = pieces, whole, between, shape
+        found = {index for piece in pieces for index in piece.logits}
         outside = [index for index in whole.logits if not between[0] <= index <= between[1]]
         self.logits = dict.fromkeys(sorted({*found, *outside}))
 
@@ -89,7 +117,7 @@ class Pieces:
         first, last = self._apart
         if not first <= index <= last:
             return self._whole.on_slice(index, self._shape)
-        own = np.maximum.reduce([patch.on_slice(index, self._shape) for patch in self._patches])
+        own = np.maximum.reduce([piece.on_slice(index, self._shape) for piece in self._pieces])
         between = self._between[0] <= index <= self._between[1]
         return own if between else np.asarray((own + self._whole.on_slice(index, self._shape)) / 2, np.float32)
 
@@ -110,7 +138,7 @@ class Pieces:
     def _meet(self, index: int) -> bool:
         """Whether anything that is found on a slice touches several pieces or reaches out of every window."""
         whole = self._whole.on_slice(index, self._shape) > 0
-        own = [patch.on_slice(index, self._shape) > 0 for patch in self._patches]
+        own = [piece.on_slice(index, self._shape) > 0 for piece in self._pieces]
         connected, count = ndimage.label(np.logical_or.reduce([whole, *own]), np.ones((3, 3)))
         for number in range(1, count + 1):
             there = connected == number
@@ -122,9 +150,9 @@ class Pieces:
     @cached_property
     def _windows(self) -> list[Mask]:
         """(rows, columns) where the window of each piece is."""
-        windows = [np.zeros(self._shape, bool) for _ in self._patches]
-        for window, patch in zip(windows, self._patches, strict=True):
-            window[patch.places(self._shape)[0]] = True
+        windows = [np.zeros(self._shape, bool) for _ in self._pieces]
+        for window, piece in zip(windows, self._pieces, strict=True):
+            window[piece.frame.window.inside(*self._shape)[0]] = True
         return windows
 
 
@@ -142,6 +170,7 @@ class Tiles:
     """
 
     def __init__(self, tiles: Sequence[Patch], whole: Patch, shape: tuple[int, int]) -> None:
+        self.frame = whole.frame
         self._tiles, self._whole, self._shape = tiles, whole, shape
         self._shares = [_share(*tile.frame.window.shape) for tile in tiles]
         self._coarser = np.float32(whole.frame.pixel / tiles[0].frame.pixel)
@@ -161,6 +190,10 @@ class Tiles:
         if index not in self._whole.logits:
             return own
         return np.asarray((self._coarser * own + whole) / (self._coarser + 1), np.float32)
+
+    def on_slice(self, index: int, shape: tuple[int, int]) -> Stack:
+        """The same, which is of whole slices."""
+        return self.on_voxels(index)
 
     def places(self, shape: tuple[int, ...]) -> Places:
         """All of a slice."""

@@ -1,4 +1,4 @@
-"""Logits of structures that were predicted together, on the slices where they are wanted."""
+"""What was fitted to structures: on one frame, on tiles of it or in pieces; and the logits where they are wanted."""
 
 from __future__ import annotations
 
@@ -19,48 +19,84 @@ _ENDED = -1.0
 
 @dataclass(frozen=True, eq=False)
 class FittedPart:
-    """Structures that were predicted together.
+    """Structures that were predicted together, on one frame.
 
     Attributes:
         sizes: what each structure is held to; None on a tile, where it comes and goes.
-        whole_of: the first and the last painted slice, where the parts before this one are pieces of its structure.
-        tiled: the parts before this one are tiles of its structure.
     """
 
     task: Task
     fitted: Fitted
     refinements: tuple[Refinement | None, ...]
     sizes: tuple[Sizes | None, ...]
-    whole_of: tuple[int, int] | None = None
-    tiled: bool = False
 
-    def answers(self, index: int) -> bool:
-        """Whether the answer on a slice is wanted; between painted slices that of the pieces is."""
-        return self.whole_of is None or not self.whole_of[0] <= index <= self.whole_of[1]
+    @property
+    def frames(self) -> tuple[FittedPart, ...]:
+        """Itself, as the other kinds have several."""
+        return (self,)
 
 
-def logits_of(part: FittedPart, trusted: bool) -> dict[int, Stack]:
+@dataclass(frozen=True, eq=False)
+class FittedTiles:
+    """A structure, or a piece of one, on the frame around it and on tiles that show more of it."""
+
+    whole: FittedPart
+    tiles: tuple[FittedPart, ...]
+
+    @property
+    def frames(self) -> tuple[FittedPart, ...]:
+        """All of them, the whole last."""
+        return (*self.tiles, self.whole)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPieces:
+    """A structure whose pieces lie far apart.
+
+    Attributes:
+        whole: on the frame around all; pieces may join beyond the outermost painted slices.
+        between: the first and the last painted slice.
+    """
+
+    whole: FittedPart
+    pieces: tuple[FittedPart | FittedTiles, ...]
+    between: tuple[int, int]
+
+    @property
+    def frames(self) -> tuple[FittedPart, ...]:
+        """All of them, the whole last."""
+        return (*(frame for piece in self.pieces for frame in piece.frames), self.whole)
+
+
+AnyPart = FittedPart | FittedTiles | FittedPieces
+
+
+def logits_of(part: FittedPart, trusted: bool, but: tuple[int, int] | None = None) -> dict[int, Stack]:
     """Slice index → (C, H, W) logits of the slices of the task that are not settled.
 
     Slices beyond the end of the structures are not computed, and so are missing.
+
+    Args:
+        but: the first and the last slice of those that are not wanted.
     """
     task = part.task
+    unwanted = range(but[0], but[1] + 1) if but else range(0)
     if not trusted:
-        return _logits_everywhere(part)
-    found = _predict(part, tuple(index for index in task.near if part.answers(index)))
+        return _logits_everywhere(part, unwanted)
+    found = _predict(part, tuple(index for index in task.near if index not in unwanted))
     for rest, inwards in zip(task.far, (1, -1), strict=True):
         if rest and rest[0] + inwards in found and found[rest[0] + inwards].max() > _ENDED:
             found |= _predict(part, rest)
     return found
 
 
-def _logits_everywhere(part: FittedPart) -> dict[int, Stack]:
+def _logits_everywhere(part: FittedPart, unwanted: range) -> dict[int, Stack]:
     """The same where paint came by registration and is not to be trusted: every slice, each without its own paint."""
     frame = part.task.frame
     found: dict[int, Stack] = {}
     if isinstance(part.fitted, ChecksItself) and (left_out := part.fitted.left_out()) is not None:
         found = dict(zip(part.task.left_out, left_out, strict=True))
-    rest = tuple(i for i in range(frame.start, frame.stop) if i not in found and part.answers(i))
+    rest = tuple(i for i in range(frame.start, frame.stop) if i not in found and i not in unwanted)
     return found | _predict(part, rest)
 
 
