@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def figures(points: np.ndarray) -> dict:
-    """Of (episodes, steps, 2) points: means, and the change of Dice from step 0 with its 95 % interval, at every step."""
+    """Of (episodes, steps, 2) points: means at every step, and the change of Dice from step 0 with its interval."""
     changes = points[:, :, 1] - points[:, :1, 1]
     random = np.random.default_rng(0)
     draws = changes[random.integers(len(changes), size=(2000, len(changes)))].mean(1)
