@@ -32,7 +32,7 @@ from .settings import Result, Settings
 from .task.paint import Paint, PaintedSlices, read_paint
 from .task.pieces import in_pieces
 from .task.task import Task, make_task
-from .task.tiles import MOST, Tile, in_tiles
+from .task.tiles import Tile, in_tiles
 from .task.volume import Volume, check_volume
 
 Slices = Sequence[int] | Mapping[int, Sequence[int]]
@@ -124,11 +124,11 @@ class Adapted:
         _ = paint.axis  # segments painted across different axes are refused before any work
         self._method: MethodInfo = find_method(settings.method)
         self._plan: Plan = context.weights.load_plan(self._method.weights[0])
-        self._parts: list[AnyPart]
-        if self._method.joint:
-            self._parts = [self._fit(paint.values, paint)]
-        else:
-            self._parts = [self._fit_structure(value) for value in paint.values]
+        self._parts: list[AnyPart] = (
+            [self._fit(paint.values, paint)]
+            if self._method.joint
+            else [self._fit_structure(value) for value in paint.values]
+        )
         self._seconds = time.monotonic() - start
 
     @property
@@ -203,21 +203,21 @@ class Adapted:
 
     def _fit_structure(self, value: int) -> AnyPart:
         """A structure; or each of its pieces, and all of it, since pieces may join beyond the outermost painted
-        slices."""
+        slices. What is not in pieces is on tiles, too, where these help."""
         paint, spacing = self._paint, self._volume.spacing_along(self._paint.axes[value])
         whole = self._fit((value,), paint)
         pieces = in_pieces(paint, value, spacing[1:], self._plan.frame)
         if len(pieces) == 1:
-            return self._tiled(value, paint, whole, MOST)
+            return self._tiled(value, paint, whole)
         painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
-        parts = (self._tiled(value, one, self._fit((value,), one), MOST // len(pieces)) for one in pieces)
+        parts = (self._tiled(value, one, self._fit((value,), one)) for one in pieces)
         return FittedPieces(whole, tuple(parts), (painted[0], painted[-1]))
 
-    def _tiled(self, value: int, paint: Paint, whole: FittedPart, most: int) -> FittedPart | FittedTiles:
+    def _tiled(self, value: int, paint: Paint, whole: FittedPart) -> FittedPart | FittedTiles:
         """What was fitted to all of the paint, with tiles where they are wanted and help."""
         if not self._method.network or not whole.task.structure.inner:
             return whole
-        tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame, most)
+        tiles = in_tiles(paint, value, whole.task.frame, self._plan.frame)
         parts = tuple(self._fit((value,), one.paint, one) for one in tiles)
         masks = dict(zip(paint.slices[value], paint.masks(value), strict=True))
         return FittedTiles(whole, parts) if parts and tiles_are_better(parts, whole, masks) else whole

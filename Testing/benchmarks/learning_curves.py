@@ -7,7 +7,7 @@ takes episodes of persons that training kept out, of the plan of ``context``, wh
 and writes ``Testing/benchmarks/results/learning_curves.json``, ``.md`` and ``.png``. All ways learn from the inner
 painted slices, each predicted from the others, but for the last: it is told the truth of every second slice that nobody
 painted, which no user does, and so shows what steps are worth when they learn from what they are asked for. All are
-judged on the others of these slices.
+judged on the others of these slices. Of an episode four painted slices are kept at most, and seven others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RESULTS = Path(__file__).with_name("results")
 STEPS = (0, 1, 2, 4, 8, 16, 32)
 
 Point = tuple[float, float]
-"""Support loss, Dice of a query."""
+"""Loss on the slices learned from, Dice of all judged queries together."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Learner:
         for step in range(STEPS[-1] + 1):
             if step in STEPS:
                 yield found
+            if step == STEPS[-1]:
+                return
             both = augment(given, wanted, self.plan, random) if self.way.augmented else (given, wanted)
             advance(*both)
 

@@ -29,7 +29,8 @@ def answers_of(part: AnyPart, shape: tuple[int, int], trusted: bool, temperature
     if not isinstance(part, FittedPieces):
         return _together(part, shape, trusted, temperature)
     pieces = [_together(piece, shape, trusted, temperature) for piece in part.pieces]
-    whole = _patches(part.whole, trusted, temperature, but=part.between)
+    first, last = part.between
+    whole = _patches(part.whole, trusted, temperature, range(first, last + 1))
     return {
         value: Pieces([piece[value] for piece in pieces], patch, part.between, shape) for value, patch in whole.items()
     }
@@ -46,10 +47,8 @@ def _together(
     return {value: Tiles([tile[value] for tile in tiles], patch, shape) for value, patch in whole.items()}
 
 
-def _patches(
-    part: FittedPart, trusted: bool, temperature: float, but: tuple[int, int] | None = None
-) -> dict[int, Patch]:
-    logits, frame = logits_of(part, trusted, but), part.task.frame
+def _patches(part: FittedPart, trusted: bool, temperature: float, unwanted: range = range(0)) -> dict[int, Patch]:
+    logits, frame = logits_of(part, trusted, unwanted), part.task.frame
     patches = {}
     for place, value in enumerate(part.task.values):
         own = {index: planes[place] for index, planes in logits.items()}
@@ -108,6 +107,7 @@ class Pieces:
         self, pieces: Sequence[Patch | Tiles], whole: Patch, between: tuple[int, int], shape: tuple[int, int]
     ) -> None:
         self._pieces, self._whole, self._between, self._shape = pieces, whole, between, shape
+        self._seen: dict[int, tuple[list[Stack], Stack]] = {}  # from looking whether they meet, until asked for
         found = {index for piece in pieces for index in piece.logits}
         outside = [index for index in whole.logits if not between[0] <= index <= between[1]]
         self.logits = dict.fromkeys(sorted({*found, *outside}))
@@ -117,9 +117,10 @@ class Pieces:
         first, last = self._apart
         if not first <= index <= last:
             return self._whole.on_slice(index, self._shape)
-        own = np.maximum.reduce([piece.on_slice(index, self._shape) for piece in self._pieces])
-        between = self._between[0] <= index <= self._between[1]
-        return own if between else np.asarray((own + self._whole.on_slice(index, self._shape)) / 2, np.float32)
+        if self._between[0] <= index <= self._between[1]:
+            return np.asarray(np.maximum.reduce(self._own(index)))
+        own, whole = self._seen.pop(index, None) or self._beyond(index)
+        return np.asarray((np.maximum.reduce(own) + whole) / 2, np.float32)
 
     def places(self, shape: tuple[int, ...]) -> Places:
         """All of a slice."""
@@ -137,8 +138,8 @@ class Pieces:
 
     def _meet(self, index: int) -> bool:
         """Whether anything that is found on a slice touches several pieces or reaches out of every window."""
-        whole = self._whole.on_slice(index, self._shape) > 0
-        own = [piece.on_slice(index, self._shape) > 0 for piece in self._pieces]
+        self._seen[index] = self._beyond(index)
+        own, whole = [plane > 0 for plane in self._seen[index][0]], self._seen[index][1] > 0
         connected, count = ndimage.label(np.logical_or.reduce([whole, *own]), np.ones((3, 3)))
         for number in range(1, count + 1):
             there = connected == number
@@ -146,6 +147,14 @@ class Pieces:
             if reaches_out or sum(bool((there & piece).any()) for piece in own) > 1:
                 return True
         return False
+
+    def _own(self, index: int) -> list[Stack]:
+        """(rows, columns) logits of a slice, of each piece."""
+        return [piece.on_slice(index, self._shape) for piece in self._pieces]
+
+    def _beyond(self, index: int) -> tuple[list[Stack], Stack]:
+        """The same, and those of the frame around all."""
+        return self._own(index), self._whole.on_slice(index, self._shape)
 
     @cached_property
     def _windows(self) -> list[Mask]:

@@ -71,16 +71,12 @@ class FittedPieces:
 AnyPart = FittedPart | FittedTiles | FittedPieces
 
 
-def logits_of(part: FittedPart, trusted: bool, but: tuple[int, int] | None = None) -> dict[int, Stack]:
-    """Slice index → (C, H, W) logits of the slices of the task that are not settled.
+def logits_of(part: FittedPart, trusted: bool, unwanted: range = range(0)) -> dict[int, Stack]:
+    """Slice index → (C, H, W) logits of the slices of the task that are wanted and not settled.
 
     Slices beyond the end of the structures are not computed, and so are missing.
-
-    Args:
-        but: the first and the last slice of those that are not wanted.
     """
     task = part.task
-    unwanted = range(but[0], but[1] + 1) if but else range(0)
     if not trusted:
         return _logits_everywhere(part, unwanted)
     found = _predict(part, tuple(index for index in task.near if index not in unwanted))

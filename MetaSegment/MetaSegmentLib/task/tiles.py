@@ -22,8 +22,8 @@ _SHOWN = 0.998
 """A frame that shows more than this of what is painted, as a Dice, is fine enough …"""
 _FINER = 1.5
 """… as is one whose pixels are not larger than those of tiles by this factor at least."""
-MOST = 12
-"""Tiles of a structure; with more, each has larger pixels."""
+_MOST = 12
+"""Tiles; with more, each has larger pixels."""
 OVERLAP = 1 / 6
 """Share of a tile's side that it has beyond its core, at either end."""
 _STEPS = 12
@@ -47,12 +47,11 @@ class Tile:
     size: int
 
 
-def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings, most: int = MOST) -> list[Tile]:
-    """The tiles of a structure; none where its own frame is fine enough.
+def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings) -> list[Tile]:
+    """The tiles of a structure, or of a piece of one; none where its own frame is fine enough.
 
     Args:
-        frame: the one around all of the structure.
-        most: tiles.
+        frame: the one around all of what is painted.
     """
     masks, spacing = paint.masks(value), frame.spacing[1:]
     coarsest = int(frame.pixel / (_FINER * min(spacing)))
@@ -60,7 +59,7 @@ def in_tiles(paint: Paint, value: int, frame: Frame, settings: FrameSettings, mo
         return []
     for reduction in range(1, coarsest + 1):
         windows = [one for one in _windows(masks, spacing, settings.size * reduction) if _is_painted(masks, one)]
-        if len(windows) <= most:
+        if len(windows) <= _MOST:
             return [_tile(paint, value, masks, one, settings.size) for one in windows]
     return []
 

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="TOML file; the options below win over it, it wins over the defaults",
     )
-    add("--episodes", type=Path, metavar="FOLDER", help="episodes, written or read; needed but for 'pack' and 'burst'")
+    add("--episodes", type=Path, metavar="FOLDER", help="episodes, written or read; but for 'mean', 'pack', 'burst'")
     add(
         "--data",
         type=Path,

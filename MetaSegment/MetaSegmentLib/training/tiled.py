@@ -15,12 +15,13 @@ _LEAST, _LARGEST = 0.4, 1.0
 """Side of a tile over the longer side of what is painted."""
 _NARROWEST = 16
 """Voxels."""
+_TRIES = 5
 
 
 def random_tile(
     paint: Paint, value: int, spacing: tuple[float, float, float], settings: FrameSettings, random: np.random.Generator
 ) -> Tile | None:
-    """A tile somewhere on what is painted of a structure; None where too little of it lies there.
+    """A tile somewhere on what is painted of a structure; None where too little lies on all that were tried.
 
     Args:
         spacing: mm between slices, rows and columns.
@@ -28,9 +29,13 @@ def random_tile(
     anywhere = np.asarray(paint.masks(value).any(0))
     boxes = [(int(hit.min()), int(hit.max()) + 1) for hit in np.nonzero(anywhere)]
     longer = max((b - a) * mm for (a, b), mm in zip(boxes, spacing[1:], strict=True))
-    side = max(random.uniform(_LEAST, _LARGEST) * longer, _NARROWEST * min(spacing[1:]))
-    spans = [_span(a, b, round(side / mm), random) for (a, b), mm in zip(boxes, spacing[1:], strict=True)]
-    return tile_on(paint, value, Window(spans[0], spans[1]), settings.size)
+    for _ in range(_TRIES):
+        side = max(random.uniform(_LEAST, _LARGEST) * longer, _NARROWEST * min(spacing[1:]))
+        spans = [_span(a, b, round(side / mm), random) for (a, b), mm in zip(boxes, spacing[1:], strict=True)]
+        tile = tile_on(paint, value, Window(spans[0], spans[1]), settings.size)
+        if tile is not None:
+            return tile
+    return None
 
 
 def _span(first: int, last: int, side: int, random: np.random.Generator) -> tuple[int, int]:
