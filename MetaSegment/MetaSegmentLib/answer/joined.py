@@ -119,7 +119,7 @@ class Pieces:
             return self._whole.on_slice(index, self._shape)
         if self._between[0] <= index <= self._between[1]:
             return np.asarray(np.maximum.reduce(self._own(index)))
-        own, whole = self._seen.pop(index, None) or self._beyond(index)
+        own, whole = self._seen.pop(index) if index in self._seen else self._beyond(index)
         return np.asarray((np.maximum.reduce(own) + whole) / 2, np.float32)
 
     def places(self, shape: tuple[int, ...]) -> Places:
