@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from MetaSegmentLib import Settings, WeightsError, segment
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.evaluation.origin import origin_of
 from MetaSegmentLib.networks import weights
+from MetaSegmentLib.networks.plan import Calibration
 from MetaSegmentLib.networks.weights import Weights
 
 METHOD = "network"
@@ -46,6 +48,18 @@ def test_the_engine_uses_them_and_reports_which(folder: Path) -> None:
     assert str(folder) not in str(own.report)
     assert (own.labels != usual.labels).mean() > 0.1
     assert origin_of(METHOD, str(folder))["weights"] == own.report["weights_sha256"]
+
+
+def test_those_of_a_training_run_have_the_shipped_calibration_until_they_have_one(tmp_path: Path) -> None:
+    plan = weights.load_plan("context")
+    request = a_request("fusion")
+    given = (request.image, request.labels, request.spacing)
+    usual = segment(*given, settings=Settings("fusion", "cpu"))
+    weights.store("context", weights.load("context"), replace(plan, calibration={}), tmp_path)
+    own = segment(*given, settings=Settings("fusion", "cpu", weights=str(tmp_path)))
+    assert np.array_equal(own.labels, usual.labels) and own.estimated_dice == usual.estimated_dice
+    weights.store_plan("context", replace(plan, calibration={"fusion": Calibration(temperature=3.0)}), tmp_path)
+    assert Weights(tmp_path).load_plan("context").calibration == {"fusion": Calibration(temperature=3.0)}
 
 
 def test_a_folder_without_weights_and_damaged_ones_are_refused(folder: Path, tmp_path: Path) -> None:

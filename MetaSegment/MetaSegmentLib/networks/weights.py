@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +54,11 @@ class Weights:
         return load(name, *self._own(name))
 
     def load_plan(self, name: str) -> Plan:
-        """See :func:`load_plan`."""
-        return load_plan(name, *self._own(name))
+        """See :func:`load_plan`; weights that were trained and not calibrated yet have the shipped calibration."""
+        plan = load_plan(name, *self._own(name))
+        if plan.calibration or not self._own(name) or name not in names():
+            return plan
+        return replace(plan, calibration=load_plan(name).calibration)
 
     def _own(self, name: str) -> tuple[Path, ...]:
         return (self.folder,) if self.folder is not None and name in names(self.folder) else ()
