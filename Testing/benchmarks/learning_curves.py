@@ -29,6 +29,7 @@ from tqdm import tqdm
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "MetaSegment"))
 
+from MetaSegmentLib.data.protocol import dice  # noqa: E402
 from MetaSegmentLib.methods.gradient.inner_loop import (  # noqa: E402
     HEAD,
     Parameters,
@@ -128,8 +129,7 @@ class Learner:
     def _point(self, found: Parameters, given: Tensor, wanted: Tensor, query: Tensor, truth: Tensor) -> Point:
         loss = segmentation_loss(functional_call(self.network, found, (given,)), wanted)
         mask = functional_call(self.network, found, (query,)) > 0
-        both, sums = (mask & (truth > 0)).sum(), mask.sum() + truth.sum()
-        return float(loss), float(2 * both / sums) if sums else 1.0
+        return float(loss), dice(mask.numpy(), truth.numpy())
 
 
 def main() -> None:
@@ -183,7 +183,7 @@ def to_markdown(found: dict) -> str:
     for name, one in found.items():
         best = 1 + int(np.argmax(one["change"][1:]))
         low, high = one["interval"][best]
-        cells = [f"{dice:.3f}" for dice in one["dice"]]
+        cells = [f"{mean:.3f}" for mean in one["dice"]]
         cells.append(f"{one['change'][best]:+.3f} [{low:+.3f}, {high:+.3f}] after {STEPS[best]}")
         cells += [f"{loss:.3f}" for loss in one["loss"]]
         lines.append(f"| {name} | {' | '.join(cells)} |")

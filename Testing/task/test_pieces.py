@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from MetaSegmentLib import adapt, engine, segment
+from MetaSegmentLib.answer.joined import Pieces
+from MetaSegmentLib.answer.patch import Patch
 from MetaSegmentLib.data.protocol import paint, query_dice
 from MetaSegmentLib.settings import Settings
-from MetaSegmentLib.task.frame import FrameSettings
+from MetaSegmentLib.task.frame import Frame, FrameSettings, Window
 from MetaSegmentLib.task.paint import read_paint
 from MetaSegmentLib.task.pieces import in_pieces
 
@@ -104,6 +106,21 @@ def test_beyond_the_outermost_painted_slices_pieces_answer_while_they_are_apart(
     beyond = [index for index in range(len(PAIR)) if not SLICES[0] <= index <= SLICES[-1]]
     assert together[beyond].any() and apart[beyond].any()
     assert not np.array_equal(apart[beyond], together[beyond])
+
+
+def test_beyond_the_outermost_painted_slices_the_mean_of_their_logits_and_of_the_frame_around_all_is_the_answer():
+    def patch(level: float, columns: tuple[int, int], slices: range) -> Patch:
+        frame = Frame(0, Window((0, 30), columns), 30, 0, 9, 9, (1.0, 1.0, 1.0), 0.0, 1.0)
+        return Patch(frame, {index: np.full((30, 30), level, np.float32) for index in slices})
+
+    wide = Frame(0, Window((0, 90), (0, 90)), 90, 0, 9, 9, (1.0, 1.0, 1.0), 0.0, 1.0)
+    whole = Patch(wide, {index: np.full((90, 90), -2.0, np.float32) for index in (0, 1, 7, 8)})
+    both = Pieces([patch(5.0, (0, 30), range(9)), patch(3.0, (60, 90), range(9))], whole, (2, 6), (90, 90))
+    for _ in range(2):  # probabilities ask again
+        for index in range(9):
+            row = both.on_voxels(index)[15]
+            left, right = (5.0, 3.0) if 2 <= index <= 6 else (1.5, 0.5)
+            assert (row[:30] == left).all() and (row[60:] == right).all() and (row[30:60] < -5).all()
 
 
 def test_where_pieces_join_one_frame_around_all_of_them_answers(monkeypatch):
