@@ -54,6 +54,17 @@ def test_a_shaky_hand_paints_beside_the_true_outline_but_not_far_from_it(cohort)
     assert np.array_equal(painted.labels > 0, steady.mask[list(painted.index)])
 
 
+def test_slices_are_no_further_apart_than_asked_for(cohort):
+    """Volumes of 1 mm cubes; every fourth slice is 4 mm from the next, unless that is too far."""
+    settings = TaskSettings(painted=(2,), thickness=(4,), thickest=4.0, deformed=0.0, disturbed=0.0)
+    for thickest, distance in ((4.0, 4.0), (3.9, 1.0)):
+        drawn = TaskMaker([Source(cohort, 1.0)], settings=replace(settings, thickest=thickest)).make(
+            np.random.default_rng(0)
+        )
+        assert drawn.volume.spacing[0] == distance and len(drawn.mask) == len(drawn.volume.array)
+        assert len(drawn.mask) < 12 or distance == 1.0
+
+
 def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(cohort, tmp_path):
     command = ["train", "episodes", "--data", str(cohort), "--episodes", str(tmp_path), "--count", "2", "--quiet"]
     assert main([*command, "--jobs", "1", "--painted", "3"]) == 0

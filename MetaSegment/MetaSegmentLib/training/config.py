@@ -42,6 +42,7 @@ class TaskSettings:
     derived: float = option(0.0, "share whose structure is a surface, a side, a part, the core or the coat of another")
     scattered: float = option(0.0, "share of label maps' structures that are several labels, wherever these lie")
     thickness: tuple[int, ...] = option((1, 1, 2, 3, 4), "voxels a slice is thick, to draw from")
+    thickest: float = option(6.0, "times a pixel; slices that would be further apart stay as they are")
     deformed: float = option(0.3, "share of volumes turned, scaled and bent with their structure")
     disturbed: float = option(0.5, "scale of the chances of bias field, contrast, blur, noise, ringing, inversion")
 

@@ -92,7 +92,7 @@ class TaskMaker:
     ) -> tuple[NDArray[Any], NDArray[np.bool_], float]:
         """Thicker slices, half of the time averages of what they span, and their distance in mm."""
         thickness = int(random.choice(self.settings.thickness))
-        if mm[0] * thickness > 6 * mm[1]:
+        if mm[0] * thickness > self.settings.thickest * mm[1]:
             thickness = 1
         if thickness > 1 and random.random() < 0.5:
             image = uniform_filter1d(image.astype(np.float32), thickness, axis=0)
