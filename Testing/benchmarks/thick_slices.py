@@ -1,4 +1,4 @@
-"""Thick slices: volumes made as coarse across their slices as clinical stacks are, by default weights and others.
+"""Thick slices and ends: volumes made as coarse across their slices as clinical stacks are, and told where it ends.
 
     python Testing/benchmarks/thick_slices.py --data DATA/msd_heart DATA/spine_vb2 [--weights FOLDER ...]
 
@@ -6,7 +6,9 @@ takes volumes that training kept out, averages every N slices to one so that sli
 and twice as many as are painted are left, paints as ``metasegment evaluate`` does, and writes
 ``Testing/benchmarks/results/thick_slices.json`` and ``.md``: Dice of the default, with the shipped weights and those of
 each other folder, and of the best of four simple tools, on all slices that were not painted and on those between
-painted ones. Not collected by pytest.
+painted ones. ``ends named`` is the default to which the first empty slice on each side was named, as a user may who
+has looked; the tools get nothing beyond the paint anyway, or cannot be told. With ``--pixels 0`` volumes stay as they
+are. Not collected by pytest.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,15 @@ from scipy.ndimage import uniform_filter1d  # noqa: E402
 
 from MetaSegmentLib import Settings, adapt  # noqa: E402
 from MetaSegmentLib.data.datasets import Case, find_cases, load, spread  # noqa: E402
-from MetaSegmentLib.data.protocol import dice, eligible, occupied_slices, paint, painted_slices  # noqa: E402
+from MetaSegmentLib.data.protocol import (  # noqa: E402
+    PLACEMENTS,
+    Placement,
+    dice,
+    eligible,
+    occupied_slices,
+    paint,
+    painted_slices,
+)
 from MetaSegmentLib.evaluation import tools  # noqa: E402
 from MetaSegmentLib.evaluation.records import Painted  # noqa: E402
 from MetaSegmentLib.evaluation.tables import interval_of_mean  # noqa: E402
@@ -40,16 +51,21 @@ TOOLS = ("fill_between_slices", "grow_from_seeds", "signed_distance", "random_wa
 FEWEST_PIXELS = 4.0
 """Between slices that count as thick."""
 
+NAMED = "shipped, ends named"
+
 Row = dict[str, Any]
 
 
-def thickened(case: Case, k: int, pixels: float) -> Painted | None:
-    """A case with thick slices; None where its structure has too few slices for that, or too little of it is left."""
+def drawn_case(case: Case, k: int, pixels: float, placement: Placement) -> Painted | None:
+    """A case with thick slices; None where its structure has too few slices for that, or too little of it is left.
+
+    With 0 for ``pixels`` it is left as it is.
+    """
     image, spacing, labels = load(case.volume)
     truth, axis = labels == case.value, case.axis
     pixel = min(mm for other, mm in enumerate(spacing) if other != axis)
     every = max(1, min(round(pixels * pixel / spacing[axis]), len(occupied_slices(truth, axis)) // (2 * k)))
-    if every * spacing[axis] < FEWEST_PIXELS * pixel:
+    if pixels and every * spacing[axis] < FEWEST_PIXELS * pixel:
         return None
     middles = (slice(None),) * axis + (slice(every // 2, None, every),)
     truth = truth[middles]
@@ -57,7 +73,14 @@ def thickened(case: Case, k: int, pixels: float) -> Painted | None:
         return None
     coarse = uniform_filter1d(image.astype(np.float32), every, axis)[middles]
     further = tuple(mm * every if other == axis else mm for other, mm in enumerate(spacing))
-    return Painted(coarse, (further[0], further[1], further[2]), truth, painted_slices(truth, k, "inside", axis), axis)
+    return Painted(coarse, (further[0], further[1], further[2]), truth, painted_slices(truth, k, placement, axis), axis)
+
+
+def named(painted: Painted) -> list[int]:
+    """The painted slices and the first empty one on each side, where there is one."""
+    there = occupied_slices(painted.truth, painted.axis)
+    beside = {int(there[0]) - 1, int(there[-1]) + 1} & set(range(painted.truth.shape[painted.axis]))
+    return sorted(beside.union(painted.slices))
 
 
 def scores(found: Mask, painted: Painted) -> tuple[float, float]:
@@ -72,14 +95,19 @@ def measure(painted: Painted, weights: Mapping[str, str]) -> Row:
     """Scores of the tools and of the default with each folder's weights."""
     drawn, axis = paint(painted.truth, painted.slices, painted.axis), painted.axis
     row: Row = {tool: scores(tools.apply(tool, painted), painted) for tool in TOOLS}
-    for name, folder in weights.items():
-        adapted = adapt(painted.image, drawn, painted.spacing, painted.slices, axis, Settings(weights=folder))
+    told = {name: (painted.slices, folder) for name, folder in weights.items()} | {NAMED: (named(painted), "")}
+    for name, (slices, folder) in told.items():
+        adapted = adapt(painted.image, drawn, painted.spacing, slices, axis, Settings(weights=folder))
         row[name] = scores(adapted.predict().labels == 1, painted)
     return row
 
 
 def rows(
-    folders: Sequence[Path], ks: Sequence[int], limit: int, pixels: float, weights: Mapping[str, str]
+    folders: Sequence[Path],
+    ks: Sequence[int],
+    limit: int,
+    make: Callable[[Case, int], Painted | None],
+    weights: Mapping[str, str],
 ) -> Iterator[Row]:
     """One for each structure and K."""
     for folder in folders:
@@ -89,7 +117,7 @@ def rows(
             for case in cases:
                 if taken == limit:
                     break
-                if (painted := thickened(case, k, pixels)) is not None:
+                if (painted := make(case, k)) is not None:
                     taken += 1
                     about = {"data": folder.name, "volume": case.volume.number, "structure": case.name, "k": k}
                     yield about | measure(painted, weights)
@@ -125,17 +153,20 @@ def main() -> None:
     parser.add_argument("--k", default="3,5")
     parser.add_argument("--limit", type=int, default=4, help="structures of each folder and K (%(default)s)")
     parser.add_argument("--pixels", type=float, default=8.0, help="between slices at most (%(default)s)")
+    parser.add_argument("--placement", choices=PLACEMENTS, default="inside")
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--name", default="thick_slices", help="of the files that are written (%(default)s)")
     arguments = parser.parse_args()
     ks, found = [int(word) for word in arguments.k.split(",")], []
     weights = {"shipped": ""} | {Path(folder).name: folder for folder in arguments.weights}
-    for row in rows(arguments.data, ks, arguments.limit, arguments.pixels, weights):
+    make = partial(drawn_case, pixels=arguments.pixels, placement=arguments.placement)
+    for row in rows(arguments.data, ks, arguments.limit, make, weights):
         found.append(row)
         print(json.dumps(row), flush=True)
-    text = as_text(found, ks, weights)
+    text = as_text(found, ks, [*weights, NAMED])
     arguments.output.mkdir(parents=True, exist_ok=True)
     for ending, content in ((".json", json.dumps(found, indent=1) + "\n"), (".md", text)):
-        with replacing(arguments.output / f"thick_slices{ending}") as waiting:
+        with replacing(arguments.output / f"{arguments.name}{ending}") as waiting:
             waiting.write_text(content, encoding="utf-8")
     print(text)
 
