@@ -7,7 +7,7 @@ and twice as many as are painted are left, paints as ``metasegment evaluate`` do
 ``Testing/benchmarks/results/thick_slices.json`` and ``.md``: Dice of the default, with the shipped weights and those of
 each other folder, and of the best of four simple tools, on all slices that were not painted and on those between
 painted ones. ``ends named`` is the default to which the first empty slice on each side was named, as a user may who
-has looked; the tools get nothing beyond the paint anyway, or cannot be told. With ``--pixels 0`` volumes stay as they
+has looked; the tools are not told. With ``--pixels 0`` volumes stay as they
 are. Not collected by pytest.
 """
 
@@ -47,10 +47,8 @@ from MetaSegmentLib.replacing import replacing  # noqa: E402
 from MetaSegmentLib.task.frame import Mask  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results")
-TOOLS = ("fill_between_slices", "grow_from_seeds", "signed_distance", "random_walker")
 FEWEST_PIXELS = 4.0
 """Between slices that count as thick."""
-
 NAMED = "shipped, ends named"
 
 Row = dict[str, Any]
@@ -94,7 +92,7 @@ def scores(found: Mask, painted: Painted) -> tuple[float, float]:
 def measure(painted: Painted, weights: Mapping[str, str]) -> Row:
     """Scores of the tools and of the default with each folder's weights."""
     drawn, axis = paint(painted.truth, painted.slices, painted.axis), painted.axis
-    row: Row = {tool: scores(tools.apply(tool, painted), painted) for tool in TOOLS}
+    row: Row = {tool: scores(tools.apply(tool, painted), painted) for tool in tools.SIMPLE_TOOLS}
     told = {name: (painted.slices, folder) for name, folder in weights.items()} | {NAMED: (named(painted), "")}
     for name, (slices, folder) in told.items():
         adapted = adapt(painted.image, drawn, painted.spacing, slices, axis, Settings(weights=folder))
@@ -133,7 +131,7 @@ def as_text(found: Sequence[Row], ks: Sequence[int], weights: Iterable[str]) -> 
         some = [row for row in found if row["k"] == k]
         if len(some) < 2:
             continue
-        best = np.array([np.max([row[tool] for tool in TOOLS], axis=0) for row in some])
+        best = np.array([np.max([row[tool] for tool in tools.SIMPLE_TOOLS], axis=0) for row in some])
         for name in weights:
             own = np.array([row[name] for row in some])
             lead = own[:, 0] - best[:, 0]
@@ -158,6 +156,8 @@ def main() -> None:
     parser.add_argument("--name", default="thick_slices", help="of the files that are written (%(default)s)")
     arguments = parser.parse_args()
     ks, found = [int(word) for word in arguments.k.split(",")], []
+    if len({Path(folder).name for folder in arguments.weights} | {"shipped"}) <= len(arguments.weights):
+        parser.error("folders of --weights are told apart by their names; rename one of them")
     weights = {"shipped": ""} | {Path(folder).name: folder for folder in arguments.weights}
     make = partial(drawn_case, pixels=arguments.pixels, placement=arguments.placement)
     for row in rows(arguments.data, ks, arguments.limit, make, weights):
