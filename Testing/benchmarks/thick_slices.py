@@ -7,8 +7,7 @@ and twice as many as are painted are left, paints as ``metasegment evaluate`` do
 ``Testing/benchmarks/results/thick_slices.json`` and ``.md``: Dice of the default, with the shipped weights and those of
 each other folder, and of the best of four simple tools, on all slices that were not painted and on those between
 painted ones. ``ends named`` is the default to which the first empty slice on each side was named, as a user may who
-has looked; the tools are not told. With ``--pixels 0`` volumes stay as they
-are. Not collected by pytest.
+has looked; the tools are not told. With ``--pixels 0`` volumes stay as they are. Not collected by pytest.
 """
 
 from __future__ import annotations
@@ -49,7 +48,8 @@ from MetaSegmentLib.task.frame import Mask  # noqa: E402
 RESULTS = Path(__file__).with_name("results")
 FEWEST_PIXELS = 4.0
 """Between slices that count as thick."""
-NAMED = "shipped, ends named"
+NAMED = ", ends named"
+"""Behind the name of weights."""
 
 Row = dict[str, Any]
 
@@ -93,10 +93,10 @@ def measure(painted: Painted, weights: Mapping[str, str]) -> Row:
     """Scores of the tools and of the default with each folder's weights."""
     drawn, axis = paint(painted.truth, painted.slices, painted.axis), painted.axis
     row: Row = {tool: scores(tools.apply(tool, painted), painted) for tool in tools.SIMPLE_TOOLS}
-    told = {name: (painted.slices, folder) for name, folder in weights.items()} | {NAMED: (named(painted), "")}
-    for name, (slices, folder) in told.items():
-        adapted = adapt(painted.image, drawn, painted.spacing, slices, axis, Settings(weights=folder))
-        row[name] = scores(adapted.predict().labels == 1, painted)
+    for told, slices in (("", painted.slices), (NAMED, named(painted))):
+        for name, folder in weights.items():
+            adapted = adapt(painted.image, drawn, painted.spacing, slices, axis, Settings(weights=folder))
+            row[name + told] = scores(adapted.predict().labels == 1, painted)
     return row
 
 
@@ -163,7 +163,7 @@ def main() -> None:
     for row in rows(arguments.data, ks, arguments.limit, make, weights):
         found.append(row)
         print(json.dumps(row), flush=True)
-    text = as_text(found, ks, [*weights, NAMED])
+    text = as_text(found, ks, [*weights, *(name + NAMED for name in weights)])
     arguments.output.mkdir(parents=True, exist_ok=True)
     for ending, content in ((".json", json.dumps(found, indent=1) + "\n"), (".md", text)):
         with replacing(arguments.output / f"{arguments.name}{ending}") as waiting:

@@ -65,6 +65,19 @@ def test_slices_are_no_further_apart_than_asked_for(cohort):
         assert len(drawn.mask) < 12 or distance == 1.0
 
 
+def test_empty_slices_are_named_right_beside_the_structure_when_asked_for(cohort):
+    settings = TaskSettings(painted=(2,), thickness=(1,), deformed=0.0, disturbed=0.0, empty=1.0)
+    found: dict[float, set[int]] = {0.0: set(), 1.0: set()}
+    for beside, distances in found.items():
+        maker = TaskMaker([Source(cohort, 1.0)], settings=replace(settings, beside=beside))
+        for seed in range(12):
+            drawn = maker.make(np.random.default_rng(seed))
+            there = np.flatnonzero(drawn.mask.any((1, 2)))
+            named = [i for i in drawn.paint.slices[1] if not drawn.mask[i].any()]
+            distances.update(max(there[0] - i, i - there[-1]) for i in named)
+    assert found[1.0] == {1} and max(found[0.0]) > 1
+
+
 def test_episodes_that_are_there_are_left_alone_and_tell_how_they_were_made(cohort, tmp_path):
     command = ["train", "episodes", "--data", str(cohort), "--episodes", str(tmp_path), "--count", "2", "--quiet"]
     assert main([*command, "--jobs", "1", "--painted", "3"]) == 0

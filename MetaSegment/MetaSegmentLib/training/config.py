@@ -38,6 +38,7 @@ class TaskSettings:
     inside: float = option(0.65, "share of tasks painted evenly inside the structure; the others also at its ends")
     uneven: float = option(0.3, "share with slices moved by one at random, as people paint")
     empty: float = option(0.15, "share with one or two empty slices named beyond the structure")
+    beside: float = option(0.0, "share of those on which the very first empty slices are named")
     sloppy: float = option(0.0, "share painted with a shaky hand, now and then a slice beside the true one")
     derived: float = option(0.0, "share whose structure is a surface, a side, a part, the core or the coat of another")
     scattered: float = option(0.0, "share of label maps' structures that are several labels, wherever these lie")

@@ -123,7 +123,8 @@ class TaskMaker:
             slices = sorted({int(np.clip(z + random.integers(-1, 2), occupied[0], occupied[-1])) for z in slices})
             slices = [z for z in slices if mask[z].any()]
         if len(slices) > 1 and random.random() < settings.empty:
-            slices = sorted({*slices, *_empty_slices(mask, occupied, random)})
+            beside = settings.beside > 0 and random.random() < settings.beside
+            slices = sorted({*slices, *_empty_slices(mask, occupied, random, 1 if beside else None)})
         return slices
 
 
@@ -138,9 +139,11 @@ def _shaken(mask: NDArray[np.bool_], random: Random) -> NDArray[np.bool_]:
     return shaken if shaken.any() else mask
 
 
-def _empty_slices(mask: NDArray[np.bool_], occupied: NDArray[np.intp], random: Random) -> list[int]:
-    """One or two slices just beyond the structure that a user names as empty."""
-    reach = max(2, len(occupied) // 4)
+def _empty_slices(
+    mask: NDArray[np.bool_], occupied: NDArray[np.intp], random: Random, reach: int | None = None
+) -> list[int]:
+    """One or two slices beyond the structure, ``reach`` of them at most, that a user names as empty."""
+    reach = reach or max(2, len(occupied) // 4)
     below = int(occupied[0] - random.integers(1, reach + 1))
     above = int(occupied[-1] + random.integers(1, reach + 1))
     picked = {0: [below], 1: [above], 2: [below, above]}[int(random.integers(3))]
