@@ -149,13 +149,16 @@ def test_a_worker_that_was_stopped_is_replaced(executor: ProcessExecutor) -> Non
 
 def test_cancelled_before_it_has_begun(executor: ProcessExecutor) -> None:
     pid = run(executor, a_request()).report["pid"]
-    start(executor, a_request("obedient"))
-    waiting = drain(executor.submit(a_request()))
+    first = start(executor, a_request("obedient"))
+    waiting = drain(executor.submit(a_request(origin="another volume")))
     waiting.cancel()
     assert wait_for(lambda: waiting.done) < AT_ONCE
     with pytest.raises(Cancelled):
         waiting.result()
     assert executor.pid == pid
+    first.cancel()
+    after = run(executor, a_request(origin="another volume"))
+    assert after.report["image"] == a_request().image.sum() and after.report["pid"] == pid
 
 
 def test_closing_in_the_middle(executor: ProcessExecutor) -> None:

@@ -102,8 +102,7 @@ class ProcessExecutor:
     def forget(self) -> None:
         """See :class:`Executor`."""
         if self._worker is not None:
-            self._worker.origin = None
-            self._worker.send({"do": "forget"})
+            self._worker.forget()
         if self._instead is not None:
             self._instead.forget()
 
@@ -149,13 +148,15 @@ class _Worker:
 
     Attributes:
         pid: of the process that computes, which a launcher may have started; None until it is ready.
-        origin: the state of the volume that it holds.
+        origin: the state of the volume that it is known to hold: one that is on its way, for a request that may be
+            cancelled before it has begun, is not held yet.
         alive: whether it can be given requests.
     """
 
     def __init__(self, child: Child) -> None:
         self.pid: int | None = None
         self.origin: Hashable = None
+        self._on_its_way: tuple[int, Hashable] | None = None
         self.alive = True
         self.leaving = False
         self._child = child
@@ -168,8 +169,9 @@ class _Worker:
         self, request: Request, image: SharedArray | None, labels: SharedArray, abort: Callable[[], None]
     ) -> _Handle:
         self._requests += 1
-        self._images += image is not None
-        self.origin = request.origin
+        if image is not None:
+            self._images += 1
+            self._on_its_way = (self._requests, request.origin)
         handle = _Handle(self, self._requests, [labels, *([image] if image else [])], abort)
         self._last = weakref.ref(handle)
         self.send(
@@ -188,6 +190,11 @@ class _Worker:
             }
         )
         return handle
+
+    def forget(self) -> None:
+        """Let it drop the volume and what it has worked out."""
+        self.origin = self._on_its_way = None
+        self.send({"do": "forget"})
 
     def send(self, message: Message) -> None:
         if self.alive:
@@ -224,8 +231,11 @@ class _Worker:
                 self.leaving = True
                 self.alive = False
                 self._ended()
-            case "report" | "result" | "error" if (handle := self._last()) is not None:
-                handle.take(message)
+            case "report" | "result" | "error" as kind:
+                if kind != "error" and self._on_its_way and self._on_its_way[0] <= message["request"]:
+                    self.origin, self._on_its_way = self._on_its_way[1], None
+                if (handle := self._last()) is not None:
+                    handle.take(message)
 
     def _ended(self) -> None:
         if (handle := self._last()) is not None and not handle.ended:
