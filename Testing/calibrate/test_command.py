@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from MetaSegmentLib.calibrate import fit
 from MetaSegmentLib.calibrate.fit import combined
@@ -54,6 +56,22 @@ def test_the_plan_changes_and_nothing_else(a_data_set, tmp_path, capsys):
     assert main([*command(a_data_set, output), "--quiet"]) == 0
     assert {file: file.stat().st_mtime_ns for file in output.rglob("*.npz")} == files, "run again"
     assert capsys.readouterr().out == printed
+
+
+def test_own_weights_are_calibrated_where_they_lie_and_never_replaced_by_others(a_data_set, tmp_path, capsys):
+    own = {name: 1.001 * tensor for name, tensor in weights.load("context").items()}
+    weights.store("context", own, replace(weights.load_plan("context"), calibration={}), tmp_path)
+    words = [*command(a_data_set, tmp_path, "--limit", "2", "--quiet"), "--methods", "context"]
+    before = (tmp_path / "context.safetensors").read_bytes()
+    assert main(words) == 1 and "holds other weights 'context'" in capsys.readouterr().err
+    assert (tmp_path / "context.safetensors").read_bytes() == before and not list(tmp_path.rglob("*.npz"))
+    assert main([*words, "--weights", str(tmp_path), "--write"]) == 1
+    assert "leave it or '--weights' out" in capsys.readouterr().err
+    assert main([*words, "--weights", str(tmp_path)]) == 0
+    after = weights.load("context", tmp_path)
+    assert all(torch.equal(own[name], after[name]) for name in own)
+    fitted = weights.load_plan("context", tmp_path).calibration["context"]
+    assert fitted != weights.load_plan("context").calibration["context"]
 
 
 def test_a_dry_run_writes_no_weights(a_data_set, tmp_path, capsys):

@@ -20,6 +20,7 @@ from ..terminal import progress_bar, words
 if TYPE_CHECKING:
     from ..evaluation.records import Task
     from ..networks.plan import Calibration
+    from ..networks.weights import Weights
     from .fit import Figures
     from .samples import StoredSamples
 
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--output", type=Path, required=True, metavar="FOLDER", help="weights with their new plan; predictions are kept"
     )
+    add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
     add("--methods", type=words, metavar="A,B", help="see 'metasegment methods'; all that are offered by default")
     add("--limit", type=_positive, metavar="N", help="at most N cases of each folder for each number of slices")
     add("--all-volumes", action="store_true", help="of folders that no weights were trained on, not only held-out ones")
@@ -62,32 +64,39 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import peers
     from ..jobs.executors import executor
     from ..jobs.runner import run as run_tasks
+    from ..networks.weights import Weights
     from .samples import Sampling, StoredSamples
 
+    given = Weights.of(args.weights)
     peers.require_slicer()  # or else a fusion would be calibrated without one of its parts
     methods = _methods(args.methods)
+    if args.write and args.weights:
+        raise InputError("'--write' is for the installed weights; leave it or '--weights' out.")
+    if not args.dry_run:
+        _refuse_others(methods, given, args.output)
     with progress_bar(getattr(args, "quiet", False)) as callback:
         progress = Progress(callback)
         cases = _cases(args, progress)
-        sampling = Sampling(methods, args.device, args.seed)
+        sampling = Sampling(methods, args.device, args.seed, args.weights)
         results = run_tasks(
             sampling.collect, cases, executor(args.jobs), sampling.find, progress=progress, stage="predicting"
         )
         found = dict(results)
     files = [found[case] for case in cases]
-    fits = {name: _fit(find_method(name), StoredSamples(files, name), args.keep_weights) for name in methods}
+    fits = {name: _fit(find_method(name), StoredSamples(files, name), given, args.keep_weights) for name in methods}
     if not args.dry_run:
-        write_plans(fits, args.output)
+        write_plans(fits, given, args.output)
         if args.write:
-            write_plans(fits)
+            write_plans(fits, given)
     sys.stdout.write(to_text(fits))
     return 0
 
 
-def write_plans(fits: Fits, output: Path | None = None) -> None:
+def write_plans(fits: Fits, given: Weights, output: Path | None = None) -> None:
     """Write weights whose plans hold the calibrations of ``fits``, and the figures, into a folder.
 
     Args:
+        given: the weights that were calibrated.
         output: by default the plans of the installed weights are changed.
 
     Raises:
@@ -100,10 +109,10 @@ def write_plans(fits: Fits, output: Path | None = None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
-            plan = weights.load_plan(name)
+            plan = given.load_plan(name)
             new = {_key(info): fits[info.name][0] for info in map(find_method, fits) if info.weights[0] == name}
-            if output:
-                weights.copy(name, folder)
+            if output and output.resolve() != given.place(name):
+                weights.copy(name, folder, given.place(name))
             weights.store_plan(name, replace(plan, calibration={**plan.calibration, **new}), folder)
         if output:
             about = {
@@ -135,14 +144,27 @@ def to_text(fits: Fits) -> str:
     return "\n".join([*lines, "The figures after are on the cases that were fitted on."]) + "\n"
 
 
-def _fit(info: MethodInfo, samples: StoredSamples, keep_weights: bool) -> tuple[Calibration, Figures, Figures]:
-    from ..networks import weights
+def _fit(
+    info: MethodInfo, samples: StoredSamples, given: Weights, keep_weights: bool
+) -> tuple[Calibration, Figures, Figures]:
     from ..networks.plan import Calibration
     from .fit import figures, fit
 
-    before = weights.load_plan(info.weights[0]).calibration.get(_key(info), Calibration())
+    before = given.load_plan(info.weights[0]).calibration.get(_key(info), Calibration())
     after = fit(samples, before, keep_weights)
     return after, figures(samples, before), figures(samples, after)
+
+
+def _refuse_others(methods: Sequence[str], given: Weights, output: Path) -> None:
+    """Raise InputError where the output folder holds other weights of a name that would be written."""
+    from ..networks import weights
+
+    known = weights.names(output) if weights.lists_weights(output) else []
+    for name in {find_method(method).weights[0] for method in methods} & {*known}:
+        if not weights.same_numbers(name, given.place(name), output):
+            raise InputError(
+                f"The output folder holds other weights '{name}'; name it as '--weights' too, or choose another one."
+            )
 
 
 def _key(info: MethodInfo) -> str:

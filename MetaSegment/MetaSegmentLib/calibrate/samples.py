@@ -17,7 +17,7 @@ from ..device import Device
 from ..evaluation.origin import code_checksum
 from ..evaluation.records import Task as CaseTask
 from ..methods.fusion import Evidence, FittedFusion, Fusion
-from ..networks import weights
+from ..networks.weights import Weights
 from ..predictors.context import Context
 from ..predictors.registry import find_method
 from ..replacing import replacing
@@ -50,11 +50,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Collects samples of ``methods``, all of a case in one file; plain data, so that other processes can do it."""
+    """Collects samples of ``methods``, all of a case in one file; plain data, so that other processes can do it.
+
+    Attributes:
+        weights: a folder of own ones; empty for those that are shipped.
+    """
 
     methods: tuple[str, ...]
     device: str = "auto"
     seed: int = 0
+    weights: str = ""
 
     def find(self, case: CaseTask) -> Path | None:
         """The file that an earlier run with the same weights has left."""
@@ -73,7 +78,8 @@ class Sampling:
         volume = check_volume(image, spacing)
         given = read_paint(paint(truth, slices, axis), truth.shape, slices, axis)
         front = np.moveaxis(truth, axis, 0)
-        context = Context(self.seed, device=Device(self.device))
+        weights = Weights.of(self.weights)
+        context = Context(self.seed, device=Device(self.device), weights=weights)
         arrays: dict[str, Any] = {"about": self._about(case)}
         for name in self.methods:
             plan = weights.load_plan(find_method(name).weights[0])
@@ -86,7 +92,7 @@ class Sampling:
     def _about(self, case: CaseTask) -> str:
         """What the samples depend on."""
         used = sorted({one for name in self.methods for one in find_method(name).weights})
-        sums = {one: weights.checksum(one) for one in used}
+        sums = {one: Weights.of(self.weights).checksum(one) for one in used}
         code = [__version__, code_checksum()]
         return json.dumps([*code, case.case.volume.fingerprint, case.k, self.methods, self.seed, sums])
 

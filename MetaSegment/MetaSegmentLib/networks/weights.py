@@ -41,27 +41,33 @@ class Weights:
         """
         if not folder:
             return cls()
-        if not (Path(folder) / _CHECKSUMS).is_file():
+        if not lists_weights(Path(folder)):
             raise WeightsError("There are no weights in that folder; give one that 'metasegment train' has written.")
         return cls(Path(folder).resolve())
 
     def checksum(self, name: str) -> str:
         """See :func:`checksum`."""
-        return checksum(name, *self._own(name))
+        return checksum(name, self.place(name))
 
     def load(self, name: str) -> dict[str, Tensor]:
         """See :func:`load`."""
-        return load(name, *self._own(name))
+        return load(name, self.place(name))
 
     def load_plan(self, name: str) -> Plan:
         """See :func:`load_plan`; weights that were trained and not calibrated yet have the shipped calibration."""
-        plan = load_plan(name, *self._own(name))
-        if plan.calibration or not self._own(name) or name not in names():
+        plan = load_plan(name, self.place(name))
+        if plan.calibration or self.place(name) == FOLDER or name not in names():
             return plan
         return replace(plan, calibration=load_plan(name).calibration)
 
-    def _own(self, name: str) -> tuple[Path, ...]:
-        return (self.folder,) if self.folder is not None and name in names(self.folder) else ()
+    def place(self, name: str) -> Path:
+        """The folder that the weights ``name`` are taken from."""
+        return self.folder if self.folder is not None and name in names(self.folder) else FOLDER
+
+
+def lists_weights(folder: Path) -> bool:
+    """Whether there are weights in a folder."""
+    return (folder / _CHECKSUMS).is_file()
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -137,8 +143,18 @@ def copy(name: str, folder: Path, source: Path = FOLDER) -> None:
     _write(name, _read(name, source), folder)
 
 
+def same_numbers(name: str, one: Path, other: Path) -> bool:
+    """Whether weights in two folders differ in their plan at most.
+
+    Raises:
+        WeightsError: as :func:`load`.
+    """
+    contents = [_read(name, folder) for folder in (one, other)]
+    return len({content[_header(content)[1] :] for content in contents}) == 1
+
+
 def _write(name: str, content: bytes, folder: Path) -> None:
-    known = _checksums(folder) if (folder / _CHECKSUMS).exists() else {}
+    known = _checksums(folder) if lists_weights(folder) else {}
     known[name] = hashlib.sha256(content).hexdigest()
     with replacing(folder / f"{name}.safetensors") as waiting:
         waiting.write_bytes(content)
