@@ -24,7 +24,7 @@ from MetaSegmentLib.data.protocol import dice, query_dice
 from MetaSegmentLib.files.images import read_image
 from MetaSegmentLib.methods.gradient.unadapted import FittedNetwork
 from MetaSegmentLib.networks import weights
-from MetaSegmentLib.networks.architectures import ARCHITECTURES, SliceNetwork, make_network
+from MetaSegmentLib.networks.architectures import ARCHITECTURES, SliceNetwork, make_network, slice_network
 from MetaSegmentLib.networks.encode import encode, encode_left_out, encode_own, truth_of
 from MetaSegmentLib.networks.plan import SLICE_V1, Calibration, Input, Plan
 from MetaSegmentLib.networks.run import run_network
@@ -83,6 +83,7 @@ def shelf(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, nn.Module
     """Put weights with their plan beside the shipped ones."""
     folder = tmp_path / "weights"
     shutil.copytree(weights.FOLDER, folder)
+    monkeypatch.setattr(weights, "FOLDER", folder)
     for function in (weights.load, weights.load_plan, weights.checksum, weights.names):
         monkeypatch.setattr(function, "__defaults__", (folder,))
 
@@ -144,6 +145,11 @@ def test_a_predictor_is_an_input_of_networks_by_its_name(scan, monkeypatch):
     for place, index in enumerate(left_out.slices):
         without = Nearest().fit(task.without(index), Context()).logits((index,))[0, 0]
         np.testing.assert_allclose(left_out[place][-1], without / 4, atol=5e-3)
+    network = slice_network(plan).eval()
+    inputs = torch.from_numpy(seen).float()
+    with torch.no_grad():
+        assert np.array_equal(network.predictor_logits(inputs)[:, -1], inputs[:, -1] * 4)
+        assert network(inputs).shape == (len(task.near), *task.frame.shape)
 
 
 CROSS_SLICE = Plan(

@@ -139,10 +139,6 @@ def test_the_pinned_versions_are_the_tested_ones(lock: dict[str, str], repositor
     }
 
 
-def test_one_environment_serves_trame_slicer_too(lock: dict[str, str]) -> None:
-    assert lock["torch"] == "2.13.0" and lock["slicer-core"] == "5.11.0.6"
-
-
 def test_every_package_that_is_imported_is_asked_for(repository: Path, project: dict[str, Any]) -> None:
     """Slicer's own modules aside; what an import is called is not always what the package is called."""
     slicers = dict.fromkeys(("slicer", "vtk", "vtkmodules"), "slicer-core")

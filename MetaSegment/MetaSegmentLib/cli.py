@@ -229,6 +229,8 @@ def _segment(arguments: argparse.Namespace) -> int:
     supports, images, frames = arguments.support or [], arguments.support_image, arguments.frame
     if arguments.library is not None and (images or frames or arguments.slices):
         raise InputError("With --library leave --support-image, --frame and --slices out.")
+    if frames and (arguments.own is not None or arguments.channel is not None):
+        raise InputError("With --frame leave --own and --channel out.")
     if len(supports) > 1 and len(supports) not in (len(images), len(frames)):
         raise InputError("Of several supports each needs its own --support-image, or its own --frame.")
     if (len(images) > len(supports)) or (len(frames) > len(supports)) or (images and frames):

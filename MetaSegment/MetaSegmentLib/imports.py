@@ -31,7 +31,7 @@ PIP_NAMES = {
     "PIL": "pillow",
 }
 """What pip calls the packages that are used here, by the name of import."""
-EXTRAS = {"dask": "cohort", "distributed": "cohort", "PIL": "cohort"}
+EXTRAS = {"dask": "cohort", "distributed": "cohort", "PIL": "cohort", "highdicom": "dicom"}
 """Packages that come with an extra of MetaSegment's own."""
 OLDEST = {"torch": "2.8", "numpy": "2.0", "scipy": "1.13", "SimpleITK": "2.4"}
 LONGEST_REASON = 160

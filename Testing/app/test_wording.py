@@ -86,8 +86,8 @@ def test_what_was_written_and_what_was_left_to_others_is_told() -> None:
 
 def translated_calls(repository: Path) -> list[tuple[str, Any]]:
     module = repository / "MetaSegment"
-    files = [module / "MetaSegment.py", *(module / "MetaSegmentLib" / "gui").glob("*.py")]
-    files += (module / "MetaSegmentLib" / "scene").glob("*.py")
+    rooms = [module / "MetaSegmentLib" / name for name in ("app", "gui", "scene")]
+    files = [module / "MetaSegment.py", *(file for room in rooms for file in room.glob("*.py"))]
     return [
         (f"{file.name}:{node.lineno}", node)
         for file in files

@@ -263,6 +263,7 @@ def test_weights_that_are_missing_or_damaged(
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.unlink() if harm == "missing" else file.write_bytes(content)
+    monkeypatch.setattr(weights, "FOLDER", copy)
     for function in (weights.load, weights.load_plan):
         monkeypatch.setattr(function, "__defaults__", (copy,))
     assert harm in refused(method="protonet")

@@ -69,6 +69,8 @@ def test_a_sequence_as_slicer_stores_it_is_a_series(place):
         ({"frame": 7}, "no frame 7"),
         ({"frame": 0, "output": "out.seg.nrrd"}, "only labels are written"),
         ({}, "name the painted frame (--frame 0)"),
+        ({"frame": 0, "own": "painted.seg.nrrd"}, "leave --own and --channel out"),
+        ({"frame": 0, "channel": 0}, "leave --own and --channel out"),
     ],
 )
 def test_what_a_series_cannot_be(place, capsys, changed, sentence):

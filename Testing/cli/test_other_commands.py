@@ -98,6 +98,7 @@ def test_info_names_versions_devices_and_verifies_the_weights(
     import torch
 
     weights.store("tiny", {"a": torch.zeros(2)}, Plan("tiny"), tmp_path)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
     for function in (weights.names, weights.load, weights.checksum):
         monkeypatch.setattr(function, "__defaults__", (tmp_path,))
     assert main(["info"]) == 0

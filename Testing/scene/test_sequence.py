@@ -121,7 +121,7 @@ def test_other_segments_stay_at_every_time_point(beating):
     other = np.zeros(SHAPE, bool)
     other[2:14, 1:3, 1:3] = True
     beating.paint(other, "other", range(SHAPE[0]))
-    beating.process(segment_ids=["ball"])
+    beating.process(segment_ids="ball")
     assert all(np.array_equal(beating.at(t, "other"), other) for t in range(TIMES))
     assert np.array_equal(beating.shown("other"), other)
 

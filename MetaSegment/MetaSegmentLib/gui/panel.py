@@ -1,4 +1,4 @@
-"""The panel's controls: what each one does. When it can be used and what it says is worked out in the scene package."""
+"""The panel's controls: what each one does. When it can be used and what it says is worked out in the app package."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ..predictors.ensemble import BASELINES
 from .plan import SLICE_V1, Plan
 
-_MIX = {"shape": 0.25, "propagation": 0.25, "grow": 0.25, "pixels": 0.6}
-"""What predictors weigh in an untrained network."""
+_MIX = {"pixels": 0.6}
+_USUAL_MIX = 0.25
+"""What predictors weigh in an untrained network, those that _MIX does not name."""
 
 
 class SliceNetwork(nn.Module):
@@ -38,7 +39,7 @@ class SliceNetwork(nn.Module):
         self.head = nn.Conv2d(self.embedding, 1, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
-        mix = torch.tensor([_MIX[one.source] for _, one in seen])
+        mix = torch.tensor([_MIX.get(one.source, _USUAL_MIX) for _, one in seen])
         self.mix = nn.Parameter(mix)
         self.sharpness = nn.Parameter(torch.zeros(()))
         """Logarithm of the factor on distances in the embedding."""

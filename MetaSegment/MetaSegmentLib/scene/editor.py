@@ -9,7 +9,7 @@ import slicer
 
 from ..task.parts import Part, one_voxel, pasted
 from .geometry import LABELMAP, Grid, voxels
-from .layers import Layer
+from .layers import Layer, put
 from .presence import stamp
 
 PRIVATE_TAG = "MetaSegment"
@@ -109,12 +109,7 @@ class Editor:
     def put(self, layers: Sequence[Layer]) -> None:
         """Put new layers in the place of those that their segments have; see :func:`layers_steps`. It takes a moment,
         whatever the number of voxels."""
-        segments = self._logic.GetSegmentation()
-        for layer in layers:
-            for segment_id, label in layer.labels.items():
-                segment = segments.GetSegment(segment_id)
-                segment.AddRepresentation(LABELMAP, layer.image)
-                segment.SetLabelValue(label)
+        put(layers, self._logic.GetSegmentation())
 
     def show(self, segmentation: Any, segment_id: str, grid: Grid, part: Part) -> None:
         """Have Slicer show what was put in the place of a segment, in 3D too where it is shown there; nothing is done

@@ -47,6 +47,15 @@ class Layer:
     labels: dict[str, int]
 
 
+def put(layers: Sequence[Layer], segments: Any) -> None:
+    """Put layers in the place of those that the segments of a vtkSegmentation have."""
+    for layer in layers:
+        for segment_id, label in layer.labels.items():
+            segment = segments.GetSegment(segment_id)
+            segment.AddRepresentation(LABELMAP, layer.image)
+            segment.SetLabelValue(label)
+
+
 def layers_steps(segments: Any, masks: Mapping[str, Part], grid: Grid) -> Steps[list[Layer]]:
     """The layers with which some segments get other voxels, and all others keep theirs.
 

@@ -13,11 +13,18 @@ from .i18n import tr as _
 T = TypeVar("T")
 
 
+class Removed(Cancelled):
+    """What long work is about is no longer in the scene."""
+
+    def __init__(self) -> None:
+        super().__init__(_("The volume or the segmentation was removed; nothing was written."))
+
+
 def while_there(steps: Steps[T], nodes: Iterable[Any]) -> Steps[T]:
     """Do the pieces of ``steps`` as long as all nodes are in their scenes.
 
     Raises:
-        Cancelled: one of them is gone.
+        Removed: one of them is gone.
     """
     places = [(node, node.GetScene(), node.GetID()) for node in nodes]
     while True:
@@ -29,7 +36,7 @@ def while_there(steps: Steps[T], nodes: Iterable[Any]) -> Steps[T]:
         yield
         if not all(scene is not None and scene.GetNodeByID(identifier) is node for node, scene, identifier in places):
             steps.close()
-            raise Cancelled(_("The volume or the segmentation was removed; nothing was written."))
+            raise Removed
 
 
 def stamp(segmentation: Any | None) -> tuple[Hashable, ...]:

@@ -110,7 +110,7 @@ def _read(
     volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: Sequence[int] | None
 ) -> Steps[Painting]:
     source = _as_labelmaps(segmentation, grid_of(volume, segmentation))
-    chosen = _chosen(segmentation, segment_ids)
+    chosen = chosen_segments(segmentation, segment_ids)
     paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
     grid = paint_grid.grid
     turned = [source.GetSegment(i).GetName() for i in chosen if is_turned(source.GetSegment(i), grid)]
@@ -332,7 +332,12 @@ def make_labelmaps(segmentation: Any, grid: Grid) -> None:
         raise InputError(_("The segments cannot be converted to label maps; convert them in the Segmentations module."))
 
 
-def _chosen(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
+def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
+    """Identifiers of the segments of a vtkMRMLSegmentationNode that are asked for; by default of the visible ones.
+
+    Raises:
+        InputError: there is no such segment.
+    """
     every = list(node.GetSegmentation().GetSegmentIDs())
     if segment_ids is None:
         display = node.GetDisplayNode()

@@ -13,7 +13,7 @@ from ..executors import Handle, Report, Request, StartAnew
 from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
-from .i18n import tr as _
+from .presence import Removed
 
 T = TypeVar("T")
 
@@ -31,13 +31,6 @@ class Poller(Protocol):
 def same_axis(request: Request, results: Sequence[Result]) -> Request:
     """A request that follows others on the same volume, for which they found the slice axis and learned much."""
     return replace(request, axis=int(results[0].report["axis"])) if results else request
-
-
-class Removed(Cancelled):
-    """What a run works on is no longer in the scene."""
-
-    def __init__(self) -> None:
-        super().__init__(_("The volume or the segmentation was removed; nothing was written."))
 
 
 class Run:

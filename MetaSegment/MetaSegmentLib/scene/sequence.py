@@ -17,7 +17,7 @@ from ..pieces import drain
 from ..task.parts import Part, on_slices
 from .geometry import Grid, grid_of
 from .i18n import tr as _
-from .reader import has_labelmap_source, read_part
+from .reader import chosen_segments, has_labelmap_source, read_part
 from .record import painted_now_steps, record_of
 from .runtime import nodes_of_class
 
@@ -122,7 +122,7 @@ def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[s
     """
     grid = grid_of(nodes.volume, segmentation)
     images = np.stack([_image(nodes.sequence.GetNthDataNode(t), nodes.volume) for t in range(len(nodes.values))])
-    chosen = _chosen(segmentation, segment_ids)
+    chosen = chosen_segments(segmentation, segment_ids)
     if not chosen:
         raise InputError(_("There is no segment; add one and paint it on a few slices of one time point."))
     own = nodes.browser.GetSequenceNode(segmentation)
@@ -156,18 +156,6 @@ def _image(node: Any, like: Any) -> NDArray[Any]:
     if image is None or image.GetDimensions() != like.GetImageData().GetDimensions() or not np.allclose(first, second):
         raise InputError(_("The time points lie on different voxel grids; resample them to the first one's."))
     return np.asarray(slicer.util.arrayFromVolume(node))
-
-
-def _chosen(segmentation: Any, segment_ids: Sequence[str] | None) -> list[str]:
-    every = list(segmentation.GetSegmentation().GetSegmentIDs())
-    if segment_ids is None:
-        display = segmentation.GetDisplayNode()
-        return [i for i in every if display is None or display.GetSegmentVisibility(i)]
-    unknown = [i for i in segment_ids if i not in every]
-    if unknown:
-        text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
-        raise InputError(text.format(name=unknown[0]))
-    return list(dict.fromkeys(segment_ids))
 
 
 def _painted(node: Any, chosen: Sequence[str], grid: Grid) -> tuple[NDArray[Any], dict[int, list[int]], set[int]]:

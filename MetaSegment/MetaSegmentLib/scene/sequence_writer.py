@@ -18,7 +18,7 @@ from ..task.history import note_of_run, with_note
 from ..task.parts import Part
 from .editor import Editor
 from .geometry import LABELMAP
-from .layers import Layer, layers_steps
+from .layers import Layer, layers_steps, put
 from .reader import has_labelmap_source, make_labelmaps
 from .record import TAG, SliceRecord, record_of, records_of
 from .sequence import Frames, SequenceNodes
@@ -128,15 +128,6 @@ def new_layers(frames: Frames, labels: NDArray[Any], segments: Any) -> list[Laye
     """The layers with which a vtkSegmentation becomes what ``labels`` (K, J, I) says, beside its other segments."""
     masks = {i: Part.of(labels == n) for n, i in enumerate(frames.segment_ids, start=1)}
     return drain(layers_steps(segments, masks, frames.grid))
-
-
-def put(layers: Sequence[Layer], segments: Any) -> None:
-    """Put layers in the place of those that the segments of a vtkSegmentation have."""
-    for layer in layers:
-        for segment_id, label in layer.labels.items():
-            segment = segments.GetSegment(segment_id)
-            segment.AddRepresentation(LABELMAP, layer.image)
-            segment.SetLabelValue(label)
 
 
 def note_records(frames: Frames, t: int, labels: NDArray[Any], report: Mapping[str, Any], segments: Any) -> None:

@@ -73,7 +73,7 @@ class TrainingSettings:
     support: int = option(3, "painted slices taken from an episode for an update")
     queries: int = option(4, "other slices taken from it")
     rate: float = option(2e-3, "highest learning rate")
-    anchor: float = option(0.0, "pull back to the weights it began with, over the learning rate")
+    anchor: float = option(0.0, "times the way from the weights it began with, added to the gradient")
     decay: float = option(0.998, "of the running average of the weights that is kept as the result")
     seed: int = option(0, "of everything random")
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps")

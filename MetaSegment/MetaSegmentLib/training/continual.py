@@ -1,7 +1,7 @@
 """A cohort of one's own added to weights that know others, without losing those.
 
 Two things hold what was learned before: half of the episodes are of the old kinds (rehearsal, Robins 1995), and the
-weights are pulled back to where they began, θ ← θ − η · λ (θ − θ₀) beside every update (L²-SP, Li et al., ICML 2018).
+weights are pulled back to where they began: λ (θ − θ₀) is added to every gradient (L²-SP, Li et al., ICML 2018).
 Which of the two is worth how much is measured on volumes that were kept out, before and after.
 """
 
