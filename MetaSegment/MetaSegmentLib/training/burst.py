@@ -32,7 +32,6 @@ from .config import Config, write_config
 from .curves import plot_curves
 from .drawing import list_episodes
 from .meta import Trainer
-from .objectives import OBJECTIVES
 from .resident import Resident
 from .writers import Order, Writers, writing
 
@@ -119,7 +118,7 @@ class Burst:
         """Train for so many seconds; returns the number of updates."""
         burst, run = self._config.burst, self._work / STAGE
         settings = replace(
-            self._config.training(STAGE, OBJECTIVES[STAGE].defaults),
+            self._config.training(STAGE),
             plan=burst.plan,
             steps=self._steps,
             seconds=seconds,

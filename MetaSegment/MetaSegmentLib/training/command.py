@@ -166,7 +166,7 @@ def _burst(args: argparse.Namespace, config: Config) -> int:
     work = args.work or output / "work"
     data = unpack(args.data, work / "data") if args.data is not None and args.data.is_file() else _data(args)
     jobs = max(1, min(config.episodes.jobs or os.cpu_count() or 1, config.episodes.count))
-    device = choose_device(config.training("base", {}).device)
+    device = choose_device(config.training("base").device)
     burst = Burst(data, work, output, config, device, args.start or weights.FOLDER, args.steps or ENDLESS)
     with tqdm(desc="burst", unit="update", mininterval=5, disable=args.quiet) as bar:
 
@@ -271,7 +271,7 @@ def _train(args: argparse.Namespace, config: Config) -> int:
     if args.output is None:
         raise InputError("Name the folder of the run with --output.")
     objective = OBJECTIVES[args.stage]
-    settings = config.training(args.stage, objective.defaults)
+    settings = config.training(args.stage)
     start = _start(args.stage, objective.start, args.start, settings.plan)
     with joined(settings.device) as (ranks, device):
         trainer = Trainer(args.episodes, args.output, settings, start, args.held_out_episodes, ranks, device)

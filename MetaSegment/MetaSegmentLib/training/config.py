@@ -1,7 +1,8 @@
 """Configuration of ``metasegment train``: a TOML file over the shipped one, and the command line over both.
 
-``default.toml`` beside this file holds the values behind the shipped weights. A user's file may name as few of its
-keys as it likes; its list of sources replaces the shipped one. Everything here reads without torch.
+``default.toml`` beside this file holds all values, those behind the shipped weights; the dataclasses have the same for
+who uses them without a file. A user's file may name as few of its keys as it likes; its list of sources replaces the
+shipped one. Everything here reads without torch.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class EpisodeSettings:
     """How many episodes are written, and what each keeps: the table ``[episodes]``."""
 
     plan: str = option("slice-v1", "of the network: what it sees")
-    count: int = option(1000, "episodes to write")
+    count: int = option(600, "episodes to write")
     jobs: int = option(0, "processes that write them; 0: one a core")
     keep_painted: int = option(5, "at most so many painted slices of a task are kept")
     keep_queries: int = option(12, "at most so many of its other slices are kept")
@@ -156,9 +157,9 @@ class Config:
         """The table ``[burst]``."""
         return self._settings(BurstSettings, [layer.get("burst", {}) for layer in self._layers])
 
-    def training(self, stage: str, defaults: Mapping[str, Any]) -> TrainingSettings:
-        """The settings of a stage; ``defaults`` are its own where no file says otherwise."""
-        tables: list[Mapping[str, Any]] = [defaults]
+    def training(self, stage: str) -> TrainingSettings:
+        """The settings of a stage."""
+        tables: list[Mapping[str, Any]] = []
         for layer in self._layers:
             table = layer.get("training", {})
             tables.append({key: value for key, value in table.items() if not isinstance(value, dict)})

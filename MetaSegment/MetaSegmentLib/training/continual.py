@@ -105,8 +105,7 @@ class Continual:
     @property
     def settings(self) -> TrainingSettings:
         """Of the training."""
-        own = {"steps": 400, "tasks": 1, "support": 4, "queries": 5, "rate": 1e-4, "anchor": 0.1}
-        return replace(self.config.training("continue", own), stage=STAGE)
+        return replace(self.config.training("continue"), stage=STAGE)
 
     def _write(self, order: EpisodeOrder, numbers: range, stage: str, jobs: int, progress: Progress) -> None:
         order.folder.mkdir(parents=True, exist_ok=True)

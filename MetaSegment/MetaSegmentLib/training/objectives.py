@@ -7,8 +7,8 @@ the weights under names with a slash. The loop, the optimiser and the data are t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -86,13 +86,11 @@ class Objective:
     Attributes:
         loss: what is minimised.
         start: weights to begin with; None for a random initialisation.
-        defaults: settings of the trainer that differ for this stage.
         own_rate: learning rate of the tensors beyond the network, over that of the network.
     """
 
     loss: Loss
     start: str | None = "base"
-    defaults: dict[str, Any] = field(default_factory=dict)
     own_rate: float = 100.0
 
 
@@ -416,25 +414,20 @@ def _stored(rates: Parameters) -> Parameters:
     return {RATE_PREFIX + name: rate for name, rate in rates.items()}
 
 
-_BRIEF: dict[str, Any] = {"steps": 1500, "tasks": 1, "support": 4, "queries": 5, "rate": 3e-4}
-_FROM_MAML = _BRIEF | {"steps": 400, "rate": 5e-4}
-
 OBJECTIVES: dict[str, Objective] = {
     "base": Objective(DirectLoss(), start=None),
-    "context": Objective(QueryLoss(), defaults={"plan": "context-v2", "support": 0, "queries": 7}),
-    "resnet": Objective(TwinLoss(), start=None, defaults={"plan": "resnet-v1", "support": 2, "queries": 4}),
-    "maml": Objective(AdaptedLoss(), defaults=_BRIEF),
-    "bayesian": Objective(BayesianLoss(), start="maml", defaults={**_BRIEF, "steps": 500}),
-    "variational": Objective(
-        VariationalLoss(), start="maml", defaults={**_BRIEF, "steps": 500, "queries": 14}, own_rate=10.0
-    ),
-    "fomaml": Objective(AdaptedLoss(first_order=True), defaults=_BRIEF),
-    "anil": Objective(AdaptedHeadLoss(), defaults=_BRIEF),
-    "reptile": Objective(ReptileLoss(), defaults=_BRIEF),
-    "robust": Objective(RobustLoss(first_order=True), "maml", _FROM_MAML),
-    "meta-regularised": Objective(RegularisedLoss(), "maml", _FROM_MAML),
-    "clustered": Objective(ClusteredLoss(), "maml", _FROM_MAML, own_rate=10.0),
-    "ridge": Objective(HeadLoss(RidgeHead()), defaults=_BRIEF, own_rate=30.0),
-    "matching": Objective(HeadLoss(MatchingHead()), defaults=_BRIEF, own_rate=30.0),
+    "context": Objective(QueryLoss()),
+    "resnet": Objective(TwinLoss(), start=None),
+    "maml": Objective(AdaptedLoss()),
+    "bayesian": Objective(BayesianLoss(), start="maml"),
+    "variational": Objective(VariationalLoss(), start="maml", own_rate=10.0),
+    "fomaml": Objective(AdaptedLoss(first_order=True)),
+    "anil": Objective(AdaptedHeadLoss()),
+    "reptile": Objective(ReptileLoss()),
+    "robust": Objective(RobustLoss(first_order=True), start="maml"),
+    "meta-regularised": Objective(RegularisedLoss(), start="maml"),
+    "clustered": Objective(ClusteredLoss(), start="maml", own_rate=10.0),
+    "ridge": Objective(HeadLoss(RidgeHead()), own_rate=30.0),
+    "matching": Objective(HeadLoss(MatchingHead()), own_rate=30.0),
 }
 """By the name of the stage, which is the name of the weights it makes."""
