@@ -137,6 +137,31 @@ def test_slices_named_as_empty_are_those_named_from_the_start():
     assert not there.labels[11:].any()
 
 
+@pytest.mark.parametrize("named", [(3, 8, 11), {1: (3, 8, 11)}], ids=["for all", "for one"])
+def test_slices_named_as_empty_stay_so_however_often_paint_changes(named):
+    """Until they are painted; and for a structure that has no paint on a slice that was named for all, too."""
+    chosen = Settings(method="shape")
+    adapted = adapt(IMAGE, painted({(1, 3), (1, 8)}), SPACING, slices=named, settings=chosen)
+    for more in ({(1, 6)}, {(1, 6), (1, 5)}, {(1, 6), (1, 5), (2, 4), (2, 9)}):
+        marks = {(1, 3), (1, 8), *more}
+        adapted = adapted.update(painted(marks))
+    own = {1: (3, 5, 6, 8, 11), 2: (4, 9)} if isinstance(named, dict) else {1: (3, 5, 6, 8, 11), 2: (3, 4, 8, 9, 11)}
+    same(adapted.predict(), segment(IMAGE, painted(marks), SPACING, slices=own, settings=chosen))
+    marks |= {(1, 11)}
+    adapted = adapted.update(painted(marks)).update(painted(marks - {(1, 11)}))
+    assert adapted.predict().report["segments"]["1"]["support_slices"] == [3, 5, 6, 8]
+
+
+def test_slices_named_across_one_axis_mean_nothing_across_another():
+    chosen = Settings(method="shape")
+    adapted = adapt(IMAGE, painted({(1, 3), (1, 8)}), SPACING, slices=(3, 8, 15), settings=chosen)
+    across = np.zeros(LABELS.shape, np.uint8)
+    across[:, :, (10, 14, 18)] = LABELS[:, :, (10, 14, 18)] == 1
+    there = adapted.update(across).predict()
+    same(there, segment(IMAGE, across, SPACING, settings=chosen))
+    assert there.report["axis"] == 2
+
+
 def test_another_seed_is_another_run():
     """Or else the tests above could not fail."""
     paint = painted({(1, 3), (1, 12)})

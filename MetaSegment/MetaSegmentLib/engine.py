@@ -166,9 +166,8 @@ class Adapted:
         shape, names = self._volume.array.shape, self._names
         axis = self._given_axis if axis is None else axis
         paint = read_paint(painted, shape, slices, axis, names)
-        if slices is None and (named := self._paint.named_empty):
-            own = {value: sorted({*some, *named}) for value, some in paint.slices.items()}
-            paint = replace(read_paint(painted, shape, own, axis, names), warnings=paint.warnings)
+        if slices is None:
+            paint = self._still_empty(paint, painted)
         context = self._context.listening(self._context.progress.again(progress, cancel))
         return Adapted(self._volume, paint, settings, context, names, axis, self._others)
 
@@ -191,6 +190,16 @@ class Adapted:
         if image is None:
             return self._result(start, self._paint)
         return self._predict_other(check_volume(image, spacing), start)
+
+    def _still_empty(self, paint: Paint, painted: ArrayLike) -> Paint:
+        """The new paint with the slices that were named as empty before and have not been painted since."""
+        before = self._paint
+        kept = {value: before.still_empty(value, some, paint.axes[value]) for value, some in paint.slices.items()}
+        if not any(kept.values()):
+            return paint
+        own = {value: sorted(kept[value].union(some)) for value, some in paint.slices.items()}
+        found = read_paint(painted, self._volume.array.shape, own, paint.axis, self._names)
+        return replace(found, warnings=paint.warnings, named=before.named)
 
     @property
     def _axis(self) -> int:

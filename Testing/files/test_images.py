@@ -12,6 +12,7 @@ from files.dicom_series import write_series
 from MetaSegmentLib import InputError, OutputError
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
+from MetaSegmentLib.files.run import Job, run
 
 OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
 FORMATS = ["nrrd", "nhdr", "nii", "nii.gz", "mha", "mhd", "hdr", "gipl", "gipl.gz", "vtk"]
@@ -119,3 +120,19 @@ def test_two_dicom_series_or_none_are_refused(tmp_path: Path, noise: np.ndarray)
         write_series(tmp_path, noise, series=series)
     with pytest.raises(InputError, match="2 DICOM series"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("plain", ["a.nii", "a.NII"])
+def test_a_compressed_file_keeps_its_voxels_beside_a_plain_one_of_its_name(
+    tmp_path: Path, noise: np.ndarray, plain: str
+) -> None:
+    """ITK's reader would take the voxels of ``a.nii`` for those of ``a.nii.gz``."""
+    write_image(tmp_path / "a.nii.gz", noise, a_grid())
+    write_image(tmp_path / "b.nii", noise * 0, a_grid())
+    (tmp_path / "b.nii").rename(tmp_path / plain)
+    array, grid = read_image(tmp_path / "a.nii.gz")
+    assert np.array_equal(array, noise) and grid.lies_at(a_grid().matrix)
+    assert not read_image(tmp_path / plain)[0].any()
+    job = Job(tmp_path / "image.nrrd", tmp_path / "painted.nrrd", tmp_path / "a.nii.gz")
+    with pytest.raises(OutputError, match="programs would read that one"):
+        run(job)

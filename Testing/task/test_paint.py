@@ -53,7 +53,9 @@ def test_paint_that_is_not_named_does_not_count(two_structures):
 
 
 def test_a_segment_without_paint_on_the_named_slices_is_left_out(two_structures):
-    assert read(two_structures, slices=[5, 9]).values == (1,)
+    paint = read(two_structures, slices=[5, 9])
+    assert paint.values == (1,) and [warning.kind for warning in paint.warnings] == ["elsewhere"]
+    assert paint.warnings[0].sentence.startswith("Segment 2 is left out, since none of the named slices has paint")
 
 
 def test_segments_on_different_axes_are_read_and_parted():

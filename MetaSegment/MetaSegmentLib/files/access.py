@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, OutputError
 from .formats import format_of
-from .parts import data_files, files_of, innermost, pair_of
+from .parts import data_files, files_of, innermost, pair_of, taken_for
 
 
 def require_readable(path: Path, role: str) -> None:
@@ -61,13 +61,14 @@ def unreadable(error: Exception, role: str) -> InputError:
 
 @contextmanager
 def plain_name(path: Path) -> Iterator[str]:
-    """A name of ``path`` that C++ libraries can work with: UTF-8, with the ending in small letters.
+    """A name of ``path`` that C++ libraries can work with: UTF-8, with the ending in small letters, and no other file
+    beside it that they would take for it.
 
     Another name than its own is a link in a folder for temporary files that goes when the block ends.
     """
     own = format_of(path)
     good_ending = own is None or path.name.endswith(own.ending)
-    if good_ending and is_text(str(path)) and not (path.is_dir() and _awkward(path)):
+    if good_ending and taken_for(path) is None and is_text(str(path)) and not (path.is_dir() and _awkward(path)):
         yield str(path)
         return
     with _folder() as folder:

@@ -57,6 +57,15 @@ def pair_of(path: Path) -> list[Path]:
     return []
 
 
+def taken_for(path: Path) -> Path | None:
+    """The file that readers of NIfTI take the voxels from in the place of a compressed one: the plain one beside it."""
+    ending = ".nii.gz"
+    if not path.name.lower().endswith(ending):
+        return None
+    stem = path.name[: -len(ending)]
+    return next((one for plain in (".nii", ".NII") if is_there(one := path.with_name(stem + plain))), None)
+
+
 def clash(outputs: Iterable[Path], inputs: Iterable[Path]) -> bool:
     """Whether any file of the outputs is a file of the inputs."""
     given = [file for path in inputs for file in files_of(path)]

@@ -25,7 +25,7 @@ from .kept import Kept
 from .library import Chosen
 from .orientation import Turn
 from .outputs import Output
-from .parts import clash, is_there, same_file
+from .parts import clash, is_there, same_file, taken_for
 from .records import NamedSlices, with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, read_painted
@@ -257,6 +257,11 @@ def check_outputs(job: Job) -> None:
     if clash(outputs, [path for path in inputs if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
     for path in outputs:
+        if taken_for(path):
+            raise OutputError(
+                "A .nii file of the same name lies beside an output, and programs would read that one; give the output "
+                "another name."
+            )
         header, *beside = files_written(path)
         if not is_there(header) and any(map(is_there, beside)):
             raise OutputError("A file beside an output belongs to something else; give the output another name.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["stray", "brush", "plane"]
+Kind = Literal["stray", "brush", "plane", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Doubt:
     """Paint of a segment that was left out: its slices are filled like any unpainted one.
 
     Attributes:
-        kind: ``stray`` marks, ``brush`` discs beside painted slices, a ``plane`` across another axis.
+        kind: ``stray`` marks, ``brush`` discs beside painted slices, a ``plane`` across another axis, paint that is all
+            ``elsewhere`` than on the named slices.
         value: label of the segment.
         axis: array axis across which ``slices`` lie; for a ``plane`` not the slice axis.
         slices: ascending indices of the slices that were left out.
@@ -55,6 +56,13 @@ def plane(value: int, whose: str, axis: int, slices: Sequence[int], slice_axis: 
         f"other slices lie across axis {slice_axis}; paint along one axis, or name the axis and its slices."
     )
     return Doubt("plane", value, axis, tuple(slices), sentence)
+
+
+def elsewhere(value: int, name: str, axis: int, slices: Sequence[int]) -> Doubt:
+    """A doubt about a segment that is painted on ``slices``, none of which was named."""
+    name = name[:1].upper() + name[1:]
+    sentence = f"{name} is left out, since none of the named slices has paint of it; name slices of it too."
+    return Doubt("elsewhere", value, axis, tuple(slices), sentence)
 
 
 def numbered(slices: Sequence[int]) -> str:

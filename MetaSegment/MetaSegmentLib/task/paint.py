@@ -54,6 +54,7 @@ class Paint:
         warnings: paint that was left out.
         stacks: axis → the support slices of the segments painted across it.
         named: slices that were named for all segments.
+        empty: label value → slices that were named for the segment, by themselves or for all, and have no paint of it.
     """
 
     axes: dict[int, int]
@@ -61,6 +62,7 @@ class Paint:
     warnings: tuple[Doubt, ...] = ()
     stacks: dict[int, PaintedSlices] = field(default_factory=dict)
     named: tuple[int, ...] = ()
+    empty: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -105,8 +107,10 @@ class Paint:
         return Paint(
             dict.fromkeys(values, axis),
             {value: self.slices[value] for value in values},
-            tuple(warning for warning in self.warnings if warning.value in values),
+            tuple(warning for warning in self.warnings if self.axes.get(warning.value, axis) == axis),
             {axis: self.stacks[axis]},
+            self.named,
+            {value: own for value, own in self.empty.items() if value in values},
         )
 
     def masks(self, value: int) -> Mask:
@@ -120,11 +124,12 @@ class Paint:
         pairs = zip(stack.index, stack.labels, strict=True)
         return {index: (labels > 0) & (labels != value) for index, labels in pairs if index not in own}
 
-    @property
-    def named_empty(self) -> tuple[int, ...]:
-        """Slices that were named for all segments and have no paint."""
-        pairs = zip(self.index, self.labels, strict=True)
-        return tuple(index for index, labels in pairs if index in self.named and not labels.any())
+    def still_empty(self, value: int, slices: Sequence[int], axis: int) -> set[int]:
+        """What of the slices that were named as empty stays so for a segment that is painted on ``slices`` across
+        ``axis`` now; for a segment that is new, of those that were named for all."""
+        if axis not in self.stacks or self.axes.get(value, axis) != axis:
+            return set()
+        return {*self.empty.get(value, () if value in self.axes else self.named)} - {*slices}
 
 
 def read_paint(
@@ -141,7 +146,7 @@ def read_paint(
         shape: the shape of the image that was painted on.
         slices: which slices are support: a list is complete for all segments, a mapping names them by label value.
             By default every slice of a segment with paint is. A named slice on which a segment has no paint says that
-            it is absent there.
+            it is absent there; one with no paint on any of them is left out.
         axis: the slice axis; found from the paint, for each segment, when None.
         names: label value → name, for warnings and errors; those of segments that are read on their own among them.
 
@@ -162,6 +167,7 @@ def read_paint(
     sheets = {value: Sheets(paint) for value, paint in segments.items()}
     axes = _axes(sheets, axis, named, words)
     support: dict[int, tuple[int, ...]] = {}
+    empty: dict[int, tuple[int, ...]] = {}
     warnings: list[Doubt] = []
     for value, paint in segments.items():
         own = named.get(value) if isinstance(named, dict) else named
@@ -175,17 +181,21 @@ def read_paint(
                 f"Slice {outside[0]} lies outside the volume; slices along axis {axes[value]} go from 0 to "
                 f"{labels.shape[axes[value]] - 1}."
             )
-        if any(i - paint.corner[axes[value]] in paint.slices(axes[value]) for i in own):
-            support[value] = own
+        painted_on = [i + paint.corner[axes[value]] for i in paint.slices(axes[value])]
+        if not {*painted_on}.isdisjoint(own):
+            support[value], empty[value] = own, tuple(i for i in own if i not in painted_on)
         elif isinstance(named, dict):
             raise InputError(
                 f"None of the slices named{words.of(value, ' for ')} is painted; name at least one slice with paint."
             )
+        else:
+            warnings.append(doubt.elsewhere(value, words.name(value), axes[value], painted_on))
     if not support:
-        raise InputError("None of the named slices is painted; name at least one slice with paint.")
+        whose = f" for {' and '.join(map(words.name, segments))}" if names else ""
+        raise InputError(f"None of the named slices is painted{whose}; name at least one slice with paint.")
     axes = {value: axes[value] for value in support}
     stacks = {one: _stack(labels, one, support, axes, segments) for one in sorted(set(axes.values()))}
-    return Paint(axes, support, tuple(warnings), stacks, named if isinstance(named, tuple) else ())
+    return Paint(axes, support, tuple(warnings), stacks, named if isinstance(named, tuple) else (), empty)
 
 
 def read_segment(

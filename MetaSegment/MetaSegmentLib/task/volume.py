@@ -70,6 +70,8 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
         raise InputError(
             "The image does not hold plain real numbers; choose a scalar volume, not a colour or complex one."
         )
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
     if min(array.shape) < 2:
         raise InputError("The image has a single slice; choose a volume with at least two slices along every axis.")
     if array.dtype.kind == "f" and not all(np.isfinite(part).all() for part in array):
