@@ -126,6 +126,20 @@ def test_other_segments_stay_at_every_time_point(beating):
     assert np.array_equal(beating.shown("other"), other)
 
 
+def test_a_segment_that_was_added_later_is_found_at_all_time_points_and_taken_back_with_them(beating):
+    beating.process()
+    ball = [beating.at(t) for t in range(TIMES)]
+    bar = np.zeros(SHAPE, bool)
+    bar[3:14, 2:5, 2:16] = True
+    beating.paint(bar, "bar", (5, 8, 11))
+    beating.process()
+    assert all(dice(beating.at(t, "bar"), bar) > 0.6 for t in range(TIMES))
+    assert np.array_equal(beating.shown("bar")[[5, 8, 11]], bar[[5, 8, 11]])
+    assert all(np.array_equal(beating.at(t)[PAINTED], was[PAINTED]) for t, was in zip([0], ball, strict=False))
+    assert beating.session.undo()
+    assert not any(beating.at(t, "bar").any() for t in range(1, TIMES))
+
+
 def test_in_the_background_it_reports_and_can_be_cancelled(beating):
     before, stages = beating.shown(), []
     run = beating.process(wait=False, progress=lambda *about: stages.append(about))

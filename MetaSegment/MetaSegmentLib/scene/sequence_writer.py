@@ -106,7 +106,7 @@ def write_frames(
 
 def sequence_for(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str]) -> Any:
     """The sequence that a segmentation node shows; a new one is as it is at the time point that is shown, and without
-    the chosen segments at the others."""
+    paint of the chosen segments at the others. A segment that was added since is empty at all that lack it."""
     own = nodes.browser.GetSequenceNode(segmentation)
     if own is None:
         own = segmentation.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", segmentation.GetName())
@@ -121,6 +121,13 @@ def sequence_for(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[
             if t != nodes.current:
                 for segment_id in segment_ids:
                     _empty(node.GetSegmentation().GetSegment(segment_id))
+        stored, shown = own.GetDataNodeAtValue(value, True).GetSegmentation(), segmentation.GetSegmentation()
+        for segment_id in segment_ids:
+            if stored.GetSegment(segment_id) is None:
+                added = slicer.vtkSegment()
+                added.DeepCopy(shown.GetSegment(segment_id))
+                _empty(added)
+                stored.AddSegment(added, segment_id)
     return own
 
 
