@@ -1,7 +1,7 @@
 """The scripted module: what Slicer sees. Everything it does is in MetaSegmentLib."""
 
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         segmentation: Any,
         segmentIds: Sequence[str] | None = None,
         method: str | None = None,
-        slices: Sequence[int] | None = None,
+        slices: "Sequence[int] | Mapping[str | int, Sequence[int]] | None" = None,
         outputSegmentation: Any | None = None,
         device: str = "auto",
         wait: bool = True,
@@ -123,6 +123,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
             segmentIds: which segments; the default is all visible ones.
             method: a name of ``metasegment methods``; the default is the most accurate one.
             slices: indices of the painted slices (numpy order); one without paint says that nothing is there.
+                A mapping names them for each segment, by its identifier or label.
             outputSegmentation: written to instead of ``segmentation``.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             wait: False returns a :class:`MetaSegmentLib.scene.Run` at once and works in the background.

@@ -86,6 +86,7 @@ class AdaptedMany:
         axis: int | None = None,
         progress: ProgressCallback | None = None,
         cancel: CancelCallback | None = None,
+        names: Mapping[int, str] | None = None,
     ) -> Result:
         """Segment a volume of another patient.
 
@@ -96,6 +97,7 @@ class AdaptedMany:
             own: (K, J, I) labels painted on this very image. They stay exactly as they are and count for more than what
                 comes from elsewhere: a structure with three slices of its own takes nothing else.
             slices, axis: of ``own``, as for :func:`~MetaSegmentLib.adapt`.
+            names: label value → name, of structures that only ``own`` has.
 
         Returns:
             Also with ``report["found"]``: label → how likely it is there, in [0, 1].
@@ -107,8 +109,10 @@ class AdaptedMany:
         first = self._supports[0]
         first.listen(progress, cancel)
         volume = check_volume(image, spacing)
-        paint = None if own is None else read_paint(own, volume.array.shape, slices, axis, first.names)
-        return predict_from(self._supports, volume, start, paint)
+        paint = (
+            None if own is None else read_paint(own, volume.array.shape, slices, axis, {**(names or {}), **first.names})
+        )
+        return predict_from(self._supports, volume, start, paint, more_names=names)
 
 
 def follow(

@@ -202,7 +202,8 @@ class Adapted:
         return replace(found, warnings=paint.warnings, named=before.named)
 
     @property
-    def _axis(self) -> int:
+    def axis(self) -> int:
+        """The slice axis, in array order."""
         return self._paint.axis
 
     @property
@@ -287,7 +288,7 @@ class Adapted:
             trusted: all that was learned from is painted; nothing arrived by registration.
             carried: label → (K, J, I) how likely it is by registration alone, which counts for a half.
         """
-        context, method, axis = self._context, self._method, self._axis
+        context, method, axis = self._context, self._method, self.axis
         values = values or self._paint.values
         calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
         rows, columns = (n for other, n in enumerate(self._volume.array.shape) if other != axis)
@@ -367,6 +368,7 @@ def predict_from(
     own: Paint | None = None,
     weights: Sequence[float] | None = None,
     sure: bool = False,
+    more_names: Mapping[int, str] | None = None,
 ) -> Result:
     """Segment a volume from others whose structures are known, and from what is painted on it.
 
@@ -375,16 +377,18 @@ def predict_from(
         own: slices of the target that are painted, which stay as they are.
         weights: how much each support counts.
         sure: the structures are there: the supports are of the same person at other times.
+        more_names: of structures that no support has.
     """
     from .registration.carry import ENOUGH_PAINTED, Source, as_painted, carry
     from .registration.found import THRESHOLD, confidence
 
     first = supports[0]
     progress = first._context.progress
-    axis = first._axis if own is None else own.axis
+    axis = first.axis if own is None else own.axis
     given: Mapping[int, tuple[int, ...]] = {} if own is None else own.slices
     values = tuple(sorted({value for one in supports for value in one._paint.values} | {*given}))
-    names = {value: name for one in reversed(supports) for value, name in one._names.items()}
+    names = dict(more_names or {})
+    names |= {value: name for one in reversed(supports) for value, name in one._names.items()}
     found = {value: 1.0 for value in values if given.get(value)}
     alone = all(len(given.get(value, ())) >= ENOUGH_PAINTED for value in values)
     paint, chances = own, None
@@ -407,7 +411,19 @@ def predict_from(
     missing = [names.get(value, f"Segment {value}") for value in values if found[value] < THRESHOLD]
     more = [f"{name} was not found in this volume; paint a slice of it there if it is." for name in missing]
     report = {**result.report, "found": {value: round(found[value], 3) for value in values}}
-    report["warnings"] = [*report["warnings"], *more]
+    paints = [one._paint for one in supports] + ([] if own is None else [own])
+    doubts = [doubt.sentence for paint in paints for doubt in paint.warnings]
+    report["warnings"] = [*dict.fromkeys([*doubts, *report["warnings"], *more])]
     if own is None:
         report["support_slices"] = list(first._paint.index)
+        report["segments"] = _filled_elsewhere(report["segments"], [one._paint for one in supports])
     return replace(result, report=report)
+
+
+def _filled_elsewhere(segments: Mapping[str, Mapping[str, Any]], paints: Sequence[Paint]) -> dict[str, dict[str, Any]]:
+    """Segments of a report in which nothing is painted, with the slices of the first volume that each is painted on."""
+    found = {}
+    for value, segment in segments.items():
+        slices = next((paint.slices[int(value)] for paint in paints if int(value) in paint.slices), ())
+        found[value] = {**segment, "filled_voxels": segment["voxels"], "support_slices": list(slices)}
+    return found

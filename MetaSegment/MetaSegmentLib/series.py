@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +35,17 @@ class SeriesResult:
 
     @property
     def report(self) -> dict[str, Any]:
-        """Of the first painted frame, with the voxels of each segment by frame under ``series``."""
+        """Of the first painted frame, with the warnings of all painted ones, and under ``series`` the voxels of each
+        segment by frame."""
         first = self.frames[self.painted[0]].report
+        warnings = dict.fromkeys(sentence for t in self.painted for sentence in self.frames[t].report["warnings"])
         values = [int(value) for value in first["segments"]]
         counts = {str(v): [int((frame == v).sum()) for frame in self.labels] for v in values}
-        return {**first, "series": {"frames": len(self.labels), "painted": list(self.painted), "voxels": counts}}
+        return {
+            **first,
+            "warnings": [*warnings],
+            "series": {"frames": len(self.labels), "painted": list(self.painted), "voxels": counts},
+        }
 
 
 def segment_series(
@@ -56,9 +62,10 @@ def segment_series(
 ) -> SeriesResult:
     """Segment all frames of a time series, or the visits of a follow-up, from slices painted on some of them.
 
-    A frame with enough paint is segmented from it. The others take what is carried from the nearest such frames in time
-    on both sides, the nearer one counting for more, and follow their own image. To correct a frame, paint on it and
-    call this again: it is then one of the painted ones.
+    A structure is segmented from its paint on each frame that has enough of it. The other frames take what is carried
+    from the nearest such ones in time on both sides, the nearer one counting for more, and follow their own image; so
+    structures may be painted on different frames. To correct a frame, paint on it and call this again: it is then one
+    of the painted ones.
 
     Args:
         images: (T, K, J, I) real numbers on one grid.
@@ -80,40 +87,48 @@ def segment_series(
     if not paints:
         raise InputError("Nothing is painted on any frame; paint the structure on a few slices of one frame.")
     axis = next(iter(paints.values())).axis
-    values = {value for paint in paints.values() for value in paint.values}
-    known = {
-        t: adapt(volumes[t], painted[t], spacing, named.get(t), axis, settings, None, cancel, names)
-        for t, paint in paints.items()
-        if _suffices(paint, values)
-    }
-    if not known:  # the fullest one has to do
-        t = max(paints, key=lambda t: len(paints[t].index))
-        known = {t: adapt(volumes[t], painted[t], spacing, named.get(t), axis, settings, None, cancel, names)}
+    holders = _holders(paints)
+    known = {}
+    for t in sorted({t for frames in holders.values() for t in frames}):
+        own = [value for value, frames in holders.items() if t in frames]
+        given = painted[t] if len(own) == len(paints[t].values) else np.where(np.isin(painted[t], own), painted[t], 0)
+        chosen = {value: paints[t].slices[value] for value in own} if named.get(t) is not None else None
+        known[t] = adapt(volumes[t], given, spacing, chosen, axis, settings, None, cancel, names)
     results: dict[int, Result] = {}
     for t in Progress(progress, cancel).steps("frames", range(len(volumes))):
-        if t in known:
-            results[t] = known[t].predict()
+        near = {other for frames in holders.values() if t not in frames for other in _nearest(t, frames)}
+        if near:
+            results[t] = _between(t, {other: known[other] for other in near}, volumes[t], spacing, paints.get(t))
         else:
-            results[t] = _between(t, known, volumes[t], spacing, paints.get(t))
+            results[t] = known[t].predict()
     labels = np.stack([results[t].labels for t in range(len(volumes))])
     if smooth:
         labels = smooth_in_time(labels, {t: (paint.axis, paint.slices) for t, paint in paints.items()}, set(known))
     return SeriesResult(labels, results, tuple(paints))
 
 
-def _between(
-    t: int, known: Mapping[int, Adapted], image: NDArray[Any], spacing: ArrayLike, own: Paint | None
-) -> Result:
-    """A frame from the nearest known ones before and after it."""
-    before = [other for other in known if other < t][-1:]
-    after = [other for other in known if other > t][:1]
-    near = before + after
+def _holders(paints: Mapping[int, Paint]) -> dict[int, list[int]]:
+    """Label value → the frames with enough paint of it, ascending; where none has, the one with most."""
+    counts: dict[int, dict[int, int]] = {}
+    for t, paint in paints.items():
+        for value, slices in paint.slices.items():
+            counts.setdefault(value, {})[t] = len(slices)
+    found = {}
+    for value, count in sorted(counts.items()):
+        enough = [t for t, n in count.items() if n >= ENOUGH_PAINTED]
+        found[value] = enough or [max(count, key=count.__getitem__)]
+    return found
+
+
+def _nearest(t: int, frames: Sequence[int]) -> list[int]:
+    """The nearest of ``frames``, ascending, before and after ``t``."""
+    return [other for other in frames if other < t][-1:] + [other for other in frames if other > t][:1]
+
+
+def _between(t: int, near: Mapping[int, Adapted], image: NDArray[Any], spacing: ArrayLike, own: Paint | None) -> Result:
+    """A frame from others, of which the nearer ones count for more."""
     weights = [1 / abs(t - other) for other in near]
-    return follow([known[other] for other in near], image, spacing, weights, own)
-
-
-def _suffices(paint: Paint, values: set[int]) -> bool:
-    return all(len(paint.slices.get(value, ())) >= ENOUGH_PAINTED for value in values)
+    return follow([*near.values()], image, spacing, weights, own)
 
 
 def _any(painted: ArrayLike) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from cli.workplace import GRID, SLICES, Workplace, a_ball, an_image_of, painted_on
+from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.files.images import read_frames, read_image, write_image
-from MetaSegmentLib.files.segmentations import read_painted
+from MetaSegmentLib.files.segmentations import plain_segment, read_painted, write_segmentation
 
 FRAMES = 3
 
@@ -46,8 +48,6 @@ def test_a_corrected_frame_is_one_more_support(place):
     truth = a_series(place)
     place.paint(painted_on(truth[2]), name="later.seg.nrrd")
     words = [*place.words(frame=0), "--support", str(place.path("later.seg.nrrd")), "--frame", "2"]
-    from MetaSegmentLib.cli import main
-
     assert main(words) == 0
     labels, _ = read_frames(place.path("out.nrrd"))
     assert np.array_equal(labels[2][list(SLICES)] > 0, truth[2][list(SLICES)])
@@ -88,8 +88,6 @@ def test_a_single_volume_is_no_series(place, capsys):
 
 
 def test_two_patients_and_a_slice_of_ones_own(place):
-    from MetaSegmentLib.cli import main
-
     for number, shift in enumerate((0, 2), start=1):
         other = np.roll(place.truth, shift, axis=1)
         place.image(an_image_of(other), name=f"other{number}.nrrd")
@@ -109,11 +107,41 @@ def test_two_patients_and_a_slice_of_ones_own(place):
     assert report["found"] == {"1": 1.0} and report["segments"]["1"]["support_slices"] == [11]
 
 
+def test_the_image_itself_as_support_image_is_no_other_patient(place):
+    place.image(an_image_of(place.truth))
+    place.paint(painted_on(np.roll(place.truth, 3, axis=1) & place.truth))  # no registration would keep that
+    paint, _ = read_image(place.path("painted.seg.nrrd"))
+    assert place.segment(support_image="image.nrrd", report="r.json") == 0
+    found, _ = read_image(place.path("out.nrrd"))
+    assert np.array_equal(found[list(SLICES)], paint[list(SLICES)])
+    place.image(an_image_of(np.roll(place.truth, 1, axis=2)), name="other.nrrd")
+    place.paint(painted_on(np.roll(place.truth, 1, axis=2)), name="other.seg.nrrd")
+    words = place.words(support="other.seg.nrrd", support_image="other.nrrd")
+    words += ["--support", str(place.path("painted.seg.nrrd")), "--support-image", str(place.path("image.nrrd"))]
+    assert main(words) == 0
+    found, _ = read_image(place.path("out.nrrd"))
+    assert np.array_equal(found[list(SLICES)], paint[list(SLICES)])
+
+
+def test_what_only_ones_own_paint_has_keeps_its_name_and_namesakes_stay_two(place):
+    place.image(an_image_of(place.truth))
+    place.image(an_image_of(place.truth), name="other.nrrd")
+    place.paint(painted_on(place.truth), name="other.seg.nrrd")
+    twins = [replace(plain_segment(value, "lesion"), value=value) for value in (1, 2)]
+    labels = painted_on(place.truth)
+    labels[:, :, 17:][labels[:, :, 17:] > 0] = 2
+    write_segmentation(place.path("own.seg.nrrd"), [labels], twins, GRID)
+    words = place.words(support="other.seg.nrrd", support_image="other.nrrd", output="out.seg.nrrd", report="r.json")
+    assert main([*words, "--own", str(place.path("own.seg.nrrd"))]) == 0
+    segments = json.loads(place.path("r.json").read_text(encoding="utf-8"))["segments"]
+    assert [segment["name"] for segment in segments.values()] == ["liver", "lesion", "lesion"]
+    found, _ = read_image(place.path("out.seg.nrrd"))
+    assert all((found[list(SLICES)] == value).any() for value in (2, 3))
+
+
 def test_each_of_several_supports_needs_its_image(place, capsys):
     place.image(an_image_of(place.truth))
     place.paint(painted_on(place.truth))
-    from MetaSegmentLib.cli import main
-
     assert main([*place.words(), "--support", "other.seg.nrrd"]) == 1
     assert "its own --support-image" in capsys.readouterr().err
 
@@ -132,8 +160,6 @@ def a_library(place: Workplace) -> None:
 
 
 def from_library(place: Workplace, *more: str) -> int:
-    from MetaSegmentLib.cli import main
-
     words = ["segment", "--image", str(place.path("image.nrrd")), "--library", str(place.path("library"))]
     words += ["--method", "shape", "--output", str(place.path("out.seg.nrrd")), "--report", str(place.path("r.json"))]
     return main([*words, *more])

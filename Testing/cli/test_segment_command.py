@@ -188,6 +188,15 @@ def test_overlapping_segments_are_both_found_whole(workplace: Workplace) -> None
     assert sitk.ReadImage(str(workplace.path("p.nrrd"))).GetSize()[3] == 3
 
 
+def test_overlapping_segments_lie_across_one_axis(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [painted_on(workplace.truth), painted_on(workplace.truth, (10, 17, 24), 2, 2)]
+    segments = [plain_segment(1, "liver"), replace(plain_segment(2, "tumour"), layer=1)]
+    write_segmentation(workplace.path("painted.seg.nrrd"), layers, segments, GRID)
+    assert workplace.segment() == 1
+    assert "lies on slices of axis 2, not of axis 0" in capsys.readouterr().err
+    assert not workplace.path("out.seg.nrrd").exists()
+
+
 @pytest.fixture
 def two_painted(workplace: Workplace) -> Workplace:
     """The liver on SLICES, and beside it a spleen on slices of its own."""

@@ -44,6 +44,17 @@ def test_slices_painted_on_the_target_stay_and_weigh_more(two_patients, another)
     assert dice(result.labels == 2, truth == 2) > 0.75
 
 
+def test_the_report_speaks_of_what_was_painted_by_hand(another):
+    image, labels = a_patient(1, size=1.1)
+    paint = painted(labels)
+    paint[8, 1, 1] = 1  # a slip of the mouse
+    result = adapt(image, paint, SPACING, settings=QUICK).predict(another[0], SPACING)
+    assert result.report["support_slices"] == [7, 10, 13]
+    for segment in result.report["segments"].values():
+        assert segment["support_slices"] == [7, 10, 13] and segment["filled_voxels"] == segment["voxels"] > 0
+    assert any("no more than a stray mark" in sentence for sentence in result.warnings)
+
+
 def test_with_enough_slices_of_its_own_nothing_is_carried(two_patients, another):
     image, truth = another
     own = painted(truth, (8, 10, 13))

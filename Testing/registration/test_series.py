@@ -52,6 +52,26 @@ def test_a_single_slice_of_a_frame_is_kept_exactly(beating):
     assert dice(result.labels[2] == 2, truth[2] == 2) > 0.8
 
 
+def test_structures_painted_on_different_frames_are_on_all_of_them(beating):
+    images, truth = beating
+    paint = {0: painted(np.where(truth[0] == 1, 1, 0)), 2: painted(np.where(truth[2] == 2, 2, 0))}
+    result = segment_series(images, paint, SPACING, settings=QUICK)
+    for t, (found, true) in enumerate(zip(result.labels, truth, strict=True)):
+        assert min(dice(found == value, true == value) for value in (1, 2)) > 0.75, t
+    assert set(result.report["segments"]) == {"1", "2"} == set(result.report["series"]["voxels"])
+    for t, value in ((0, 1), (2, 2)):
+        slices = np.flatnonzero(paint[t].any((1, 2)))
+        assert np.array_equal(result.labels[t][slices] == value, truth[t][slices] == value)
+
+
+def test_doubtful_paint_of_any_frame_is_told(beating):
+    images, truth = beating
+    stray = painted(truth[2])
+    stray[8, 1, 1] = 1
+    result = segment_series(images, {0: painted(truth[0]), 2: stray}, SPACING, settings=QUICK)
+    assert any("no more than a stray mark" in sentence for sentence in result.report["warnings"])
+
+
 def test_smoothing_takes_out_a_jump_and_leaves_even_motion():
     ball = np.zeros((5, 6, 30, 30), np.uint8)
     for t in range(5):

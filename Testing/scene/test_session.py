@@ -377,6 +377,24 @@ def test_slices_outside_the_volume(bench: Bench, slices: list[int]) -> None:
         bench.run(slices=[*SUPPORT, *slices])
 
 
+def test_slices_may_be_named_for_each_segment(bench: Bench) -> None:
+    box = np.zeros(BALL.shape, bool)
+    box[3:14, 1:4, 1:6] = True
+    bench.paint("box", only(box, 0, [4, 8, 12]))
+    result = bench.run(slices={bench.ball: [*SUPPORT, 15], 2: [4, 8, 12, 14]})
+    assert result.report["segments"]["1"]["support_slices"] == [*SUPPORT, 15]
+    assert result.report["segments"]["2"]["support_slices"] == [4, 8, 12, 14]
+
+
+@pytest.mark.parametrize(
+    ("slices", "sentence"),
+    [(5, "list of whole numbers"), ({1: 5}, "list of whole numbers"), ({"nobody": [5]}, 'segment "nobody"')],
+)
+def test_slices_that_are_none(bench: Bench, slices: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        bench.run(slices=slices)
+
+
 def test_wrong_nodes_are_refused(bench: Bench) -> None:
     for volume, segmentation, output in (
         (None, bench.segmentation, None),

@@ -22,6 +22,7 @@ from .images import read_frames, read_image, write_image
 from .kept import Kept
 from .orientation import Turn
 from .outputs import Output
+from .parts import same_file
 from .records import NamedSlices, with_records, without_filled
 from .reports import Report, write_report
 from .run import Done, Job, check_named, check_outputs, rehearse, run
@@ -42,6 +43,7 @@ def run_job(
     """
     if job.frames:
         return run_series(job, progress, cancel)
+    job = _with_own(job)
     if job.others or job.own is not None or job.chosen is not None:
         return run_across(job, progress, cancel, kept, beside)
     return run(job, progress, cancel, kept, beside)
@@ -71,7 +73,8 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
     names = {segment.value: segment.name for own, _, _ in reversed(given.values()) for segment in own.segments}
     more: dict[str, Any] = {"settings": job.settings, "progress": progress, "cancel": cancel, "names": names}
     result = segment_series(images, painted, grid.array_spacing, named, axis, **more)
-    report = result.report
+    frames = {t: with_voxel_volume(one, grid.voxel_ml) for t, one in result.frames.items()}
+    report = replace(result, frames=frames).report
     with Staging() as staging:
         write_image(staging.path(job.output), result.labels, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
@@ -131,7 +134,8 @@ def run_across(
         painted, own_slices, axis = _read(job, job.own, grid, job.image)
         notes += painted.notes
         own, own_slices = _same_values(painted, own_slices, segments)
-    result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel)
+    names = {segment.value: segment.name for segment in segments}
+    result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel, names)
     result = with_voxel_volume(result, grid.voxel_ml)
     report = result.report
     report["warnings"] = [*notes, *report["warnings"]]
@@ -153,6 +157,21 @@ def run_across(
             beside(Done(staging, place, image, grid, [result], report))
         staging.commit()
     return report
+
+
+def _with_own(job: Job) -> Job:
+    """The job with a support that was painted on the image itself for what it is, whatever it was given as."""
+    if job.support_image is None or job.own is not None or job.chosen is not None:
+        return job
+    pairs = [(job.support, job.support_image), *job.others]
+    own = [paint for paint, on in pairs if same_file(on, job.image)]
+    rest = [(paint, on) for paint, on in pairs if not same_file(on, job.image)]
+    if len(own) != 1:
+        return job
+    if not rest:
+        return replace(job, support=own[0], support_image=None)
+    (support, on), *others = rest
+    return replace(job, support=support, support_image=on, others=tuple(others), own=own[0])
 
 
 def _read(job: Job, path: Path, grid: Grid, on: Path) -> tuple[Painted, NamedSlices | None, int | None]:
@@ -178,7 +197,7 @@ def _same_values(
     layer = _one_layer(painted)
     values: dict[int, int] = {}
     for segment in painted.segments:
-        same = next((one for one in known if one.name == segment.name), None)
+        same = next((one for one in known if one.name == segment.name and one.value not in values.values()), None)
         if same is None:
             taken = {one.value for one in known}
             free = segment.value if segment.value not in taken else max(taken) + 1

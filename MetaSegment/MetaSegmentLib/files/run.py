@@ -129,9 +129,10 @@ class Support:
         return len(self.painted.layers) > 1
 
     def adapted(self, progress: ProgressCallback | None, cancel: CancelCallback | None) -> Iterator[Adapted]:
-        """The method, adapted to each layer."""
+        """The method, adapted to each layer, all across the axis of the first."""
         from ..engine import adapt
 
+        axis = self._axis
         for number, layer in enumerate(self.painted.layers):
             if self._kept is not None and number in self._kept:
                 yield self._kept[number]
@@ -142,7 +143,8 @@ class Support:
                 slices = {value: some for value, some in slices.items() if value in here} or None
             names = {one.value: one.name for one in self.painted.in_layer(number)}
             spacing, settings = self.grid.array_spacing, self._settings
-            one = adapt(self._image, layer, spacing, slices, self._axis, settings, progress, cancel, names)
+            one = adapt(self._image, layer, spacing, slices, axis, settings, progress, cancel, names)
+            axis = one.axis
             if self._kept is not None:
                 self._kept[number] = one
             yield one

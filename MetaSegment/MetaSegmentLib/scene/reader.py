@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,10 @@ from .presence import stamp, while_there
 from .record import SliceRecord, painted_now_steps, record_of
 
 Labels = NDArray[np.unsignedinteger[Any]]
+
+
+SegmentSlices = Sequence[int] | Mapping[str | int, Sequence[int]]
+"""Slices of the volume: for all segments, or by a segment's identifier or label, n of the n-th one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +82,14 @@ class Painting:
 
 
 def read_painting(
-    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: Sequence[int] | None = None
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: SegmentSlices | None = None
 ) -> Painting:
     """Read a volume and its painted segments, at once; see :func:`read_painting_steps`."""
     return drain(read_painting_steps(volume, segmentation, segment_ids, slices))
 
 
 def read_painting_steps(
-    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: Sequence[int] | None = None
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None = None, slices: SegmentSlices | None = None
 ) -> Steps[Painting]:
     """Read a volume and its painted segments in pieces; begun again when the paint is changed between two of them.
 
@@ -92,10 +97,11 @@ def read_painting_steps(
         volume: vtkMRMLScalarVolumeNode.
         segmentation: vtkMRMLSegmentationNode; nothing in it is changed, whatever its source representation.
         segment_ids: which segments; the default is all visible ones that have paint.
-        slices: which slices of the volume are painted; the default is what earlier runs did not fill.
+        slices: which slices of the volume are painted, for all segments or by identifier or label; the default, also
+            for a segment that is not named, is what earlier runs did not fill.
 
     Raises:
-        InputError: an unknown or empty segment, or geometry that cannot be used.
+        InputError: an unknown or empty segment, slices that are no whole numbers, or geometry that cannot be used.
         Cancelled: a node was removed meanwhile.
     """
     while True:
@@ -107,8 +113,9 @@ def read_painting_steps(
 
 
 def _read(
-    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: Sequence[int] | None
+    volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: SegmentSlices | None
 ) -> Steps[Painting]:
+    for_all, by_segment = _checked(slices)
     source = _as_labelmaps(segmentation, grid_of(volume, segmentation))
     chosen = chosen_segments(segmentation, segment_ids)
     paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
@@ -129,15 +136,21 @@ def _read(
         found.append(segment_id)
         snapshots[segment_id] = yield from Snapshot.steps(part)
         record = record_of(segment)
-        own = (yield from _painted_now_steps(record, part, slices)) if record else None
+        given = by_segment.pop(segment_id, by_segment.pop(len(found), for_all))
+        own = (yield from _painted_now_steps(record, part, given)) if record else None
         if record and own is not None:
             axes[record.axis] = segment.GetName()
-            own = own if slices is None else _on_grid(slices, paint_grid, record.axis, [part])
+            own = own if given is None else _on_grid(given, paint_grid, record.axis, [part])
             part = yield from _painted_part_steps(part, record.axis, own)
-            if part.empty and slices is None:
+            if part.empty and given is None:
                 unpainted.append(segment.GetName())
             painted_now[len(found)] = own
+        elif given is not None and for_all is None:
+            painted_now[len(found)] = _on_grid(given, paint_grid, None, [part])
         parts.append(part)
+    if by_segment:
+        text = _('Slices are named for segment "{name}", which is not segmented; leave it out or choose it too.')
+        raise InputError(text.format(name=next(iter(by_segment))))
     names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
@@ -147,7 +160,7 @@ def _read(
         text = _('Segment "{name}" has no paint any more; paint it on some slices or hide it.')
         raise InputError(text.format(name=unpainted[0]))
     axis = next(iter(axes), None)
-    named = None if slices is None else _on_grid(slices, paint_grid, axis, parts)
+    named = None if for_all is None else _on_grid(for_all, paint_grid, axis, parts)
 
     def counts(box: Extent) -> Any:
         return ... if axis is None or named is None else on_slices(box, axis, named)
@@ -169,6 +182,16 @@ def _read(
         snapshots,
         tuple(_turned_warning(name) for name in turned),
     )
+
+
+def _checked(slices: SegmentSlices | None) -> tuple[list[int] | None, dict[str | int, list[int]]]:
+    """The slices for all segments, and those by identifier or label."""
+    try:
+        if isinstance(slices, Mapping):
+            return None, {key: [operator.index(i) for i in own] for key, own in slices.items()}
+        return None if slices is None else [operator.index(i) for i in slices], {}
+    except TypeError as error:
+        raise InputError(_("Give the slices as a list of whole numbers, or as one for each segment.")) from error
 
 
 def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | None) -> Steps[list[int] | None]:

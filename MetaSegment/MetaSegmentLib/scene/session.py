@@ -28,7 +28,7 @@ from ..settings import DEFAULT_METHOD, Result, Settings
 from .editor import Editor
 from .i18n import tr as _
 from .inputs import playing, why_not
-from .reader import Painting, read_painting_steps
+from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
 from .sequence import Frames, nodes_of, read_frames
@@ -88,7 +88,7 @@ class Session:
         segmentation: Any,
         segment_ids: Sequence[str] | None = None,
         method: str | None = None,
-        slices: Sequence[int] | None = None,
+        slices: SegmentSlices | None = None,
         output: Any | None = None,
         device: str = "auto",
         wait: bool = True,
@@ -111,7 +111,8 @@ class Session:
             segment_ids: which segments; the default is all visible ones.
             method: a name of ``metasegment methods``; the default is the most accurate one.
             slices: indices of the painted slices of the volume; one without paint says that the structures are absent
-                there. The default is every slice with paint that an earlier run did not fill.
+                there. A mapping from a segment's identifier, or its label, to indices names them for that one. The
+                default is every slice with paint that an earlier run did not fill.
             output: another vtkMRMLSegmentationNode to write to; ``segmentation`` stays as it is.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             wait: False returns a :class:`Run` at once; the result is written when the session is polled. Where a timer
