@@ -270,12 +270,12 @@ def _segment(arguments: argparse.Namespace) -> int:
 
 
 def _summarise(report: dict[str, Any]) -> None:
-    why = " from one painted slice" if len(report["support_slices"]) == 1 else ""
     for segment in report["segments"].values():
         name, dice = one_line(segment["name"]), segment["estimated_dice"]
         if not segment["filled_voxels"]:
             print(f"{name}: {segment['volume_ml']:.2f} ml, nothing found on the slices that are not painted")
             continue
+        why = " from one painted slice" if len(segment["support_slices"]) == 1 else ""
         estimate = f"{dice:.2f}" if dice is not None else f"not available{why}"
         print(f"{name}: {segment['volume_ml']:.2f} ml, estimated Dice {estimate}")
     if report["suggested_slices"]:

@@ -150,6 +150,9 @@ def test_what_other_code_has_made_is_run_anew(tasks, monkeypatch):
     (again,) = work_through(tasks[:1], plan)
     assert again["methods"]["shape"]["code"] == "of other code"
     assert again["methods"]["signed_distance"] == tool  # not ours, and not run again
+    monkeypatch.setattr(origin, "tools_checksum", lambda: "of other tools")
+    assert not plan.complete(again)
+    assert work_through(tasks[:1], plan)[0]["methods"]["signed_distance"]["code"] == "of other tools"
 
 
 def test_the_command_writes_tables_and_prints_them(a_data_set, arguments, tmp_path, capsys):
