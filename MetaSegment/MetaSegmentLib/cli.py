@@ -18,10 +18,19 @@ from typing import Any
 from .errors import Cancelled, DependencyError, InputError, MetaSegmentError
 from .imports import explained_imports, import_error
 from .settings import DEFAULT_METHOD
-from .terminal import add_method_arguments, one_line, outlasting_streams, progress_bar, settings_of, words
+from .terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    add_method_arguments,
+    one_line,
+    outlasting_streams,
+    progress_bar,
+    settings_of,
+    words,
+)
 from .version import __version__
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 _GO_ON = ("batch", "evaluate", "train", "calibrate")
 """Commands that keep what is done when they are stopped, and go on from there."""
 _PRINT = ("methods", "info")

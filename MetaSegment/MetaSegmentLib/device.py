@@ -130,4 +130,4 @@ def within_memory(
         elif device.type != "cpu":
             device, batch = torch.device("cpu"), BATCH
         else:
-            raise MemoryExhausted("The memory of this machine is used up; close other programs or crop the volume.")
+            raise MemoryExhausted

@@ -28,6 +28,11 @@ class OutputError(MetaSegmentError):
 class MemoryExhausted(MetaSegmentError):
     """The memory does not hold what was asked for, however it is divided."""
 
+    def __init__(
+        self, message: str = "The memory of this machine is used up; close other programs or crop the volume."
+    ) -> None:
+        super().__init__(message)
+
 
 class Cancelled(MetaSegmentError):
     """The caller's ``cancel()`` returned True; nothing was changed."""

@@ -14,6 +14,9 @@ from typing import Any, TextIO, cast
 from .progress import ProgressCallback
 from .settings import DEFAULT_METHOD, Settings
 
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+"""Exit statuses; wrong usage is argparse's 2."""
+
 
 class Outlasting:
     """A stream of text that goes on when its reader has left or its disk is full.
@@ -133,3 +136,14 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         SettingsError: a seed that is none.
     """
     return Settings(arguments.method, arguments.device, arguments.seed, arguments.weights)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, as the type of an option."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return number

@@ -15,7 +15,7 @@ from ..errors import InputError, OutputError
 from ..predictors.registry import METHODS, MethodInfo, find_method
 from ..progress import Progress
 from ..replacing import replacing
-from ..terminal import progress_bar, words
+from ..terminal import positive, progress_bar, words
 
 if TYPE_CHECKING:
     from ..evaluation.records import Task
@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
     add("--methods", type=words, metavar="A,B", help="see 'metasegment methods'; all that are offered by default")
-    add("--limit", type=_positive, metavar="N", help="at most N cases of each folder for each number of slices")
+    add("--limit", type=positive, metavar="N", help="at most N cases of each folder for each number of slices")
     add("--all-volumes", action="store_true", help="of folders that no weights were trained on, not only held-out ones")
     add("--keep-weights", action="store_true", help="leave the weights of a sum as they are")
-    add("--jobs", type=_positive, default=1, metavar="N", help="cases run at the same time (1)")
+    add("--jobs", type=positive, default=1, metavar="N", help="cases run at the same time (1)")
     add("--dry-run", action="store_true", help="print the figures, write no weights")
     add("--write", action="store_true", help="also give the installed weights their new plan")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -201,9 +201,3 @@ def _cases(args: argparse.Namespace, progress: Progress) -> list[Task]:
         except OSError as error:
             raise OutputError("The output folder cannot be written to; choose another one.") from error
     return tasks
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
-    return int(text)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, InputError, MetaSegmentError
 from ..progress import ProgressCallback
-from ..terminal import add_method_arguments, one_line, progress_bar, settings_of
+from ..terminal import DONE, FAILED, INTERRUPTED, add_method_arguments, one_line, positive, progress_bar, settings_of
 from .cases import ENDINGS, Common
 
 if TYPE_CHECKING:
     from .engine import Workers
     from .run import Cohort
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 DESCRIPTION = """\
 Segment a structure in all volumes of a cohort, from paint on one or a few of them or on each. Every case gets its
 result in the output folder, which also gets summary.csv, summary.json and summary.html, most doubtful cases first. A
@@ -56,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--format", choices=tuple(ENDINGS), default="seg.nrrd", help="of the results; default: %(default)s")
     add("--resume", action="store_true", help="go on with an earlier batch; finished cases are not done again")
-    add("--workers", type=_positive, metavar="N", help="processes; default: one a GPU, or one for two cores")
+    add("--workers", type=positive, metavar="N", help="processes; default: one a GPU, or one for two cores")
     add("--scheduler", default="", metavar="ADDRESS", help="use the workers of this Dask scheduler: tcp://host:8786")
     add("--scheduler-file", type=Path, metavar="F.json", help="the same, its address from a file")
     add("--no-dashboard", action="store_true", help="serve no page that shows the workers")
@@ -120,9 +119,3 @@ def _progress(quiet: bool, cohort: Cohort) -> Iterator[ProgressCallback | None]:
 def _print_failed(cohort: Cohort) -> None:
     for row in cohort.failed:
         print(f"metasegment: {one_line(row.id)}: {one_line(row.sentence)}", file=sys.stderr)
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
-    return int(text)

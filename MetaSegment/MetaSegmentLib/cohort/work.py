@@ -39,7 +39,7 @@ def perform(order: Order) -> Outcome:
         return ended("failed", str(error))
     except Exception as error:
         if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-            return ended("memory", "The memory of this machine is used up; close other programs or crop the volume.")
+            return ended("memory", str(MemoryExhausted()))
         return ended("failed", _sentence(error, order))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..data.protocol import PAINTED_COUNTS, PLACEMENTS, Placement
 from ..errors import InputError, SettingsError
 from ..progress import Progress
-from ..terminal import progress_bar, words
+from ..terminal import positive, progress_bar, words
 
 if TYPE_CHECKING:
     from .records import Task
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="slice axis in numpy order; auto: the data set's own, else the coarsest, else 0",
     )
-    add("--limit", type=_positive, metavar="N", help="at most N cases of each folder, well spread")
+    add("--limit", type=positive, metavar="N", help="at most N cases of each folder, well spread")
     add("--held-out", action="store_true", help="only volumes that training keeps out: those of every sixth person")
     add("--render", action="store_true", help="make images with random intensities for folders with labels only")
     instead = parser.add_mutually_exclusive_group()
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="draw the ten worst cases of these methods (of the default one), which are run again for it",
     )
-    add("--jobs", type=_positive, default=1, metavar="N", help="cases run at the same time (1)")
+    add("--jobs", type=positive, default=1, metavar="N", help="cases run at the same time (1)")
     add("--surface", action=argparse.BooleanOptionalAction, default=True, help="score surface distances (yes)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--weights", default="", metavar="FOLDER", help="weights of your own, as 'metasegment train' writes them")
@@ -180,14 +180,4 @@ def _placements(text: str) -> tuple[Placement, ...]:
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    return tuple(sorted({_positive(part) for part in words(text) or ("",)}))
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
-    return number
+    return tuple(sorted({positive(part) for part in words(text) or ("",)}))

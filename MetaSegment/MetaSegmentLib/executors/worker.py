@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from ..errors import Cancelled, MetaSegmentError
+from ..errors import Cancelled, MemoryExhausted, MetaSegmentError
 from ..progress import ProgressCallback
 from ..settings import Result, Settings
 from .memory import SharedArray, open_array, sweep
@@ -172,8 +172,7 @@ class Service:
 
     def _fail(self, number: int, error: Exception) -> None:
         if isinstance(error, MemoryError):
-            text = "The memory of this machine is used up; close other programs or crop the volume."
-            error = MetaSegmentError(text)
+            error = MemoryExhausted()
         foreseen = isinstance(error, MetaSegmentError)
         self._pipe.send(
             {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..terminal import INTERRUPTED
 from .config import BurstSettings, Config, EpisodeSettings, Share, TaskSettings, TrainingSettings, write_config
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _LATER = ("bayesian", "variational", "robust", "meta-regularised", "clustered")
 STAGES = ("base", "context", "resnet", "maml", "fomaml", "anil", "reptile", *_LATER, "ridge", "matching")
 """Stages of training, known here so that help loads no torch; the keys of OBJECTIVES."""
-INTERRUPTED = 130
 
 _SECTIONS = {
     "tasks ('episodes')": TaskSettings,
