@@ -152,6 +152,24 @@ def test_slices_named_as_empty_stay_so_however_often_paint_changes(named):
     assert adapted.predict().report["segments"]["1"]["support_slices"] == [3, 5, 6, 8]
 
 
+def test_what_named_slices_left_out_stays_out_until_its_paint_changes():
+    chosen = Settings(method="shape")
+    marks = {(1, 3), (1, 8), (2, 5), (2, 10)}
+    adapted = adapt(IMAGE, painted(marks), SPACING, slices=(3, 8), settings=chosen)
+    before = adapted.predict()
+    again = adapted.update(painted(marks), method="experts").update(painted(marks), method="shape").predict()
+    same(again, before)
+    assert set(before.report["segments"]) == {"1"} and "left out" in before.warnings[0]
+    more = adapted.update(painted({*marks, (2, 12)})).predict()
+    assert more.report["segments"]["2"]["support_slices"] == [3, 5, 8, 10, 12] and not more.warnings
+
+
+def test_slices_named_for_all_hold_for_a_structure_that_is_painted_two_updates_later():
+    adapted = adapt(IMAGE, painted({(1, 3), (1, 8)}), SPACING, slices=(3, 8), settings=Settings(method="shape"))
+    later = adapted.update(painted({(1, 3), (1, 8)})).update(painted({(1, 3), (1, 8), (2, 5)}))
+    assert later.predict().report["segments"]["2"]["support_slices"] == [3, 5, 8]
+
+
 def test_slices_named_across_one_axis_mean_nothing_across_another():
     chosen = Settings(method="shape")
     adapted = adapt(IMAGE, painted({(1, 3), (1, 8)}), SPACING, slices=(3, 8, 15), settings=chosen)

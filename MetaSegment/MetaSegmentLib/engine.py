@@ -167,7 +167,7 @@ class Adapted:
         axis = self._given_axis if axis is None else axis
         paint = read_paint(painted, shape, slices, axis, names)
         if slices is None:
-            paint = self._still_empty(paint, painted)
+            paint = self._as_named(paint, painted, axis)
         context = self._context.listening(self._context.progress.again(progress, cancel))
         return Adapted(self._volume, paint, settings, context, names, axis, self._others)
 
@@ -191,14 +191,22 @@ class Adapted:
             return self._result(start, self._paint)
         return self._predict_other(check_volume(image, spacing), start)
 
-    def _still_empty(self, paint: Paint, painted: ArrayLike) -> Paint:
-        """The new paint with the slices that were named as empty before and have not been painted since."""
-        before = self._paint
+    def _as_named(self, paint: Paint, painted: ArrayLike, axis: int | None) -> Paint:
+        """The new paint with the slices that were named as empty before and have not been painted since, and without
+        structures that were left out, since they have no paint on named slices, where they are as they were."""
+        before, shape, names = self._paint, self._volume.array.shape, self._names
+        out = [doubt for doubt in before.warnings if doubt.kind == "elsewhere"]
+        out = [doubt for doubt in out if paint.slices.get(doubt.value) == doubt.slices]
+        if 0 < len(out) < len(paint.values):
+            painted = np.where(np.isin(painted, [doubt.value for doubt in out]), 0, painted)
+            paint = read_paint(painted, shape, None, axis, names)
+            paint = replace(paint, warnings=(*paint.warnings, *out))
+        paint = replace(paint, named=before.named)
         kept = {value: before.still_empty(value, some, paint.axes[value]) for value, some in paint.slices.items()}
         if not any(kept.values()):
             return paint
         own = {value: sorted(kept[value].union(some)) for value, some in paint.slices.items()}
-        found = read_paint(painted, self._volume.array.shape, own, paint.axis, self._names)
+        found = read_paint(painted, shape, own, paint.axis, names)
         return replace(found, warnings=paint.warnings, named=before.named)
 
     @property

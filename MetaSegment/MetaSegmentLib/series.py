@@ -91,14 +91,15 @@ def segment_series(
     known = {}
     for t in sorted({t for frames in holders.values() for t in frames}):
         own = [value for value, frames in holders.items() if t in frames]
-        given = painted[t] if len(own) == len(paints[t].values) else np.where(np.isin(painted[t], own), painted[t], 0)
-        chosen = {value: paints[t].slices[value] for value in own} if named.get(t) is not None else None
+        given, chosen = _only(own, paints[t], painted[t], named.get(t))
         known[t] = adapt(volumes[t], given, spacing, chosen, axis, settings, None, cancel, names)
     results: dict[int, Result] = {}
     for t in Progress(progress, cancel).steps("frames", range(len(volumes))):
         near = {other for frames in holders.values() if t not in frames for other in _nearest(t, frames)}
         if near:
-            results[t] = _between(t, {other: known[other] for other in near}, volumes[t], spacing, paints.get(t))
+            results[t] = _between(
+                t, {other: known[other] for other in sorted(near)}, volumes[t], spacing, paints.get(t)
+            )
         else:
             results[t] = known[t].predict()
     labels = np.stack([results[t].labels for t in range(len(volumes))])
@@ -118,6 +119,17 @@ def _holders(paints: Mapping[int, Paint]) -> dict[int, list[int]]:
         enough = [t for t, n in count.items() if n >= ENOUGH_PAINTED]
         found[value] = enough or [max(count, key=count.__getitem__)]
     return found
+
+
+def _only(
+    own: Sequence[int], paint: Paint, painted: ArrayLike, slices: Slices | None
+) -> tuple[ArrayLike, Slices | None]:
+    """The labels of a frame without what has too little paint there, and the slices named for the rest."""
+    scarce = [value for value in paint.values if value not in own]
+    labels = np.where(np.isin(painted, scarce), 0, painted) if scarce else painted
+    if isinstance(slices, Mapping):
+        slices = {value: some for value, some in slices.items() if value in own}
+    return labels, slices
 
 
 def _nearest(t: int, frames: Sequence[int]) -> list[int]:

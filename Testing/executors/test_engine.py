@@ -7,12 +7,13 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from executors.requests import SUPPORT, a_request, resident_mb, run
+from executors.requests import SHAPE, SUPPORT, a_request, resident_mb, run
 from MetaSegmentLib import InputError, Result, SettingsError
 from MetaSegmentLib.executors import InProcessExecutor, ProcessExecutor, warm_engine
 from MetaSegmentLib.settings import DEFAULT_METHOD
@@ -40,6 +41,15 @@ def test_the_same_answer_in_and_out_of_this_process(executor: ProcessExecutor, m
     same(run(executor, a_request(method, method)), here.compute(a_request(method)))
     more = [*SUPPORT, 6]
     same(run(executor, a_request(method, method, more, axis=0)), here.compute(a_request(method, 1, more, axis=0)))
+
+
+def test_slices_that_a_request_named_are_not_named_for_the_next_one() -> None:
+    here, request = InProcessExecutor(), a_request("shape", axis=0)
+    first = here.compute(request)
+    empty = [*SUPPORT, SHAPE[0] - 1]
+    told = here.compute(replace(request, slices={1: empty}))
+    assert told.report["segments"]["1"]["support_slices"] == empty
+    same(here.compute(request), first)
 
 
 def test_a_correction_is_quicker_than_the_first_run(executor: ProcessExecutor) -> None:

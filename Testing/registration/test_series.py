@@ -72,6 +72,25 @@ def test_doubtful_paint_of_any_frame_is_told(beating):
     assert any("no more than a stray mark" in sentence for sentence in result.report["warnings"])
 
 
+def test_named_slices_of_a_frame_mean_what_they_mean_on_one_volume(beating):
+    images, truth = beating
+    paint = painted(np.where(truth[0] == 1, 1, 0))
+    paint[[8, 9, 11]] = np.where(truth[0][[8, 9, 11]] == 2, 2, paint[[8, 9, 11]])
+    result = segment_series(images, {0: paint}, SPACING, {0: (7, 10, 13)}, settings=QUICK)
+    assert set(np.unique(result.labels)) == {0, 1} and "left out" in result.report["warnings"][0]
+    stray = painted(truth[0])
+    stray[8, 1, 1] = 1
+    result = segment_series(images, {0: stray}, SPACING, {0: {}}, settings=QUICK)
+    assert any("no more than a stray mark" in sentence for sentence in result.report["warnings"])
+
+
+def test_label_values_may_need_wider_numbers_on_another_frame(beating):
+    images, truth = beating
+    paint = {0: painted(truth[0] == 1).astype(np.uint8), 2: painted(truth[2] == 2).astype(np.uint16) * 300}
+    result = segment_series(images, paint, SPACING, settings=QUICK)
+    assert set(np.unique(result.labels[0])) == {0, 1, 300} == set(np.unique(result.labels[2]))
+
+
 def test_smoothing_takes_out_a_jump_and_leaves_even_motion():
     ball = np.zeros((5, 6, 30, 30), np.uint8)
     for t in range(5):

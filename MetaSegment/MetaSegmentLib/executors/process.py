@@ -171,6 +171,7 @@ class _Worker:
         self._requests += 1
         if image is not None:
             self._images += 1
+            self.origin = None
             self._on_its_way = (self._requests, request.origin)
         handle = _Handle(self, self._requests, [labels, *([image] if image else [])], abort)
         self._last = weakref.ref(handle)

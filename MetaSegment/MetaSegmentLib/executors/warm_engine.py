@@ -70,7 +70,8 @@ class WarmEngine:
         settings = request.settings
         about = (request.origin, settings.device, settings.seed, settings.weights, request.names, request.spacing)
         if self._adapted is not None and self._learned == (*about, request.axis):
-            more = (request.labels, request.slices, progress, cancel, settings.method, request.axis)
+            slices = {} if request.slices is None else request.slices  # what an earlier request named counts no more
+            more = (request.labels, slices, progress, cancel, settings.method, request.axis)
             adapted = self._adapted.update(*more)
         else:
             self.forget()

@@ -86,7 +86,7 @@ def carry(sources: Sequence[Source], target: Volume, progress: Progress | None =
             votes[value] += weight * chance
             counted[value] += weight
     chances = {value: votes.pop(value) / counted.pop(value) for value in values}
-    labels = np.zeros(target.array.shape, sources[0].labels.dtype)
+    labels = np.zeros(target.array.shape, np.result_type(*(source.labels.dtype for source in sources)))
     best = np.full(target.array.shape, 0.5, np.float32)
     for value, chance in chances.items():
         labels[chance > best] = value
@@ -117,7 +117,8 @@ def as_painted(carried: Carried, found: Sequence[int], axis: int, own: Paint | N
     index = sorted({i for some in slices.values() for i in some} | set(() if own is None else own.index))
     if not index:
         return None
-    planes = np.zeros((len(index), *front.shape[1:]), carried.labels.dtype)
+    dtype = carried.labels.dtype if own is None else np.result_type(carried.labels, own.labels)
+    planes = np.zeros((len(index), *front.shape[1:]), dtype)
     for plane, i in zip(planes, index, strict=True):
         drawn = None if own is None or i not in own.index else own.labels[own.index.index(i)]
         complete = () if own is None else [value for value, some in own.slices.items() if i in some]

@@ -126,6 +126,7 @@ def sequence_for(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[
             if stored.GetSegment(segment_id) is None:
                 added = slicer.vtkSegment()
                 added.DeepCopy(shown.GetSegment(segment_id))
+                added.RemoveAllRepresentations()
                 _empty(added)
                 stored.AddSegment(added, segment_id)
     return own
