@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Cancelled, DependencyError, InputError, MetaSegmentError
+from .files.named_slices import Group, read_group, together
 from .imports import explained_imports, import_error
 from .settings import DEFAULT_METHOD
 from .terminal import (
@@ -27,7 +28,6 @@ from .terminal import (
     outlasting_streams,
     progress_bar,
     settings_of,
-    words,
 )
 from .version import __version__
 
@@ -188,8 +188,9 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--slices",
-        type=_named_slices,
+        type=_group,
         action="append",
+        default=[],
         metavar="3,9,15",
         help="slices that are complete for all segments, also empty ones; 2:3,9,15 (repeatable) for the segment with "
         "the label value 2; default: every slice on which a segment has paint",
@@ -207,28 +208,11 @@ def _add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     add("--report", type=Path, metavar="R.json", help="write what was done and found as JSON")
 
 
-def _named_slices(text: str) -> tuple[int | None, tuple[int, ...]]:
-    """``3,9,15`` or ``2:3,9,15``: (label value or None for all segments, slices)."""
-    value, colon, slices = text.rpartition(":")
-    return int(value) if colon else None, tuple(int(word) for word in words(slices))
-
-
-def _slices(
-    named: list[tuple[int | None, tuple[int, ...]]] | None,
-) -> tuple[int, ...] | dict[int, tuple[int, ...]] | None:
-    """All that was named with ``--slices``, for all segments or by label value.
-
-    Raises:
-        InputError: both forms at once.
-    """
-    if not named:
-        return None
-    found: dict[int | None, tuple[int, ...]] = {}
-    for value, slices in named:
-        found[value] = (*found.get(value, ()), *slices)
-    if None in found and len(found) > 1:
-        raise InputError("Name slices for all segments (--slices 3,9) or for each (--slices 2:3,9), not both.")
-    return found[None] if None in found else {value: some for value, some in found.items() if value is not None}
+def _group(text: str) -> Group:
+    try:
+        return read_group(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _segment(arguments: argparse.Namespace) -> int:
@@ -262,7 +246,7 @@ def _segment(arguments: argparse.Namespace) -> int:
             own=arguments.own,
             frames=tuple(zip(frames, supports, strict=False)),
             segments=tuple(arguments.segments),
-            slices=_slices(arguments.slices),
+            slices=together(arguments.slices),
             axis=None if arguments.axis == "auto" else int(arguments.axis),
             settings=settings_of(arguments),
             probabilities=arguments.probabilities,

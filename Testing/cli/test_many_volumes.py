@@ -139,6 +139,38 @@ def test_what_only_ones_own_paint_has_keeps_its_name_and_namesakes_stay_two(plac
     assert all((found[list(SLICES)] == value).any() for value in (2, 3))
 
 
+def two_paints(place, own: str = "lesion") -> list[str]:
+    """The liver painted on another patient, ``own`` on the image itself."""
+    place.image(an_image_of(place.truth))
+    place.image(an_image_of(place.truth), name="other.nrrd")
+    place.paint(painted_on(place.truth), name="other.seg.nrrd")
+    labels = painted_on(place.truth, value=2)
+    write_segmentation(place.path("own.seg.nrrd"), [labels], [plain_segment(2, own)], GRID)
+    words = place.words(support="other.seg.nrrd", support_image="other.nrrd", output="out.seg.nrrd", report="r.json")
+    return [*words, "--own", str(place.path("own.seg.nrrd"))]
+
+
+@pytest.mark.parametrize("wanted", ["liver,lesion", "lesion,1"])
+def test_segments_are_chosen_among_those_of_all_paints(place, wanted):
+    assert main([*two_paints(place), "--segments", wanted]) == 0
+    segments = json.loads(place.path("r.json").read_text(encoding="utf-8"))["segments"]
+    assert [segment["name"] for segment in segments.values()] == ["liver", "lesion"]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--segments", "liver,spleen"), "has no segment 'spleen'; it has: liver (1), lesion (2)"),
+        (("--segments", "liver"), "has none of the segments to be segmented"),
+        (("--slices", "3,9"), "Slices are named of one painted volume"),
+    ],
+)
+def test_what_several_paints_cannot_mean(place, capsys, more, sentence):
+    assert main([*two_paints(place), *more]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not place.path("out.seg.nrrd").exists()
+
+
 def test_each_of_several_supports_needs_its_image(place, capsys):
     place.image(an_image_of(place.truth))
     place.paint(painted_on(place.truth))

@@ -164,7 +164,7 @@ def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
         ("bad,scans/one.nrrd,paint", "support is a folder"),
         ("bad,scans/one.nrrd,paint/one.nrrd,,,magic", "no such method"),
         ("bad,scans/one.nrrd,paint/one.nrrd,,,,three", "slices are not understood"),
-        ("bad,scans/one.nrrd,paint/one.nrrd,,,,1:2 3", "slices are not understood"),
+        ("bad,scans/one.nrrd,paint/one.nrrd,,,,1:2 3", "not both"),
         ("bad,scans/one.nrrd,paint/one.nrrd,,,,3,9", "more cells"),
         ("bad,scans/one.nrrd,paint/one.nrrd,,b.txt", "format"),
     ],

@@ -21,7 +21,7 @@ from MetaSegmentLib.cohort.cases import Problem
 from MetaSegmentLib.cohort.journal import Journal
 from MetaSegmentLib.cohort.order import Order, Outcome
 from MetaSegmentLib.cohort.run import Cohort
-from MetaSegmentLib.cohort.work import named_slices, perform
+from MetaSegmentLib.cohort.work import perform
 from MetaSegmentLib.files.images import read_image, write_image
 
 
@@ -267,20 +267,6 @@ def test_progress_counts_failures_and_a_cancel_leaves_a_summary(four: SmallCohor
     assert seen == [("segmenting", 0, 5), ("segmenting, 1 failed", 1, 5), ("segmenting, 1 failed", 2, 5)]
     rows = json.loads((results / "summary.json").read_text(encoding="utf-8"))["cases"]
     assert [row["state"] for row in rows].count("open") == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("", None), ("3,9", (3, 9)), ("3 9", (3, 9)), ("2:4,8 3:5", {2: (4, 8), 3: (5,)}), ("2:4 2:8", {2: (4, 8)})],
-)
-def test_named_slices(text: str, expected: object) -> None:
-    assert named_slices(text) == expected
-
-
-@pytest.mark.parametrize("text", ["a", "2:", "3,9 2:4", "-1", "3,,9"])
-def test_named_slices_that_are_none(text: str) -> None:
-    with pytest.raises(InputError):
-        named_slices(text)
 
 
 def test_several_patients_and_own_paint_are_those_of_one_by_one(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from ..errors import InputError, MetaSegmentError
 from ..files.access import require_file, require_readable
 from ..files.formats import files_written
+from ..files.named_slices import read_named_slices, words
 from ..files.parts import same_file
 from ..predictors.registry import METHODS
 from .cases import Case, Cases, Common, Problem
 from .names import alike, place, safe_id
 
-SLICES = re.compile(r"(\d+(,\d+)*)|(\d+:\d+(,\d+)*( \d+:\d+(,\d+)*)*)")
 Paint = tuple[Path, Path | None]
 """A file of painted slices and what they were painted on; None for the image of the case."""
 
@@ -110,6 +109,7 @@ def _case(row: Row, output: Path, common: Common) -> Case:
         raise InputError("Several supports were painted on the image itself; put their segments into one .seg.nrrd.")
     if row.method and row.method not in METHODS:
         raise InputError("There is no such method; 'metasegment methods' lists them.")
+    read_named_slices(row.slices)
     name = safe_id(row.id)
     place(output, f"{name}{common.ending}", common.ending)
     return Case(
@@ -120,7 +120,7 @@ def _case(row: Row, output: Path, common: Common) -> Case:
         own=own[0] if own and others else None,
         output=place(output, row.output, common.ending) if row.output.strip() else None,
         method=row.method,
-        slices=_slices(row.slices),
+        slices=" ".join(words(row.slices)),
         frame=row.frame,
     )
 
@@ -129,16 +129,6 @@ def _pairs(common: Common) -> Iterable[Paint]:
     if not common.support_images:
         return [(support, None) for support in common.support]
     return zip(common.support, common.support_images, strict=True)
-
-
-def _slices(text: str) -> str:
-    """As on the command line, words apart by one blank."""
-    words = " ".join(re.sub(r"\s*([,:])\s*", r"\1", text).split())
-    if words and not SLICES.fullmatch(words):
-        raise InputError(
-            "The slices are not understood; write 3,9 for all segments, or 2:4,8 3:5 for each by its label."
-        )
-    return words
 
 
 def _clashing(cases: Sequence[Case], output: Path, common: Common) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,7 @@ from ..errors import InputError, MemoryExhausted, MetaSegmentError
 from ..files.atomic import output_error
 from ..files.kept import Kept
 from ..files.many import run_job
-from ..files.records import NamedSlices
+from ..files.named_slices import read_named_slices
 from ..files.run import Done, Job
 from ..imports import import_error
 from .order import Order, Outcome, checksum_of, program
@@ -41,26 +40,6 @@ def perform(order: Order) -> Outcome:
         if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
             return ended("memory", str(MemoryExhausted()))
         return ended("failed", _sentence(error, order))
-
-
-def named_slices(text: str) -> NamedSlices | None:
-    """What ``--slices`` says on the command line: "3,9" for all segments, "2:4,8 3:5" for each; None for "".
-
-    Raises:
-        InputError: neither, or both.
-    """
-    if not text.strip():
-        return None
-    parts = text.split()
-    if not all(re.fullmatch(r"(\d+:)?\d+(,\d+)*", part) for part in parts):
-        raise InputError('The slices of a case are given as "3,9,15", or for each segment as "2:4,8 3:5".')
-    pairs = [part.rpartition(":") for part in parts]
-    if any(colon for _, colon, _ in pairs) != all(colon for _, colon, _ in pairs):
-        raise InputError("Name slices for all segments (3,9) or for each (2:3,9), not both.")
-    every = [(value, [int(word) for word in some.split(",")]) for value, _, some in pairs]
-    if not pairs[0][1]:
-        return tuple(index for _, some in every for index in some)
-    return {int(value): tuple(i for other, some in every if other == value for i in some) for value, _ in every}
 
 
 def forget() -> None:
@@ -93,7 +72,6 @@ def _job(order: Order) -> Job:
     case, settings = order.case, order.settings
     if case.method:
         settings = replace(settings, method=case.method)
-    slices = named_slices(case.slices)
     # Paint of its own alone is like any other; beside that of others it weighs more.
     support, own = (case.support, case.own) if case.support else ((case.own,) if case.own else (), None)
     if not support:
@@ -108,7 +86,7 @@ def _job(order: Order) -> Job:
         images[0] if images else None,
         others=tuple(zip(support[1:], images[1:], strict=True)),
         own=own,
-        slices=slices,
+        slices=read_named_slices(case.slices),
         channel=case.frame,
         settings=settings,
     )

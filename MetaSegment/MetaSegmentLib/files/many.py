@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,15 @@ from .formats import segmentation_format
 from .grids import Grid
 from .images import read_frames, read_image, write_image
 from .kept import Kept
+from .named_slices import NamedSlices
 from .orientation import Turn
 from .outputs import Output
 from .parts import same_file
-from .records import NamedSlices, with_records, without_filled
+from .records import with_records, without_filled
 from .reports import Report, write_report
 from .run import Done, Job, check_named, check_outputs, rehearse, run
 from .segmentations import Painted, Segment, read_painted
+from .segments import chosen
 
 
 def run_job(
@@ -62,9 +63,11 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
     if segmentation_format(job.output).segments or job.probabilities or job.uncertainty:
         raise OutputError("Of a time series only labels are written, as a 4D file; name the output something.nrrd.")
     images, grid = read_frames(job.image)
-    given = {frame: _read(job, path, grid, job.image) for frame, path in job.frames}
-    if len(given) < len(job.frames):
+    numbers = [frame for frame, _ in job.frames]
+    if len(set(numbers)) < len(numbers):
         raise InputError("A frame is named twice; give one support for each.")
+    paints = _counting(job, [(read_painted(path, grid, job.image), grid) for _, path in job.frames])
+    given = dict(zip(numbers, paints, strict=True))
     with Staging() as rehearsal:
         rehearse(job, Output.named(job.output, job.image), grid, rehearsal)
     axis = next(iter(given.values()))[2]
@@ -110,14 +113,19 @@ def run_across(
     with Staging() as rehearsal:
         rehearse(job, output, grid, rehearsal)
     kept = kept or Kept()
+    if job.slices is not None and (job.own is not None or job.others):
+        raise InputError("Slices are named of one painted volume; with several leave them out, so that paint counts.")
     notes: list[str] = list(job.chosen.notes) if job.chosen is not None else []
+    pairs = [(job.support, job.support_image), *job.others]
+    known = [read_image(on, "support image", job.channel) for _, on in pairs]
+    read = [(read_painted(path, own, on), own) for (path, on), (_, own) in zip(pairs, known, strict=True)]
+    if job.own is not None:
+        read.append((read_painted(job.own, grid, job.image), grid))
+    paints = _counting(job, read)
+    notes += [note for painted, _, _ in paints for note in painted.notes]
     segments: list[Segment] = []
     adapted = []
-    axis = job.axis
-    for path, on in ((job.support, job.support_image), *job.others):
-        there, own_grid = read_image(on, "support image", job.channel)
-        painted, slices, own_axis = _read(job, path, own_grid, on)
-        notes += painted.notes
+    for pair, (there, own_grid), (painted, slices, own_axis) in zip(pairs, known, paints, strict=False):
         labels, slices = _same_values(painted, slices, segments)
         upright = Turn.onto(own_grid, grid)  # all lie as the target does
         spacing = tuple(own_grid.array_spacing[a] for a in upright.order)
@@ -127,12 +135,10 @@ def run_across(
         given = (upright.apply(there), turned, spacing, slices, own_axis)
         depends = (upright, repr(slices), own_axis, job.segments, job.channel, job.settings, tuple(names.items()))
         learn = partial(adapt, *given, job.settings, progress, cancel, names)
-        adapted.append(kept.get((path, on), depends, learn))
-    own = None
-    own_slices: NamedSlices | None = None
+        adapted.append(kept.get(pair, depends, learn))
+    own, own_slices, axis = None, None, job.axis
     if job.own is not None:
-        painted, own_slices, axis = _read(job, job.own, grid, job.image)
-        notes += painted.notes
+        painted, own_slices, axis = paints[-1]
         own, own_slices = _same_values(painted, own_slices, segments)
     names = {segment.value: segment.name for segment in segments}
     result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel, names)
@@ -174,14 +180,23 @@ def _with_own(job: Job) -> Job:
     return replace(job, support=support, support_image=on, others=tuple(others), own=own[0])
 
 
-def _read(job: Job, path: Path, grid: Grid, on: Path) -> tuple[Painted, NamedSlices | None, int | None]:
-    """The paint in a file, and what counts of it."""
-    painted = read_painted(path, grid, on)
+def _counting(job: Job, read: Sequence[tuple[Painted, Grid]]) -> list[tuple[Painted, NamedSlices | None, int | None]]:
+    """Of each paint what counts: the segments that are asked for, without what an earlier run filled; see
+    :func:`~MetaSegmentLib.files.records.without_filled`."""
+    grids = [grid for _, grid in read]
+    paints = [painted for painted, _ in read]
     if job.segments:
-        painted = painted.only(job.segments)
+        paints = chosen(paints, job.segments)
     if isinstance(job.slices, Mapping):
-        check_named(job.slices, painted)
-    return without_filled(painted, grid, job.slices, job.axis)
+        check_named(job.slices, paints)
+    found = []
+    for painted, grid in zip(paints, grids, strict=True):
+        slices = job.slices
+        if isinstance(slices, Mapping):
+            here = {segment.value for segment in painted.segments}
+            slices = {value: some for value, some in slices.items() if value in here} or None
+        found.append(without_filled(painted, grid, slices, job.axis))
+    return found
 
 
 def _one_layer(painted: Painted) -> NDArray[Any]:

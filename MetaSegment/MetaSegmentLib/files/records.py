@@ -13,10 +13,9 @@ from ..task.history import note_of_run, with_note
 from ..task.parts import Mask, Part, on_slices
 from ..task.record import TAG, SliceRecord
 from .grids import Grid
+from .named_slices import NamedSlices
 from .orientation import Turn
 from .segments import Painted, Segment, compact
-
-NamedSlices = tuple[int, ...] | Mapping[int, tuple[int, ...]]
 
 
 def without_filled(

@@ -23,10 +23,11 @@ from .grids import Grid
 from .images import read_image, write_image
 from .kept import Kept
 from .library import Chosen
+from .named_slices import NamedSlices
 from .orientation import Turn
 from .outputs import Output
 from .parts import clash, is_there, same_file, taken_for
-from .records import NamedSlices, with_records, without_filled
+from .records import with_records, without_filled
 from .reports import Report, write_report
 from .segmentations import Painted, read_painted
 
@@ -117,7 +118,7 @@ class Support:
         if job.segments:
             painted = painted.only(job.segments)
         if isinstance(job.slices, Mapping):
-            check_named(job.slices, painted)
+            check_named(job.slices, [painted])
         self.painted, self._slices, self._axis = without_filled(painted, self.grid, job.slices, job.axis)
         self._settings = job.settings
         self._kept: dict[int, Adapted] | None = {} if kept else None
@@ -230,12 +231,12 @@ def _predict(
     return turn.undo_result(adapted.predict(turn.apply(target), spacing, progress, cancel))
 
 
-def check_named(slices: Mapping[int, tuple[int, ...]], painted: Painted) -> None:
-    """Check that slices are named for segments that there are."""
-    values = [segment.value for segment in painted.segments]
+def check_named(slices: Mapping[int, tuple[int, ...]], paints: Sequence[Painted]) -> None:
+    """Check that slices are named for segments that there are, in any of the paints."""
+    segments = [segment for painted in paints for segment in painted.segments]
     for value in slices:
-        if value not in values:
-            there = ", ".join(f"{segment.name} ({segment.value})" for segment in painted.segments) or "none"
+        if all(segment.value != value for segment in segments):
+            there = ", ".join(dict.fromkeys(f"{segment.name} ({segment.value})" for segment in segments)) or "none"
             raise InputError(f"Slices are named for segment {value}, which the support does not have; it has: {there}.")
 
 

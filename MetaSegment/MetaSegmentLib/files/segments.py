@@ -67,29 +67,15 @@ class Painted:
         return [segment for segment in self.segments if segment.layer == layer]
 
     def only(self, wanted: Iterable[str]) -> Painted:
-        """Just the segments with these names or label values.
+        """Just the segments with these names or label values; see :func:`chosen`."""
+        return chosen([self], wanted)[0]
 
-        Args:
-            wanted: one each, or several between commas; a name with a comma in it stands alone or in double quotes.
+    def _with(self, values: set[int]) -> Painted:
+        kept = tuple(segment for segment in self.segments if segment.value in values)
+        layers = compact([keep(layer, values) for layer in self.layers], kept)
+        return replace(layers, stored=self.stored, notes=self.notes)
 
-        Raises:
-            InputError: there is no such segment.
-        """
-        chosen: set[int] = set()
-        for text in wanted:
-            words = [text] if self._named(text) else _between_commas(text)
-            for word in words:
-                found = self._named(word)
-                if not found:
-                    there = ", ".join(f"{segment.name} ({segment.value})" for segment in self.segments) or "none"
-                    raise InputError(f"The support has no segment '{word}'; it has: {there}.")
-                chosen |= found
-        kept = tuple(segment for segment in self.segments if segment.value in chosen)
-        return replace(
-            compact([keep(layer, chosen) for layer in self.layers], kept), stored=self.stored, notes=self.notes
-        )
-
-    def _named(self, word: str) -> set[int]:
+    def named(self, word: str) -> set[int]:
         """The labels of the segments with this name, or else the label of this number, or else names but for blanks."""
         tests: tuple[Callable[[Segment], bool], ...] = (
             lambda one: one.name == word,
@@ -98,6 +84,28 @@ class Painted:
         )
         found = ({one.value for one in self.segments if test(one)} for test in tests)
         return next(filter(None, found), set())
+
+
+def chosen(paints: Sequence[Painted], wanted: Iterable[str]) -> list[Painted]:
+    """Of each paint just the segments with these names or label values, of which every one is in some paint.
+
+    Args:
+        wanted: one each, or several between commas; a name with a comma in it stands alone or in double quotes.
+
+    Raises:
+        InputError: there is no such segment, or a paint has none of them.
+    """
+    values: list[set[int]] = [set() for _ in paints]
+    for text in wanted:
+        for word in [text] if any(one.named(text) for one in paints) else _between_commas(text):
+            found = [one.named(word) for one in paints]
+            if not any(found):
+                known = dict.fromkeys(f"{one.name} ({one.value})" for paint in paints for one in paint.segments)
+                raise InputError(f"The support has no segment '{word}'; it has: {', '.join(known) or 'none'}.")
+            values = [one | more for one, more in zip(values, found, strict=True)]
+    if not all(values):
+        raise InputError("One of the paints has none of the segments to be segmented; leave it out.")
+    return [paint._with(some) for paint, some in zip(paints, values, strict=True)]
 
 
 def compact(layers: Sequence[Labels], segments: Sequence[Segment]) -> Painted:
