@@ -107,7 +107,8 @@ class AdaptedMany:
         """
         start = time.monotonic()
         first = self._supports[0]
-        first.listen(progress, cancel)
+        for one in self._supports:
+            one.listen(progress, cancel)
         volume = check_volume(image, spacing)
         paint = (
             None if own is None else read_paint(own, volume.array.shape, slices, axis, {**(names or {}), **first.names})

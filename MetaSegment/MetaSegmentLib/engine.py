@@ -180,7 +180,7 @@ class Adapted:
     ) -> Result:
         """Segment the volume that was painted on, or, given another ``image`` (K, J, I), that one.
 
-        ``progress`` and ``cancel`` replace those given to :func:`adapt`.
+        ``progress`` and ``cancel``, where given, replace those given to :func:`adapt`.
 
         Raises:
             MetaSegmentError: as :func:`segment`; also when the structures cannot be found in the other volume.
@@ -243,8 +243,7 @@ class Adapted:
     def _fit(self, values: tuple[int, ...], paint: Paint, tile: Tile | None = None) -> FittedPart:
         context = self._context
         context.progress.check()
-        place = (tile.window, tile.size) if tile else None
-        task = make_task(self._volume, paint, values, self._plan.frame, place)
+        task = make_task(self._volume, paint, values, self._plan.frame, tile)
         predictor = self._predictor(values)
         if isinstance(predictor, Divisible):
             pieces = predictor.pieces(task, task.near, context)
@@ -350,7 +349,9 @@ class Adapted:
             raise InputError("The structure could not be found in the other volume; paint a slice of it there.")
         return result
 
-    def _nothing(self, target: Volume, axis: int, values: tuple[int, ...], start: float) -> Result:
+    def _nothing(
+        self, target: Volume, axis: int, values: tuple[int, ...], names: Mapping[int, str], start: float
+    ) -> Result:
         """A volume in which nothing was found."""
         shape = [n for other, n in enumerate(target.array.shape) if other != axis]
         labels = np.zeros(target.array.shape, np.uint8 if max(values) < 256 else np.uint16)
@@ -358,7 +359,7 @@ class Adapted:
         seconds = {**self._context.progress.seconds, "total": self._seconds + time.monotonic() - start}
         expected: dict[int, float | None] = dict.fromkeys(values)
         device, seed = str(self._context.device), self._settings.seed
-        about = (self._method, device, paint, target, self._names, labels)
+        about = (self._method, device, paint, target, names, labels)
         report = make_report(*about, expected, [], self._warnings(), seconds, seed, self._context.weights)
 
         def probabilities() -> NDArray[np.float16]:
@@ -411,7 +412,7 @@ def predict_from(
         chances = carried.chances if own is None else None
         paint = as_painted(carried, [v for v in carried.evidence if found[v] >= THRESHOLD], axis, own)
     if paint is None:
-        result = first._nothing(target, axis, values, start)
+        result = first._nothing(target, axis, values, names, start)
     else:
         adapted = Adapted(target, paint, first._settings, first._context, names, others=supports)
         adapted._seconds = first._seconds

@@ -10,7 +10,7 @@ from MetaSegmentLib.predictors import ensemble
 from MetaSegmentLib.predictors.context import Context
 from MetaSegmentLib.predictors.ensemble import Ensemble
 from MetaSegmentLib.predictors.grow_along_paths import GrowAlongPaths, paths_cut
-from MetaSegmentLib.predictors.grow_from_seeds import grow_cut
+from MetaSegmentLib.predictors.grow_from_seeds import FittedGrowth, grow_cut
 from MetaSegmentLib.task.paint import Paint, PaintedSlices
 from MetaSegmentLib.task.task import Task, make_task
 from MetaSegmentLib.task.volume import Volume
@@ -58,3 +58,11 @@ def test_it_stands_in_only_where_slicers_code_is_missing(task: Task, monkeypatch
     assert dice(grown, truth) > 0.85
     monkeypatch.setattr(ensemble, "is_available", lambda: True)
     assert Ensemble(task, Context(), stand_ins=stand_ins)._stand_ins == {}
+
+
+def test_the_two_may_share_a_memo(task: Task) -> None:
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    context = Context()
+    FittedGrowth(task, context, lambda intensity, seeds, spacing: np.ones_like(seeds)).logits([2])
+    alone, after = (GrowAlongPaths().fit(task, one).logits([2]) for one in (Context(), context))
+    assert np.array_equal(alone, after)

@@ -89,3 +89,14 @@ def test_what_is_kept_of_a_stretch_is_found_again_only_for_the_same_seeds_and_im
     image = task.image.copy()
     image[7 - task.frame.start, 0, 0] += 0.5
     assert stretch.digest(replace(task, image=image)) != stretch.digest(task)
+
+
+@pytest.mark.parametrize("free", [[(1, 2, 2)], [(1, 2, 2), (2, 4, 5)]])
+def test_pixels_with_seeds_all_around_follow_these(free) -> None:
+    labels = np.full((4, 5, 6), OUTSIDE, np.uint8)
+    labels[1, 1:4, 1:4] = INSIDE
+    for place in free:
+        labels[place] = 0
+    found = solve(np.zeros(labels.shape, np.float32), labels)
+    assert found[1, 2, 2] == pytest.approx(4 / 6, abs=1e-3)  # four neighbours are inside, two outside
+    assert np.array_equal(found > 0.5, (labels == INSIDE) | (found == found[1, 2, 2]))

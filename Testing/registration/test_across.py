@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from MetaSegmentLib import InputError, Settings, adapt, adapt_many
+from MetaSegmentLib.across import AdaptedMany
 from MetaSegmentLib.data.protocol import dice
 from registration.bodies import SPACING, a_patient, painted, something_else
 
@@ -97,3 +100,32 @@ def test_one_support_that_lies_well_is_enough(another):
     result = many.predict(image, SPACING)
     assert all(confidence > 0.5 for confidence in result.report["found"].values())
     assert min(dice(result.labels == value, truth == value) for value in (1, 2)) > 0.7
+
+
+def test_every_support_listens_to_who_asks(another):
+    """Callbacks of learning are of the past: a window that was closed since must not stop a later run."""
+    closed, asked = [], []
+    supports = []
+    for number in (1, 2):
+        image, labels = a_patient(number)
+        cancel = partial(bool, closed)
+        supports.append(adapt(image, painted(labels), SPACING, settings=QUICK, cancel=cancel))
+    closed.append(True)
+
+    def cancel() -> bool:
+        asked.append(True)
+        return False
+
+    assert AdaptedMany(supports).predict(another[0], SPACING, cancel=cancel).labels.any()
+    assert asked
+
+
+def test_names_of_all_supports_are_told_where_nothing_is_found():
+    image, labels = a_patient(1)
+    supports = [
+        adapt(image, painted(np.where(labels == value, value, 0)), SPACING, settings=QUICK, names={value: name})
+        for value, name in ((1, "liver"), (2, "spleen"))
+    ]
+    result = AdaptedMany(supports).predict(something_else(5), SPACING)
+    assert not result.labels.any()
+    assert [segment["name"] for segment in result.report["segments"].values()] == ["liver", "spleen"]

@@ -10,6 +10,7 @@ import vtk
 
 import slicer
 from MetaSegmentLib import InputError
+from MetaSegmentLib.pieces import drain
 from MetaSegmentLib.scene import Session
 from MetaSegmentLib.scene.geometry import voxels
 from MetaSegmentLib.scene.paint_grid import paint_grid_of
@@ -276,3 +277,15 @@ def test_what_was_painted_beyond_the_volume_stays(scene: Any, cut: tuple[int, in
     assert filled[box].sum() > 1.5 * (whole == 1)[box].sum()
     if shared:
         np.testing.assert_array_equal(look("neighbour"), whole == 2)
+
+
+def test_a_volume_that_was_moved_is_interpolated_anew(scene: Any) -> None:
+    finer = Finer(scene, *GRIDS["finer in all"])
+    noise = np.random.default_rng(0).normal(0, 100, SHAPE).astype(np.int16)
+    slicer.util.updateVolumeFromArray(finer.volume, noise)
+    finer.run()
+    finer.volume.SetOrigin(*(np.array(finer.volume.GetOrigin()) + 0.3))
+    finer.run()
+    used = finer.session._here.engine._adapted._volume.array
+    expected = drain(paint_grid_of(finer.volume, finer.segmentation).image_steps(finer.volume))
+    np.testing.assert_array_equal(used, expected)

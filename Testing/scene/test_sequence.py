@@ -14,7 +14,7 @@ from MetaSegmentLib.scene import Session
 from MetaSegmentLib.scene.geometry import grid_of
 from MetaSegmentLib.scene.reader import read_mask
 from MetaSegmentLib.scene.sequence import browser_of
-from scene.nodes import SHAPE, a_ball, add_segmentation, add_volume, affine, an_image, only, oriented_image
+from scene.nodes import SHAPE, a_ball, add_segmentation, add_volume, affine, an_image, only, oriented_image, put_under
 
 TIMES = 3
 PAINTED = [5, 8, 11]
@@ -163,3 +163,11 @@ def test_what_is_no_sequence_is_refused(beating, scene):
     )
     with pytest.raises(InputError, match="Nothing is painted at any time point"):
         beating.process()
+
+
+def test_millimetres_and_millilitres_are_those_of_the_world(beating):
+    for node in (beating.volume, beating.segmentation):
+        put_under(node, np.array([[2, 0.4, 0, 0], [0, 2, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]]))
+    report = beating.process().frames[1].report
+    segment = report["segments"]["1"]
+    assert segment["volume_ml"] == pytest.approx(segment["voxels"] * 2 * (2 * 2 * 3) / 1000)

@@ -13,8 +13,9 @@ from MetaSegmentLib.answer.parts import FittedPart, FittedPieces, FittedTiles
 from MetaSegmentLib.answer.patch import FAR, Patch
 from MetaSegmentLib.data.protocol import paint, query_dice
 from MetaSegmentLib.settings import Settings
-from MetaSegmentLib.task.frame import Frame, FrameSettings, Window, make_frame
+from MetaSegmentLib.task.frame import Frame, FrameSettings, Window, make_frame, resize, signed_distance
 from MetaSegmentLib.task.paint import Paint, read_paint
+from MetaSegmentLib.task.task import make_task
 from MetaSegmentLib.task.tiles import Tile, in_tiles
 from MetaSegmentLib.task.volume import Volume
 
@@ -60,6 +61,27 @@ def test_everything_painted_lies_on_a_tile_and_each_holds_only_its_own_paint():
     for tile, inside in zip(tiles, regions, strict=True):
         assert np.array_equal(tile.paint.masks(1), RODS[list(SLICES)] & inside)
         assert tile.paint.slices == {1: SLICES} and tile.size == SETTINGS.size
+
+
+def test_distances_on_a_tile_are_those_of_the_whole_structure():
+    """Also on tiles that lie wholly inside it, where there is no outline."""
+    j, i = np.indices((420, 420))
+    striped = (np.hypot(j - 210, i - 210) < 170) & ((i > 140) | (i % 6 > 2))
+    mask = np.broadcast_to(striped, (9, 420, 420))
+    volume, given = Volume(mask.astype(np.float32), (1.0, 1.0, 1.0)), read(mask, (2, 4, 6))
+    frame, _ = make_frame(volume, 0, given.masks(1), 0, len(mask), SETTINGS)
+    tiles = in_tiles(given, 1, frame, SETTINGS)
+    whole = signed_distance(mask[4])
+    full = 0
+    for tile in tiles:
+        task = make_task(volume, tile.paint, (1,), SETTINGS, tile)
+        found = task.structure.distances[4]
+        expected = np.clip(task.frame.window.cut(whole[None], edge=True)[0] / task.frame.pixel, -30, 30)
+        inner = tuple(part for part in task.frame.window.inside(420, 420)[1])
+        difference = resize(found[None], expected.shape)[0] - expected
+        assert np.abs(difference[inner]).max() < 1, tile.window
+        full += bool(tile.window.cut(mask[[4]], edge=False).all())
+    assert full
 
 
 def test_pixels_of_tiles_are_finer_than_those_of_the_frame_around_all():

@@ -16,18 +16,28 @@ from . import tools
 LIBRARY = Path(__file__).resolve().parents[1]
 CORE = (
     "answer",
+    "data/protocol.py",
     "device.py",
     "engine.py",
+    "evaluation/metrics.py",
     "methods",
     "networks",
     "pieces.py",
     "predictors",
+    "progress.py",
     "registration",
     "settings.py",
     "task",
 )
-"""Below LIBRARY, the code that an answer depends on."""
-TOOLS = ("evaluation/biomedisa.py", "evaluation/peers.py", "evaluation/random_walker.py", "evaluation/tools.py")
+"""Below LIBRARY, the code that an answer and its scores depend on."""
+TOOLS = (
+    "data/protocol.py",
+    "evaluation/biomedisa.py",
+    "evaluation/metrics.py",
+    "evaluation/peers.py",
+    "evaluation/random_walker.py",
+    "evaluation/tools.py",
+)
 """Below LIBRARY, the code that runs the tools that methods are compared with."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from .parts import files_of
+
 Value = TypeVar("Value")
 
 
@@ -49,5 +51,6 @@ def state_of(path: Path) -> tuple[int, int, int]:
     Raises:
         OSError: there are none.
     """
-    files = [one.stat() for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path.stat()]
+    found = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else files_of(path)
+    files = [one.stat() for one in found]
     return len(files), sum(one.st_size for one in files), max((one.st_mtime_ns for one in files), default=0)

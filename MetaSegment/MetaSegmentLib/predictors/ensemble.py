@@ -63,8 +63,8 @@ class Ensemble:
         """(T, C, H, W) logits of one predictor on ``slices``, or on the slices ``step`` away from them (within the
         volume); in the precision of half floats.
 
-        Only wide predictors have something for the slices next to those that are asked for; the answer 0 of the
-        others stands for none.
+        Only wide predictors have something for the slices next to those that are asked for; with a ``step`` the others
+        are not to be asked.
         """
         covered = self._covered(name, slices)
         answers = self.context.memo.get(self._key(name, covered), lambda: self._compute(name, covered))

@@ -53,7 +53,8 @@ class FittedGrowth:
         task = self._task
         grown: dict[int, Mask] = {}
         for stretch, wanted in stretches(task, slices, _BEYOND):
-            where = self._memo.get(("grown", stretch.digest(task)), partial(_grow, task, stretch, self._cut))
+            key = ("grown", self._cut.__name__, stretch.digest(task))
+            where = self._memo.get(key, partial(_grow, task, stretch, self._cut))
             grown |= {index: where[index - stretch.low] for index in wanted if stretch.low <= index <= stretch.high}
         nothing = np.zeros(task.frame.shape, bool)
         inside = np.stack([grown.get(index, nothing) for index in slices])

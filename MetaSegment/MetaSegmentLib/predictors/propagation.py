@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from hashlib import blake2b
 
@@ -105,20 +105,15 @@ class FittedPropagation:
         return _warp(shape, resize(field, self._task.frame.shape))
 
     def _chain(self, source: int, target: int) -> Field:
-        """Field that pulls slice ``source`` onto slice ``target``: u(x) = step(x) + u'(x + step(x))."""
-        if source == target:
-            return np.zeros((2, *self._coarse), np.float32)
+        """Field that pulls slice ``source`` onto slice ``target``: u(x) = step(x) + u'(x + step(x)), slice by slice."""
         towards = 1 if target > source else -1
-        passed = blake2b(digest_size=16)
-        for index in range(source, target + towards, towards):
+        passed = blake2b(self._task.image_digest(source), digest_size=16)
+        field = np.zeros((2, *self._coarse), np.float32)
+        for index in range(source + towards, target + towards, towards) if target != source else ():
             passed.update(self._task.image_digest(index))
-
-        def compose() -> Field:
-            inner = self._chain(source, target - towards)
-            step = self.step(target - towards, target)
-            return step + np.stack([_warp(part, step) for part in inner])
-
-        return self._memo.get(("composed registrations", self._coarse, passed.digest()), compose)
+            key = ("composed registrations", self._coarse, passed.digest())
+            field = self._memo.get(key, partial(_compose, field, partial(self.step, index - towards, index)))
+        return field
 
     def _image(self, index: int) -> Stack:
         key = ("coarse image", self._coarse, self._task.image_digest(index))
@@ -130,6 +125,11 @@ def neighbours(painted: Sequence[int], target: int) -> tuple[int | None, int | N
     below = max((i for i in painted if i <= target), default=None)
     above = min((i for i in painted if i >= target), default=None)
     return below, above
+
+
+def _compose(inner: Field, next_step: Callable[[], Field]) -> Field:
+    step = next_step()
+    return step + np.stack([_warp(part, step) for part in inner])
 
 
 def _warp(values: Stack, field: Field) -> Stack:

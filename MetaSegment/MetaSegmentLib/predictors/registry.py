@@ -308,7 +308,7 @@ _ALL = (
     MethodInfo(
         "experts",
         "Without networks",
-        "Four of the predictors below with fixed weights: what meta-learning has to beat.",
+        "Four of the predictors below, weighted as was learned beforehand: what meta-learning has to beat.",
         ("baselines",),
         Maker("methods.fusion", "baselines_only"),
         network=False,

@@ -7,7 +7,7 @@ result is written there. To users slices are always those of the volume.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -48,6 +48,11 @@ class PaintGrid:
     def is_volumes(self) -> bool:
         """Whether the paint is on the volume's own grid."""
         return self.grid is self.volume
+
+    @property
+    def resampling(self) -> Hashable:
+        """What :meth:`image_steps` depends on beside the volume's voxels; None where these are taken as they are."""
+        return None if self.is_volumes else (self.grid.matrix.tobytes(), self.volume.matrix.tobytes())
 
     def to_volume(self, axis: int, index: int) -> tuple[int, int]:
         """The slice of the volume, as (axis, index), in which a slice of the paint lies."""

@@ -17,6 +17,7 @@ from ..pieces import drain
 from ..task.parts import Part, on_slices
 from .geometry import Grid, grid_of
 from .i18n import tr as _
+from .paint_grid import PaintGrid
 from .reader import chosen_segments, has_labelmap_source, read_part
 from .record import painted_now_steps, record_of
 from .runtime import nodes_of_class
@@ -53,12 +54,15 @@ class Frames:
 
     Attributes:
         images: (T, K, J, I).
+        spacing: mm in array order, in the world.
+        voxel_ml: millilitres of a voxel there.
         painted: time point → (K, J, I) labels 1, 2, …, the order of ``segment_ids``.
         slices: time point → label → the slices that are complete; of a label that is missing all with paint.
     """
 
     images: NDArray[Any]
     spacing: tuple[float, float, float]
+    voxel_ml: float
     grid: Grid
     segment_ids: tuple[str, ...]
     names: dict[int, str]
@@ -138,8 +142,9 @@ def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[s
     if not painted:
         raise InputError(_("Nothing is painted at any time point; paint the structure on a few slices of one."))
     names = {n: segmentation.GetSegmentation().GetSegment(i).GetName() for n, i in enumerate(chosen, start=1)}
-    spacing = nodes.volume.GetSpacing()[::-1]
-    return Frames(images, spacing, grid, tuple(chosen), names, painted, slices, next(iter(axes), None))
+    in_world = PaintGrid(grid, grid)
+    sizes = in_world.spacing(segmentation), in_world.voxel_ml(segmentation)
+    return Frames(images, *sizes, grid, tuple(chosen), names, painted, slices, next(iter(axes), None))
 
 
 def _holds_volumes(sequence: Any) -> bool:

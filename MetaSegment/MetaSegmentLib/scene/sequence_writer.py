@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import slicer
 
+from ..answer.report import with_voxel_volume
 from ..pieces import drain
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Settings
@@ -67,7 +68,9 @@ def segment_frames(
     from ..series import segment_series
 
     given = (frames.images, frames.painted, frames.spacing, frames.slices, frames.axis)
-    return segment_series(*given, settings, progress, cancel, frames.names)
+    series = segment_series(*given, settings, progress, cancel, frames.names)
+    measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
+    return replace(series, frames=measured)
 
 
 def write_frames(

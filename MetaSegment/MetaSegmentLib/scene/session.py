@@ -153,7 +153,7 @@ class Session:
             return read_painting_steps(volume, segmentation, segment_ids, slices)
 
         def requests(painting: Painting) -> list[Request]:
-            state = _state(volume), None if painting.paint_grid.is_volumes else painting.grid.matrix.tobytes()
+            state = _state(volume), painting.paint_grid.resampling
             return [
                 Request(
                     painting.image,

@@ -80,6 +80,11 @@ class Window:
             part[:, :, (columns < 0) | (columns >= width)] = 0
         return part
 
+    def enlarged(self, margins: Sequence[int]) -> Window:
+        """The window with so many more rows and columns on either side."""
+        (top, bottom), (left, right), (high, wide) = self.rows, self.columns, margins
+        return Window((top - high, bottom + high), (left - wide, right + wide))
+
     def inside(self, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The part within an image of this size: its place in the image, and its place in the window."""
         r0, r1 = max(self.rows[0], 0), min(self.rows[1], height)

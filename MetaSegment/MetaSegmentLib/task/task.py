@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .frame import Frame, FrameSettings, Mask, Stack, Window, make_frame, resize, signed_distance
+from .frame import Frame, FrameSettings, Mask, Stack, make_frame, resize, signed_distance
 from .paint import Paint
+from .tiles import Tile
 from .volume import Volume
 
 DISTANCE_LIMIT = 30.0
@@ -211,10 +212,10 @@ def make_task(
     paint: Paint,
     values: Sequence[int],
     settings: FrameSettings | None = None,
-    place: tuple[Window, int] | None = None,
+    tile: Tile | None = None,
 ) -> Task:
-    """The task of finding the structures ``values`` together, on a frame around all of them, or in the window and on
-    the lattice given as ``place``.
+    """The task of finding the structures ``values`` together, on a frame around all of them, or on a ``tile``, whose
+    part of the paint is given.
 
     They are painted across the same axis.
     """
@@ -225,11 +226,13 @@ def make_task(
     bare = {value: _bare(value, paint.slices[value], masks[value], spacing) for value in values}
     ranges = [structure.range(depth) for structure in bare.values()]
     start, stop = min(a for a, _ in ranges), max(b for _, b in ranges)
+    place = None if tile is None else (tile.window, tile.size)
     frame, image = make_frame(volume, axis, np.concatenate([*masks.values()]), start, stop, settings, place)
-    structures = [
-        replace(structure, distances=_distances(frame, structure, masks[value]), others=_others(frame, paint, value))
-        for value, structure in bare.items()
-    ]
+    structures = []
+    for value, structure in bare.items():
+        seen = (masks[value],) if tile is None else (tile.whole.masks(value), DISTANCE_LIMIT)
+        distances, others = _distances(frame, structure, *seen), _others(frame, paint, value)
+        structures.append(replace(structure, distances=distances, others=others))
     return Task(frame, image, tuple(structures))
 
 
@@ -243,14 +246,27 @@ def _bare(value: int, slices: Sequence[int], masks: Mask, spacing: Sequence[floa
     return Structure(value, blank, {}, reach, _gap(filled, reach))
 
 
-def _distances(frame: Frame, structure: Structure, masks: Mask) -> dict[int, Stack | None]:
+def _distances(frame: Frame, structure: Structure, masks: Mask, beyond: float = 0.0) -> dict[int, Stack | None]:
+    """Signed distances, in pixels, on the painted slices that are worked on; None where the window is empty.
+
+    Args:
+        beyond: how far outside the window an outline counts, in pixels: on a tile it may lie there.
+    """
+    margins = [math.ceil(beyond * frame.pixel / mm) for mm in frame.spacing[1:]]
+    wide = frame.window.enlarged(margins)
+    window = tuple(slice(margin, margin + n) for margin, n in zip(margins, frame.window.shape, strict=True))
     found: dict[int, Stack | None] = {}
-    for index, mask in zip(structure.slices, frame.window.cut(masks, edge=False), strict=True):
-        if frame.start <= index < frame.stop:
+    for index, mask in zip(structure.slices, wide.cut(masks, edge=False), strict=True):
+        if not frame.start <= index < frame.stop:
+            continue
+        if not mask[window].any():
             found[index] = None
-            if mask.any():
-                distance = resize(signed_distance(mask, frame.spacing[1:])[None], frame.shape)[0] / frame.pixel
-                found[index] = np.clip(distance, -DISTANCE_LIMIT, DISTANCE_LIMIT)
+        elif mask.all():
+            found[index] = np.full(frame.shape, DISTANCE_LIMIT, np.float32)
+        else:
+            distance = signed_distance(mask, frame.spacing[1:])[window]
+            distance = resize(distance[None], frame.shape)[0] / frame.pixel
+            found[index] = np.clip(distance, -DISTANCE_LIMIT, DISTANCE_LIMIT)
     return found
 
 

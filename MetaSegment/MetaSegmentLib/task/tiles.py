@@ -38,11 +38,13 @@ class Tile:
 
     Attributes:
         paint: without what lies outside the window.
+        whole: with it.
         window: in voxels.
         size: rows and columns of its lattice.
     """
 
     paint: Paint
+    whole: Paint
     window: Window
     size: int
 
@@ -71,7 +73,7 @@ def tile_on(paint: Paint, value: int, window: Window, size: int) -> Tile | None:
 
 
 def _tile(paint: Paint, value: int, masks: Mask, window: Window, size: int) -> Tile:
-    return Tile(only_within(paint, value, _region(window, masks.shape[1:])), window, size)
+    return Tile(only_within(paint, value, _region(window, masks.shape[1:])), paint, window, size)
 
 
 def _windows(masks: Mask, spacing: Sequence[float], side: int) -> Iterator[Window]:

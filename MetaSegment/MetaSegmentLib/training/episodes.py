@@ -59,8 +59,7 @@ def make_episode(
         tile = random_tile(drawn.paint, 1, drawn.volume.spacing, plan.frame, random)
         if tile is None:
             return None
-    paint, place = (tile.paint, (tile.window, tile.size)) if tile else (drawn.paint, None)
-    task = make_task(drawn.volume, paint, (1,), plan.frame, place)
+    task = make_task(drawn.volume, tile.paint if tile else drawn.paint, (1,), plan.frame, tile)
     ensemble = Ensemble(task, Context(), stand_ins=STAND_INS)
     asked = tuple(int(i) for i in np.sort(random.permutation(task.queries)[: settings.keep_queries]))
     painted = tuple(int(i) for i in np.sort(random.permutation(task.slices)[: settings.keep_painted]))

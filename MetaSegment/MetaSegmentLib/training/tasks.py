@@ -142,7 +142,7 @@ def _shaken(mask: NDArray[np.bool_], random: Random) -> NDArray[np.bool_]:
 def _empty_slices(
     mask: NDArray[np.bool_], occupied: NDArray[np.intp], random: Random, reach: int | None = None
 ) -> list[int]:
-    """One or two slices beyond the structure, ``reach`` of them at most, that a user names as empty."""
+    """One or two slices beyond the structure, at most ``reach`` slices from it, that a user names as empty."""
     reach = reach or max(2, len(occupied) // 4)
     below = int(occupied[0] - random.integers(1, reach + 1))
     above = int(occupied[-1] + random.integers(1, reach + 1))
