@@ -66,7 +66,7 @@ def test_everything_painted_lies_on_a_tile_and_each_holds_only_its_own_paint():
 def test_distances_on_a_tile_are_those_of_the_whole_structure():
     """Also on tiles that lie wholly inside it, where there is no outline."""
     j, i = np.indices((420, 420))
-    striped = (np.hypot(j - 210, i - 210) < 170) & ((i > 140) | (i % 6 > 2))
+    striped = (np.hypot(j - 210, i - 210) < 190) & ((i > 90) | (i % 6 > 2))
     mask = np.broadcast_to(striped, (9, 420, 420))
     volume, given = Volume(mask.astype(np.float32), (1.0, 1.0, 1.0)), read(mask, (2, 4, 6))
     frame, _ = make_frame(volume, 0, given.masks(1), 0, len(mask), SETTINGS)
