@@ -69,6 +69,7 @@ def test_a_sequence_as_slicer_stores_it_is_a_series(place):
         ({"frame": 7}, "no frame 7"),
         ({"frame": 0, "output": "out.seg.nrrd"}, "only labels are written"),
         ({}, "name the painted frame (--frame 0)"),
+        ({"frame": 0, "support": "image.nrrd"}, "one 3D file for each painted frame"),
         ({"frame": 0, "own": "painted.seg.nrrd"}, "leave --own and --channel out"),
         ({"frame": 0, "channel": 0}, "leave --own and --channel out"),
     ],

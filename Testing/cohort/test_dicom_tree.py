@@ -249,3 +249,13 @@ def test_the_list_of_ids_is_for_its_owner_alone(tree: Path) -> None:
     file.write_text("something else", encoding="utf-8")
     with pytest.raises(InputError, match="damaged"):
         of(tree)
+
+
+def test_a_folder_with_one_dicom_segmentation_is_a_support(tree: Path) -> None:
+    a_series(tree / "a", "1.2.3.1")
+    (tree / "paint").mkdir()
+    some_dicom_paint(tree / "paint" / "seg.dcm", "1.2.3.1")
+    manifest = tree / "cases.csv"
+    manifest.write_text("id,image,support\none,a,paint\n", encoding="utf-8")
+    (case,) = found(manifest, tree.parents[1] / "results").cases
+    assert case.support == (tree / "paint",)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, MetaSegmentError
-from ..files.access import require_file, require_readable
+from ..files.access import require_readable
 from ..files.formats import files_written
 from ..files.named_slices import read_named_slices, words
 from ..files.parts import same_file
+from ..files.segmentations import require_support
 from ..predictors.registry import METHODS
 from .cases import Case, Cases, Common, Problem
 from .names import alike, place, safe_id
@@ -100,7 +101,7 @@ def _case(row: Row, output: Path, common: Common) -> Case:
     if not paint:
         raise InputError("The case has no painted slices; paint some, or give those of another patient for all cases.")
     for support, on in row.paint:
-        require_file(support, "support")
+        require_support(support)
         if on is not None:
             require_readable(on, "support image")
     own = [support for support, on in paint if on is None or same_file(on, row.image)]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..files.access import require_file, require_readable
+from ..files.access import require_readable
+from ..files.segmentations import require_support
 from . import dicom_tree, layouts, manifest
 from .cases import Cases, Common
 from .rows import Row, checked
@@ -85,7 +86,7 @@ def _listed(source: Path, needs_support: bool) -> Sequence[Row] | None:
 
 def _require_common(common: Common) -> None:
     for support in common.support:
-        require_file(support, "support")
+        require_support(support)
     for image in common.support_images:
         require_readable(image, "support image")
     if len(common.support_images) not in (0, len(common.support)):

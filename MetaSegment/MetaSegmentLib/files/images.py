@@ -52,10 +52,12 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
     if channel is not None:
         image = _channel_of(image, channel, role)
     if image.GetDimension() != 3:
-        raise InputError(
-            f"The {role} has {image.GetDimension()} dimensions; choose a single 3D volume, or for a time series name "
-            "the painted frame (--frame 0)."
+        what_to_do = (
+            "give one 3D file for each painted frame"
+            if role == "support" and image.GetDimension() > 3
+            else "choose a single 3D volume, or for a time series name the painted frame (--frame 0)"
         )
+        raise InputError(f"The {role} has {image.GetDimension()} dimensions; {what_to_do}.")
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
     grid = Grid.of(image)

@@ -30,6 +30,7 @@ __all__ = [
     "is_segmentation_file",
     "plain_segment",
     "read_painted",
+    "require_support",
     "write_segmentation",
 ]
 
@@ -40,6 +41,17 @@ ROUNDED_OFF = 0.01
 def is_segmentation_file(path: Path) -> bool:
     """Whether the name says that the file holds segments in layers, not a plain label map."""
     return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+
+
+def require_support(path: Path) -> None:
+    """As :func:`~.access.require_readable`, where a folder will not do, but for what :func:`read_painted` takes.
+
+    Raises:
+        InputError: as there, or a folder.
+    """
+    require_readable(path, "support")
+    if path.is_dir() and support_file(path) is None:
+        raise InputError("The support is a folder; give the name of a file.")
 
 
 def read_painted(path: Path, grid: Grid, image: Path | None = None) -> Painted:
