@@ -26,7 +26,9 @@ from scene.nodes import (
     affine,
     an_image,
     grid_matrix,
+    only,
     oriented_image,
+    paint,
 )
 
 
@@ -289,3 +291,47 @@ def test_a_volume_that_was_moved_is_interpolated_anew(scene: Any) -> None:
     used = finer.session._here.engine._adapted._volume.array
     expected = drain(paint_grid_of(finer.volume, finer.segmentation).image_steps(finer.volume))
     np.testing.assert_array_equal(used, expected)
+
+
+def test_an_empty_segment_has_no_grid(scene: Any) -> None:
+    """Slicer lets a new segment share a layer, perhaps of a segment on another grid."""
+    volume = add_volume(scene, an_image(a_ball()))
+    segmentation = add_segmentation(scene)
+    segments = segmentation.GetSegmentation()
+    fine = oriented_image(np.kron(a_ball(), np.ones((2, 2, 2), bool)), affine(np.eye(3) / 2, (-0.25, -0.25, -0.25)))
+    segment = slicer.vtkSegment()
+    segment.AddRepresentation("Binary labelmap", fine)
+    segments.AddSegment(segment, "fine")
+    segmentation.CreateDefaultDisplayNodes()
+    paint(segmentation, volume, "ball", only(a_ball(), 0, [5, 8, 11]))
+    segments.AddEmptySegment("new", "new")
+    assert segments.GetSegment("new").GetRepresentation("Binary labelmap").GetDimensions() == fine.GetDimensions()
+    for segment_ids in (["ball", "new"], ["new", "ball"]):
+        chosen = [segments.GetSegment(i) for i in segment_ids]
+        assert paint_grid_of(volume, segmentation, chosen).is_volumes
+    segmentation.GetDisplayNode().SetSegmentVisibility("fine", False)
+    assert Session().process(volume, segmentation, method="shape").report["support_slices"] == [5, 8, 11]
+    with pytest.raises(InputError, match="different voxel grids"):
+        paint_grid_of(volume, segmentation, [segments.GetSegment(i) for i in ("new", "ball", "fine")])
+
+
+def test_what_lies_outside_the_volume_on_a_turned_grid_is_not_lost(scene: Any) -> None:
+    volume, segmentation, other = (
+        add_volume(scene, an_image(a_ball())),
+        add_segmentation(scene),
+        add_segmentation(scene),
+    )
+    wide = np.zeros((16, 40, 40), bool)
+    wide[:, 10:28, 10:30] = a_ball()
+    painted = only(wide, 0, [5, 8, 11])
+    painted[5, :5, :8] = True  # outside
+    segment = slicer.vtkSegment()
+    image = oriented_image(painted, affine(a_rotation((0, 0, 4)), (-10, -10, 0)))
+    segment.AddRepresentation("Binary labelmap", image)
+    segments = segmentation.GetSegmentation()
+    segments.AddSegment(segment, "ball")
+    session = Session()
+    with pytest.raises(InputError, match="where it would be lost"):
+        session.process(volume, segmentation, method="shape")
+    assert voxels(segments.GetSegment("ball").GetRepresentation("Binary labelmap")).sum() == painted.sum()
+    assert session.process(volume, segmentation, method="shape", output=other).labels.any()

@@ -16,7 +16,7 @@ from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
 from scene.lasting import lasting_executor
-from scene.nodes import add_segmentation, affine, an_image, look, only, repaint
+from scene.nodes import add_segmentation, affine, an_image, look, only, put_under, repaint
 
 
 def dice(a: Any, b: Any) -> float:
@@ -422,3 +422,56 @@ def test_nothing_painted(bench: Bench) -> None:
         bench.run()
     with pytest.raises(InputError, match="no paint"):
         bench.run(segment_ids=[bench.ball])
+
+
+def flatten(bench: Bench) -> dict[str, Any]:
+    put_under(bench.segmentation, np.diag([1.0, 1.0, 0.0, 1.0]))
+    return {}
+
+
+def without_scalars(bench: Bench) -> dict[str, Any]:
+    bench.volume.GetImageData().GetPointData().SetScalars(None)
+    return {}
+
+
+def output_that_is_bent(bench: Bench) -> dict[str, Any]:
+    output = add_segmentation(bench.scene)
+    bent = bench.scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    bent.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    output.SetAndObserveTransformNodeID(bent.GetID())
+    return {"output": output}
+
+
+def a_range_of_colours(bench: Bench) -> dict[str, Any]:
+    editor = bench.user_editor()
+    colours = vtk.vtkImageData()
+    colours.SetDimensions(*reversed(BALL.shape))
+    colours.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    source = bench.scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode")
+    source.SetAndObserveImageData(colours)
+    editor.SetAndObserveSourceVolumeNode(source)
+    editor.SetSourceVolumeIntensityMask(True)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (flatten, "transform that flattens it"),
+        (without_scalars, "has no voxels"),
+        (output_that_is_bent, "non-linear transform"),
+        (a_range_of_colours, "no single intensity"),
+        (lambda bench: {"segment_ids": 5}, "list of identifiers"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(bench: Bench, prepare: Any, sentence: str) -> None:
+    options = prepare(bench)
+    with pytest.raises(InputError, match=sentence):
+        bench.run(**options)
+
+
+def test_an_output_under_a_bent_transform_is_refused_before_any_work(bench: Bench) -> None:
+    seen: list[Any] = []
+    with pytest.raises(InputError):
+        bench.run(progress=lambda *about: seen.append(about), **output_that_is_bent(bench))
+    assert not seen

@@ -20,8 +20,10 @@ from scene.nodes import (
     add_volume,
     affine,
     an_image,
+    grid_matrix,
     look,
     only,
+    oriented_image,
     repaint,
 )
 
@@ -135,7 +137,7 @@ def test_what_is_refused_leaves_no_step_and_no_segment_behind(bench: Bench, else
     editor.SetAndObserveSourceVolumeNode(bench.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode"))
     if elsewhere:
         segment.SetName("renamed, so that another one has to be made")
-    with pytest.raises(InputError, match="no voxels"):
+    with pytest.raises(InputError, match="no single intensity"):
         bench.fill([bench.ball], output)
     assert output.GetSegmentation().GetNumberOfSegments() == 1
     assert bench.editor.undo() and not bench.editor.undo(), "the only step is that of the first result"
@@ -267,3 +269,45 @@ def test_wrong_segments_are_named(bench: Bench) -> None:
         read_painting(bench.volume, bench.segmentation, ["missing"])
     with pytest.raises(InputError, match='"nothing yet" has no paint'):
         read_painting(bench.volume, bench.segmentation, ["nothing yet"])
+
+
+def test_namesakes_done_one_after_the_other_do_not_take_each_others_place_in_an_output(bench: Bench) -> None:
+    bar = bench.paint("bar", only(BAR, 0, SUPPORT))
+    bench.segments.GetSegment(bar).SetName("ball")
+    output = add_segmentation(bench.scene)
+    for segment_id in (bench.ball, bar):
+        bench.fill([segment_id], output)
+    assert sorted(output.GetSegmentation().GetSegmentIDs()) == sorted([bench.ball, bar])
+    np.testing.assert_array_equal(look(output, bench.volume, bench.ball)[SUPPORT], PAINTED[SUPPORT])
+    np.testing.assert_array_equal(look(output, bench.volume, bar)[SUPPORT], BAR[SUPPORT])
+
+
+def test_a_segment_without_a_name_gets_one_in_an_output(bench: Bench) -> None:
+    bench.segments.GetSegment(bench.ball).SetName(None)
+    output = add_segmentation(bench.scene)
+    bench.fill([bench.ball], output)
+    assert output.GetSegmentation().GetSegment(bench.ball).GetName() == bench.ball
+
+
+@pytest.mark.parametrize("neighbour", [False, True])
+def test_the_grid_for_new_strokes_stays_as_fine_as_a_neighbour(bench: Bench, neighbour: bool) -> None:
+    converter = slicer.vtkSegmentationConverter
+    matrix = grid_matrix(bench.volume, bench.segmentation) @ np.diag([0.5, 0.5, 0.5, 1.0])
+    fine = oriented_image(np.kron(BAR, np.ones((2, 2, 2), bool)), matrix)
+    name, before = converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(fine)
+    bench.segments.SetConversionParameter(name, before)
+    if neighbour:
+        segment = slicer.vtkSegment()
+        segment.AddRepresentation("Binary labelmap", fine)
+        bench.segments.AddSegment(segment, "fine")
+    bench.fill([bench.ball])
+    assert (bench.segments.GetConversionParameter(name) == before) is neighbour
+
+
+def test_a_segment_that_was_emptied_is_as_slicers_own_empty_ones(bench: Bench) -> None:
+    for index in SUPPORT:
+        bench.edit("remove", index)
+    bench.segments.AddEmptySegment("empty")
+    layers = [bench.segments.GetSegment(i).GetRepresentation("Binary labelmap") for i in (bench.ball, "empty")]
+    assert len({layer.GetScalarTypeAsString() for layer in layers}) == 1
+    assert all(layer.GetPointData().GetScalars() is not None for layer in layers)

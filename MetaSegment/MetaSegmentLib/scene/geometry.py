@@ -122,7 +122,7 @@ def grid_of(volume: Any, segmentation: Any) -> Grid:
         InputError: the volume is empty, or one of the nodes is under a non-linear transform.
     """
     data = volume.GetImageData()
-    if data is None or 0 in data.GetDimensions():
+    if data is None or 0 in data.GetDimensions() or data.GetPointData().GetScalars() is None:
         raise InputError(_("The input volume has no voxels; choose a volume that is loaded."))
     for node in (volume, segmentation):
         transform = node.GetParentTransformNode()
@@ -133,7 +133,15 @@ def grid_of(volume: Any, segmentation: Any) -> Grid:
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
     i, j, k = data.GetDimensions()
+    to_world = transform_between(volume, None) @ _to_numpy(ijk_to_ras)
+    if not (_can_be_undone(to_world) and _can_be_undone(transform_between(segmentation, None))):
+        text = _("The volume or the segmentation is under a transform that flattens it; move it out of that transform.")
+        raise InputError(text)
     return Grid((k, j, i), transform_between(volume, segmentation) @ _to_numpy(ijk_to_ras))
+
+
+def _can_be_undone(matrix: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix[:3, :3]) == 3)
 
 
 def transform_between(source: Any, target: Any | None) -> NDArray[np.float64]:

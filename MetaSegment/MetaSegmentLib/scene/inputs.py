@@ -11,7 +11,7 @@ from .runtime import nodes_of_class
 def why_not(volume: Any) -> str:
     """Why a volume node cannot be segmented, and what to do; empty when it can."""
     image = volume.GetImageData()
-    if image is None or 0 in image.GetDimensions():
+    if image is None or 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
         return _("The volume is empty; choose one that is loaded.")
     if volume.IsA("vtkMRMLLabelMapVolumeNode"):
         return _("A label map holds no intensities; choose the scan itself.")

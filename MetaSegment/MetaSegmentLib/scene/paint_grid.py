@@ -203,24 +203,47 @@ def paint_grid_of(volume: Any, segmentation: Any, segments: Sequence[Any] | None
     if segments is None:
         every = segmentation.GetSegmentation()
         segments = [every.GetSegment(i) for i in every.GetSegmentIDs()]
-    found: tuple[str, Grid] | None = None
+    found: tuple[Any, Grid] | None = None
     for segment in segments:
         layer = segment.GetRepresentation(LABELMAP)
         if layer is None or layer.IsEmpty():
             continue
         grid = own if own.holds(layer) or _was_turned_over(layer, own) else _covering(layer, own)
-        if found is None:
-            found = segment.GetName(), grid
-        elif not found[1].same_as(grid):
+        if found is None or not (found[1].same_as(grid) or _has_voxels(found[0])):
+            found = segment, grid
+        elif not found[1].same_as(grid) and _has_voxels(segment):
             text = _('Segments "{first}" and "{second}" lie on different voxel grids; segment one at a time.')
-            raise InputError(text.format(first=found[0], second=segment.GetName()))
+            raise InputError(text.format(first=found[0].GetName(), second=segment.GetName()))
     return PaintGrid(own if found is None else found[1], own)
+
+
+def _has_voxels(segment: Any) -> bool:
+    """Whether anything of a vtkSegment is in its layer, which it may share with others."""
+    return bool((voxels(segment.GetRepresentation(LABELMAP)) == segment.GetLabelValue()).any())
 
 
 def is_turned(segment: Any, grid: Grid) -> bool:
     """Whether the voxels of a vtkSegment lie along other directions than those of ``grid``."""
     layer = segment.GetRepresentation(LABELMAP)
     return layer is not None and not layer.IsEmpty() and not grid.holds(layer) and _parallel(layer, grid) is None
+
+
+def reaches_beyond_steps(segment: Any, grid: Grid) -> Steps[bool]:
+    """Whether any voxel of a vtkSegment that :func:`is_turned` lies farther outside ``grid`` than a voxel, by which
+    corners are turned out of it."""
+    layer = segment.GetRepresentation(LABELMAP)
+    placement = vtk.vtkMatrix4x4()
+    layer.GetImageToWorldMatrix(placement)
+    between = np.linalg.inv(grid.matrix) @ np.asarray(slicer.util.arrayFromVTKMatrix(placement))
+    first = [s.start for s in extent_of(layer)]
+    values, last = voxels(layer), np.array(grid.shape[::-1]) - 0.5
+    for slab in slabs(values.shape):
+        places = np.argwhere(values[slab] == segment.GetLabelValue()) + (first[0] + slab.start, *first[1:])
+        there = places[:, ::-1] @ between[:3, :3].T + between[:3, 3]
+        if ((there < -1.5) | (there > last + 1)).any():
+            return True
+        yield
+    return False
 
 
 def _was_turned_over(layer: Any, volume: Grid) -> bool:

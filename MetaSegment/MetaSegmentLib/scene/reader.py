@@ -18,9 +18,9 @@ from ..pieces import Steps, drain, slabs
 from ..task.parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
 from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, voxels
 from .i18n import tr as _
-from .paint_grid import PaintGrid, is_turned, paint_grid_of
+from .paint_grid import PaintGrid, is_turned, paint_grid_of, reaches_beyond_steps
 from .presence import stamp, while_there
-from .record import SliceRecord, painted_now_steps, record_of
+from .record import SliceRecord, painted_now_steps, record_of, tag_of
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -47,7 +47,9 @@ class Painting:
         names: segment names by label.
         paint_grid: the grid of the paint, and the volume's, as seen from the segmentation.
         snapshots: each segment's whole mask as it was read.
+        records: each segment's record as it was then, as text.
         warnings: what of the paint could not be kept, a sentence each.
+        cut_off: name of a segment that would lose voxels outside the volume by being brought onto its grid.
     """
 
     image: NDArray[Any]
@@ -61,7 +63,9 @@ class Painting:
     names: dict[int, str]
     paint_grid: PaintGrid
     snapshots: dict[str, Snapshot]
+    records: dict[str, str]
     warnings: tuple[str, ...] = ()
+    cut_off: str = ""
 
     @property
     def grid(self) -> Grid:
@@ -120,7 +124,11 @@ def _read(
     chosen = chosen_segments(segmentation, segment_ids)
     paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
     grid = paint_grid.grid
-    turned = [source.GetSegment(i).GetName() for i in chosen if is_turned(source.GetSegment(i), grid)]
+    turned = {i: segment for i in chosen if is_turned(segment := source.GetSegment(i), grid)}
+    cut_off = ""
+    for segment_id, segment in turned.items():
+        if (yield from reaches_beyond_steps(segment, grid)):
+            cut_off = segment.GetName() or segment_id
     found: list[str] = []
     parts: list[Part] = []
     snapshots, painted_now, axes = {}, {}, {}
@@ -180,7 +188,9 @@ def _read(
         names,
         paint_grid,
         snapshots,
-        tuple(_turned_warning(name) for name in turned),
+        {i: tag_of(source.GetSegment(i)) for i in found},
+        tuple(_turned_warning(segment.GetName()) for segment in turned.values()),
+        cut_off,
     )
 
 
@@ -365,7 +375,10 @@ def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     if segment_ids is None:
         display = node.GetDisplayNode()
         return [i for i in every if display is None or display.GetSegmentVisibility(i)]
-    chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
+    try:
+        chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
+    except TypeError as error:
+        raise InputError(_("Name the segments as a list of identifiers of the segmentation.")) from error
     unknown = [i for i in chosen if i not in every]
     if unknown:
         text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')

@@ -13,13 +13,18 @@ from ..task.parts import Part
 from ..task.record import TAG, SliceRecord
 from .i18n import tr as _
 
-__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of", "runs_of"]
+__all__ = ["TAG", "SliceRecord", "painted_now_steps", "record_of", "records_of", "runs_of", "tag_of"]
+
+
+def tag_of(segment: Any) -> str:
+    """The text of the record of a vtkSegment; "" where there is none."""
+    text = vtk.reference("")
+    return str(text) if segment.GetTag(TAG, text) else ""
 
 
 def record_of(segment: Any) -> SliceRecord | None:
     """The record of a vtkSegment, if it carries a readable one."""
-    text = vtk.reference("")
-    return SliceRecord.from_text(str(text)) if segment.GetTag(TAG, text) else None
+    return SliceRecord.from_text(tag_of(segment))
 
 
 def painted_now_steps(record: SliceRecord, part: Part) -> Steps[list[int] | None]:

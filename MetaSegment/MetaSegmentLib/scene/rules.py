@@ -114,6 +114,11 @@ def _intensity_range(editor: Any, grid: Grid, same: Any | None, volume: Any) -> 
     """Args: same: the volume whose voxels are those of ``grid``, if there is one."""
     low, high = editor.GetSourceVolumeIntensityMaskRange()
     source = editor.GetSourceVolumeNode() or volume
+    values = source.GetImageData()
+    if values is None or values.GetPointData().GetScalars() is None or values.GetNumberOfScalarComponents() != 1:
+        raise InputError(
+            _("The volume of the editable intensity range has no single intensity a voxel; choose a grey one.")
+        )
     if same is not None and source is same:
         read: Values = voxels(source.GetImageData()).__getitem__
     else:

@@ -53,6 +53,11 @@ class Run:
         """Stop; nothing will be written."""
         self._cancelled.set()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is to stop, or has."""
+        return self._cancelled.is_set()
+
     def wait(self, timeout: float | None = None) -> Result:
         """Poll until the run has ended, in seconds at most ``timeout``; not for the thread of a GUI.
 
@@ -236,4 +241,4 @@ class Job:
     def _reason_to_stop(self) -> Cancelled | None:
         if not all(scene.GetNodeByID(identifier) is node for node, scene, identifier in self._nodes):
             return Removed()
-        return Cancelled() if self.run._cancelled.is_set() else None
+        return Cancelled() if self.run.cancelled else None

@@ -6,6 +6,7 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from ..pieces import Steps, drain
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import DEFAULT_METHOD, Result, Settings
 from .editor import Editor
+from .geometry import grid_of
 from .i18n import tr as _
 from .inputs import playing, why_not
 from .reader import Painting, SegmentSlices, read_painting_steps
@@ -44,6 +46,9 @@ _BUDGET_SECONDS = 0.02
 """How long the thread that owns the scene is held at a time."""
 _WAIT_MILLISECONDS = 25
 """Between two looks at a run that is being computed: what Qt does not announce, and a cancellation, wait that long."""
+
+_LAST_SECONDS = 10.0
+"""What a run that was cancelled is given to end before another one begins."""
 
 Schedule = Callable[[Callable[[], None], int], None]
 
@@ -134,8 +139,7 @@ class Session:
         Raises:
             MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
         """
-        if self._job is not None:
-            raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
+        self._make_way()
         _check_node(volume, "vtkMRMLScalarVolumeNode", _("Choose the volume to segment; it must be in the scene."))
         if volume.GetAttribute(OVERLAY):
             raise InputError(_("Choose the scan itself; this volume only shows how uncertain a result is."))
@@ -147,12 +151,19 @@ class Session:
         if playing(volume):
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
         settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
+        grid_of(volume, target)  # before any work: neither may be under a transform that is not linear
         start = time.monotonic() if started is None else started
 
         def read() -> Steps[Painting]:
             return read_painting_steps(volume, segmentation, segment_ids, slices)
 
         def requests(painting: Painting) -> list[Request]:
+            if painting.cut_off and target is segmentation:
+                text = _(
+                    'Segment "{name}" lies on a voxel grid that is turned against the volume, and partly outside the '
+                    "volume, where it would be lost; choose another segmentation for the result."
+                )
+                raise InputError(text.format(name=painting.cut_off))
             state = _state(volume), painting.paint_grid.resampling
             return [
                 Request(
@@ -225,8 +236,7 @@ class Session:
         Raises:
             MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
         """
-        if self._job is not None:
-            raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
+        self._make_way()
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         nodes = nodes_of(sequence)
         if playing(nodes.volume):
@@ -323,6 +333,18 @@ class Session:
     def redo(self) -> bool:
         """Bring back what :meth:`undo` took back last; False when there is nothing."""
         return self._with_sequence(self.editor.redo())
+
+    def _make_way(self) -> None:
+        """A run that was cancelled is brought to its end, so that another one may begin.
+
+        Raises:
+            MetaSegmentError: one is under way.
+        """
+        if self._job is not None and self._job.run.cancelled and not self._polling:
+            with suppress(TimeoutError, MetaSegmentError):
+                self._job.run.wait(_LAST_SECONDS)
+        if self._job is not None:
+            raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
 
     def _with_sequence(self, done: bool) -> bool:
         """The other time points follow the one that is shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +22,7 @@ from .i18n import tr as _
 from .layers import Layer, layers_steps
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
-from .record import TAG, SliceRecord, record_of
+from .record import TAG, SliceRecord, record_of, tag_of
 from .rules import EditRules
 
 
@@ -102,7 +102,7 @@ def write_result_steps(
     segments = target.GetSegmentation()
     with _one_event(target):
         editor.open(target)
-        if painting.paint_grid.is_volumes:
+        if painting.paint_grid.is_volumes and _all_others_on(grid, segments, destinations.values()):
             target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         editor.begin_step(same_step)
         for source_id, segment_id in destinations.items():
@@ -167,7 +167,7 @@ def _prepare(
         )
         edited: list[int] = []
         if target is source:
-            edited = yield from painting.snapshots[source_id].changed_steps(now, axis)
+            edited = yield from _edited_steps(painting, source_id, segment, now, axis)
         found = yield from bounds_steps(grid.extent, partial(result.mask, label))
         extent = union(found, now.extent)
         final = np.empty(size_of(extent), bool)
@@ -208,19 +208,46 @@ def _prepare(
     return changes, layers, left_out, masked
 
 
+def _edited_steps(painting: Painting, segment_id: str, segment: Any, now: Part, axis: int) -> Steps[list[int]]:
+    """Slices that the user has edited since the painting was read.
+
+    Where a run or an undo changed the segment meanwhile, and its record with it, what they filled or emptied is not the
+    user's.
+    """
+    edited = yield from painting.snapshots[segment_id].changed_steps(now, axis)
+    if not edited or tag_of(segment) == painting.records[segment_id]:
+        return edited
+    record = record_of(segment)
+    if record is not None and record.axis != axis:
+        return edited
+    own = None if record is None else (yield from record.painted_now_steps(now))
+    by_hand = set(own if own is not None else (yield from now.slices_steps(axis)))
+    return [index for index in edited if index in by_hand]
+
+
+def _all_others_on(grid: Grid, segments: Any, written: Collection[str]) -> bool:
+    """Whether no segment but those ``written`` lies on another grid, from which the next stroke would take it away if
+    ``grid`` became that of the segmentation."""
+    return all(lies_on(segments.GetSegment(i), grid) for i in segments.GetSegmentIDs() if i not in written)
+
+
 def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[str, str]:
-    """The segments of ``target`` that are named as those of ``source``, or the identifiers of those to be added."""
+    """The segments of ``target`` that are named as those of ``source``, or the identifiers of those to be added.
+
+    Names need not be unique: of namesakes, one with the identifier of another segment of ``source`` is that one's.
+    """
     if target is source:
         return {i: i for i in segment_ids}
-    segments = target.GetSegmentation()
+    segments, learned_from = target.GetSegmentation(), source.GetSegmentation()
     free = list(segments.GetSegmentIDs())
     used = set(free)
     found: dict[str, str] = {}
     for segment_id in segment_ids:
-        name = source.GetSegmentation().GetSegment(segment_id).GetName()
-        same = next((i for i in free if segments.GetSegment(i).GetName() == name), None)
+        name = learned_from.GetSegment(segment_id).GetName()
+        namesakes = [i for i in free if segments.GetSegment(i).GetName() == name]
+        same = next((i for i in namesakes if i == segment_id or not _is_named(learned_from.GetSegment(i), name)), None)
         if same is not None:
-            free.remove(same)  # names need not be unique
+            free.remove(same)
             found[segment_id] = same
             continue
         candidates = chain([segment_id], (f"{segment_id}_{n}" for n in count(1)))
@@ -229,12 +256,16 @@ def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[
     return found
 
 
+def _is_named(segment: Any | None, name: str) -> bool:
+    return segment is not None and segment.GetName() == name
+
+
 def _add_segment(target: Any, segment_id: str, like: Any) -> None:
     """Add an empty segment with the name, colour and meaning of another one."""
     if target.GetDisplayNode() is None:
         target.CreateDefaultDisplayNodes()
     segments = target.GetSegmentation()
-    segments.AddEmptySegment(segment_id, like.GetName(), like.GetColor())
+    segments.AddEmptySegment(segment_id, like.GetName() or segment_id, like.GetColor())
     if like.HasTerminology():
         segments.GetSegment(segment_id).SetTerminology(like.GetTerminology())
 
