@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from MetaSegmentLib import Settings, adapt, segment
+from MetaSegmentLib import InputError, Settings, adapt, segment
 from MetaSegmentLib.predictors.memo import Memo
 
 SPACING = (2.5, 1.0, 1.1)
@@ -185,3 +185,16 @@ def test_another_seed_is_another_run():
     paint = painted({(1, 3), (1, 12)})
     one, other = (segment(IMAGE, paint, SPACING, settings=Settings(method="pixels", seed=seed)) for seed in (0, 1))
     assert not np.array_equal(one.uncertainty, other.uncertainty)
+
+
+def test_an_image_that_was_written_into_is_refused():
+    """Half of what was learned would be of the old one."""
+    image = IMAGE.copy()
+    adapted = adapt(image, painted({(1, 4), (1, 8), (1, 12)}), SPACING, settings=Settings(method="shape"))
+    assert adapted.predict().labels.any()
+    image[8] += 50
+    for again in (adapted.predict, lambda: adapted.update(painted({(1, 4), (1, 8)}))):
+        with pytest.raises(InputError, match="was changed since"):
+            again()
+    image[8] = IMAGE[8]
+    assert adapted.predict().labels.any()

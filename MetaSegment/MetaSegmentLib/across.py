@@ -62,7 +62,7 @@ def complete(support: Support) -> Support:
     Raises:
         InputError: it has less than two or more than four.
     """
-    if not 2 <= len(support) <= 4:
+    if not isinstance(support, Sequence) or isinstance(support, str) or not 2 <= len(support) <= 4:
         raise InputError("Each support is an image and its paint, and perhaps the spacing and the painted slices.")
     return (*support, *((1.0, 1.0, 1.0), None)[len(support) - 2 :])
 

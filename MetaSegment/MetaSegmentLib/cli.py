@@ -228,13 +228,15 @@ def _segment(arguments: argparse.Namespace) -> int:
         raise InputError("Of several supports each needs its own --support-image, or its own --frame.")
     if (len(images) > len(supports)) or (len(frames) > len(supports)) or (images and frames):
         raise InputError("Give one --support-image or one --frame for each --support, not both and not more.")
-    chosen = None
+    chosen, library = None, ()
     with progress_bar(arguments.quiet) as progress:
         if arguments.library is not None:
             from .cohort.sources import painted_volumes
             from .files.library import choose
 
-            chosen = choose(arguments.image, painted_volumes(arguments.library), arguments.channel, progress)
+            volumes = painted_volumes(arguments.library)
+            library = (arguments.library, *(path for pair in volumes for path in pair))
+            chosen = choose(arguments.image, volumes, arguments.channel, progress)
             supports, images = zip(*chosen.pairs, strict=True)
         job = Job(
             image=arguments.image,
@@ -242,6 +244,7 @@ def _segment(arguments: argparse.Namespace) -> int:
             output=arguments.output,
             support_image=images[0] if images else None,
             chosen=chosen,
+            untouched=library,
             others=tuple(zip(supports[1:], images[1:], strict=False)),
             own=arguments.own,
             frames=tuple(zip(frames, supports, strict=False)),

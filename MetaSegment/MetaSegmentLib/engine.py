@@ -28,7 +28,7 @@ from .predictors.ensemble import missing_baselines
 from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne, Predictor, Remembers
 from .predictors.registry import MethodInfo, find_method
 from .progress import CancelCallback, Progress, ProgressCallback, run_all
-from .settings import Result, Settings
+from .settings import Result, Settings, checked_settings
 from .task.paint import Paint, PaintedSlices, read_paint
 from .task.pieces import in_pieces
 from .task.task import Task, make_task
@@ -81,7 +81,7 @@ def adapt(
     names: Mapping[int, str] | None = None,
 ) -> Adapted:
     """Learn from painted slices, to predict any number of times; arguments as :func:`segment`."""
-    settings = settings or Settings()
+    settings = checked_settings(settings)
     device = Device(settings.device, 1) if settings.sparing else Device(settings.device)
     device.check(needed=find_method(settings.method).network)
     weights, listening = Weights.of(settings.weights), Progress(progress, cancel)
@@ -161,6 +161,7 @@ class Adapted:
         Raises:
             MetaSegmentError: as :func:`adapt`.
         """
+        self._volume.require_unchanged()
         settings = self._settings if method is None else replace(self._settings, method=method)
         self._context.device.check(needed=find_method(settings.method).network)
         shape, names = self._volume.array.shape, self._names
@@ -188,6 +189,7 @@ class Adapted:
         start = time.monotonic()
         self._context.progress.listen(progress, cancel)
         if image is None:
+            self._volume.require_unchanged()
             return self._result(start, self._paint)
         return self._predict_other(check_volume(image, spacing), start)
 

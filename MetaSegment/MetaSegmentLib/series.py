@@ -15,7 +15,7 @@ from .engine import Adapted, Slices, adapt
 from .errors import InputError
 from .progress import CancelCallback, Progress, ProgressCallback
 from .registration.carry import ENOUGH_PAINTED
-from .settings import Result, Settings
+from .settings import Result, Settings, checked_settings
 from .task.paint import Paint, read_paint
 
 
@@ -79,14 +79,19 @@ def segment_series(
     """
     volumes = _checked(images)
     shape = volumes.shape[1:]
+    settings, named = checked_settings(settings), slices or {}
+    for by_frame in (painted, named):
+        if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float) for t in by_frame):
+            raise InputError("Paint, and slices, of a series are given by frame: {0: labels}.")
     outside = [frame for frame in painted if not 0 <= frame < len(volumes)]
     if outside:
         raise InputError(f"There is no frame {outside[0]}; frames go from 0 to {len(volumes) - 1}.")
-    named = slices or {}
     paints = {t: read_paint(painted[t], shape, named.get(t), axis, names) for t in sorted(painted) if _any(painted[t])}
     if not paints:
         raise InputError("Nothing is painted on any frame; paint the structure on a few slices of one frame.")
-    axis = next(iter(paints.values())).axis
+    if len(axes := {paint.axis for paint in paints.values()}) > 1:
+        raise InputError("The frames were painted across different axes; paint all of them across one.")
+    (axis,) = axes
     holders = _holders(paints)
     known = {}
     for t in sorted({t for frames in holders.values() for t in frames}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,8 +42,24 @@ class Settings:
             raise SettingsError("Method and device are given by name; see metasegment methods and metasegment info.")
         if not isinstance(self.weights, str):
             raise SettingsError("The folder of the weights is given as a text.")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+        try:
+            seed = -1 if isinstance(self.seed, bool | np.bool_) else operator.index(self.seed)
+        except TypeError:
+            seed = -1
+        if not 0 <= seed < 2**32:
             raise SettingsError("The seed must be a whole number from 0 to 4294967295.")
+        object.__setattr__(self, "seed", seed)
+
+
+def checked_settings(settings: Settings | None) -> Settings:
+    """The settings, by default those of :class:`Settings`.
+
+    Raises:
+        SettingsError: something else, as a dictionary of them.
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        raise SettingsError('Settings are given as Settings(method="…", device="…").')
+    return settings or Settings()
 
 
 class SuggestedSlice(TypedDict):

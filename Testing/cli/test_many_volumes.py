@@ -69,7 +69,7 @@ def test_a_sequence_as_slicer_stores_it_is_a_series(place):
         ({"frame": 7}, "no frame 7"),
         ({"frame": 0, "output": "out.seg.nrrd"}, "only labels are written"),
         ({}, "name the painted frame (--frame 0)"),
-        ({"frame": 0, "support": "image.nrrd"}, "one 3D file for each painted frame"),
+        ({"frame": 0, "support": "image.nrrd"}, "of each frame, as a 3D file"),
         ({"frame": 0, "own": "painted.seg.nrrd"}, "leave --own and --channel out"),
         ({"frame": 0, "channel": 0}, "leave --own and --channel out"),
     ],
@@ -249,3 +249,15 @@ def test_what_a_library_cannot_be(place, capsys, more, sentence):
     assert from_library(place, *more) == 1
     assert sentence in capsys.readouterr().err
     assert not place.path("out.seg.nrrd").exists()
+
+
+@pytest.mark.parametrize("output", ["output", "report", "uncertainty"])
+@pytest.mark.parametrize("kept", ["library/labels/noise.seg.nrrd", "library/images/noise.nrrd"])
+def test_nothing_of_a_library_is_written_over(place, capsys, output, kept):
+    """Not even what was not taken from it."""
+    a_library(place)
+    place.image(an_image_of(place.truth))
+    before = place.listing()
+    assert from_library(place, f"--{output}", str(place.path(kept))) == 1
+    assert "overwrite an input" in capsys.readouterr().err
+    assert place.listing() == before

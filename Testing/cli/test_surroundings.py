@@ -199,3 +199,12 @@ def test_a_run_that_is_killed_at_any_moment_leaves_the_older_files_or_the_new_on
     make_inputs(tmp_path / "inputs")
     outcome = kill_often("segment", 5, tmp_path)
     assert outcome.kills == 5 and outcome.in_time and not outcome.faults
+
+
+@UNIX
+def test_standard_output_is_no_place_for_a_report_even_where_it_is_a_file(workplace: Workplace, shell) -> None:
+    stream = workplace.path("stdout")
+    stream.symlink_to("/proc/self/fd/1")  # as /dev/stdout is
+    done = shell(f"RUN > {workplace.path('caught.json')}", *workplace.words(report="stdout"))
+    assert done.returncode == 1 and "a pipe or a device" in done.stderr
+    assert stream.is_symlink() and not workplace.path("out.nrrd").exists()

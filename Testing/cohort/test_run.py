@@ -17,10 +17,10 @@ import MetaSegmentLib.files.outputs as files_outputs
 from files.dicom_results import PERSON, a_series
 from MetaSegmentLib import Case, InputError, MetaSegmentError, OutputError, run_cohort
 from MetaSegmentLib.cli import main
-from MetaSegmentLib.cohort.cases import Problem
+from MetaSegmentLib.cohort.cases import Common, Problem
 from MetaSegmentLib.cohort.journal import Journal
 from MetaSegmentLib.cohort.order import Order, Outcome
-from MetaSegmentLib.cohort.run import Cohort
+from MetaSegmentLib.cohort.run import Cohort, run_source
 from MetaSegmentLib.cohort.work import perform
 from MetaSegmentLib.files.images import read_image, write_image
 
@@ -313,3 +313,26 @@ def test_results_in_dicom_name_the_patient_and_nothing_else_does(
     again = InTurn()
     run([case], results, again, ending=ending, resume=True)
     assert again.orders == []
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "journal.jsonl", "cases/case1.png"])
+def test_a_batch_does_not_write_over_its_manifest(four: SmallCohort, results: Path, name: str) -> None:
+    manifest = results / name
+    manifest.parent.mkdir(parents=True)
+    text = "id,image,support\n"
+    text += "".join(f"case{n},{four.image(n)},{four.paint(n)}\n" for n in range(2))
+    manifest.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="overwrite its manifest"):
+        run_source(manifest, results, Common(), SHAPE_ONLY, InTurn(), resume=True)
+    assert manifest.read_text(encoding="utf-8") == text
+    assert [file for file in results.rglob("*") if file.is_file()] == [manifest]
+
+
+@pytest.mark.parametrize("name", ["summary.html", "cases/case0.json"])
+def test_files_that_no_batch_has_written_stay(four: SmallCohort, results: Path, name: str) -> None:
+    mine = results / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match="choose another output folder"):
+        run_source(four.manifest(), results, Common(), SHAPE_ONLY, InTurn())
+    assert mine.read_text(encoding="utf-8") == "mine"

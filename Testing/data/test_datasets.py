@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -133,3 +134,24 @@ def test_labels_without_images_are_rendered_when_asked_the_same_every_time(a_dat
     assert np.array_equal(image, again) and not np.array_equal(image, other)
     assert image.shape == labels.shape and spacing == pytest.approx((2.5, 1.2, 1.0))
     assert abs(image[labels == 1].mean() - image[labels == 0].mean()) > 0.02
+
+
+@pytest.mark.parametrize("labels", [{"1": "ellipsoid", "2": "tube"}, {"background": 0, "ellipsoid": 1, "tube": 2}])
+def test_names_may_stand_before_values(a_data_set, labels):
+    (a_data_set / "dataset.json").write_text(json.dumps({"labels": labels}), encoding="utf-8")
+    assert {case.name for case in find_cases(a_data_set)} == {"ellipsoid", "tube"}
+
+
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        ({"labels": ["background", "tube"]}, "labels in the dataset.json"),
+        ({"labels": {"tube": "two"}}, "labels in the dataset.json"),
+        ({"slice_axis": 7}, "slice_axis"),
+        ({"slice_axis": "axial"}, "slice_axis"),
+    ],
+)
+def test_descriptions_that_are_not_understood_are_told(a_data_set, about, sentence):
+    (a_data_set / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    with pytest.raises(InputError, match=sentence):
+        find_cases(a_data_set)

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from files.dicom_series import write_series
 from MetaSegmentLib import InputError, OutputError
+from MetaSegmentLib.files import formats
 from MetaSegmentLib.files.grids import Grid
 from MetaSegmentLib.files.images import read_image, write_image
 from MetaSegmentLib.files.run import Job, run
@@ -136,3 +137,24 @@ def test_a_compressed_file_keeps_its_voxels_beside_a_plain_one_of_its_name(
     job = Job(tmp_path / "image.nrrd", tmp_path / "painted.nrrd", tmp_path / "a.nii.gz")
     with pytest.raises(OutputError, match="programs would read that one"):
         run(job)
+
+
+@pytest.mark.parametrize("form", [form for form in formats.FORMATS if form.writable], ids=lambda form: form.ending)
+def test_a_format_without_a_fourth_dimension_says_so(tmp_path: Path, form: formats.Format) -> None:
+    """The libraries of some end the process instead."""
+    array = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    path, grid = tmp_path / f"a{form.ending}", Grid((5, 4, 3), (0.0,) * 3, (1.0,) * 3, tuple(np.eye(3).ravel()))
+    if form.four:
+        write_image(path, array, grid)
+        assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array)
+    else:
+        with pytest.raises(OutputError, match="4D"):
+            write_image(path, array, grid)
+    assert path.exists() == form.four
+
+
+def test_dimensions_of_one_beyond_the_third_do_not_count(tmp_path: Path) -> None:
+    array = np.arange(2 * 1 * 3 * 4 * 5, dtype=np.int16).reshape(2, 1, 3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=False), str(tmp_path / "a.nii"))
+    found, _ = read_image(tmp_path / "a.nii", channel=1)
+    assert np.array_equal(found, array[1, 0])

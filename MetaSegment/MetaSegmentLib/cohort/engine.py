@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -169,6 +170,7 @@ class DaskEngine:
     def _local_cluster(self) -> Any:
         import dask
         from distributed import LocalCluster
+        from distributed.deploy.spec import close_clusters
 
         cores = os.cpu_count() or 1
         self._gpus = _count_gpus()
@@ -186,16 +188,20 @@ class DaskEngine:
         self._stack.enter_context(dask.config.set(settings))
         self._stack.enter_context(_environment_restored())
         self._stack.enter_context(_python_of_workers())
-        cluster = LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=self._workers.dashboard or "127.0.0.1:0",
-            scheduler_kwargs={"dashboard": self._workers.dashboard is not None},
-            memory_limit="auto" if self._workers.memory is None else self._workers.memory // count,
-            silence_logs=logging.CRITICAL,
-            env=threads,
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=self._workers.dashboard or "127.0.0.1:0",
+                scheduler_kwargs={"dashboard": self._workers.dashboard is not None},
+                memory_limit="auto" if self._workers.memory is None else self._workers.memory // count,
+                silence_logs=logging.CRITICAL,
+                env=threads,
+            )
+        except BaseException:
+            atexit.unregister(close_clusters)  # which fails on one that was interrupted while it started
+            raise
         self._stack.callback(_close_cluster, cluster)
         return cluster
 

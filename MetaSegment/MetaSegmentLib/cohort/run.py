@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -9,17 +10,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import InputError, MetaSegmentError
+from ..errors import InputError, MetaSegmentError, OutputError
 from ..files.formats import segmentation_format
+from ..files.parts import is_there
 from ..predictors.registry import find_method
 from ..progress import CancelCallback, Progress, ProgressCallback
 from ..settings import Settings
 from .cases import Case, Common, Problem
 from .engine import Engine, Workers
-from .journal import Journal
+from .journal import LOCK, Journal
+from .journal import NAME as JOURNAL
+from .names import alike
 from .order import Order, Outcome, key_of
 from .sources import find_cases
-from .summary import Row, row_of, write_summary
+from .summary import FILES, Row, row_of, write_summary
 
 RECORDS = "cases"
 ENDING = ".seg.nrrd"
@@ -126,8 +130,28 @@ def run_source(
         MetaSegmentError: also where ``source`` is no source of cases.
     """
     cases, problems = find_cases(source, folder, common)
+    _check_names(folder.absolute(), cases, source)
     given = (settings, workers, resume, common.ending, problems, progress, cancel, cohort)
     return run_cohort(cases, folder, *given)
+
+
+def _check_names(folder: Path, cases: Sequence[Case], source: Path) -> None:
+    """Check the names of the files that a batch writes beside the results.
+
+    Raises:
+        MetaSegmentError: one is that of an input, or of a file that no batch has written.
+    """
+    records = (folder / RECORDS / case.id for case in cases)
+    own = [folder / name for name in (*FILES, JOURNAL, LOCK)]
+    own += [record.with_name(record.name + ending) for record in records for ending in (".json", ".png")]
+    inputs = {path for case in cases for path in (case.image, *case.support, *case.support_images, case.own) if path}
+    taken = {alike(os.path.realpath(path)) for path in (source, *inputs)}
+    if any(alike(os.path.realpath(path)) in taken for path in own):
+        raise InputError("A file of the batch would overwrite its manifest or an input; choose another output folder.")
+    if not (folder / JOURNAL).exists() and any(is_there(path) for path in own if path.name != LOCK):
+        raise OutputError(
+            "The folder holds files of names that a batch gives to its own; choose another output folder."
+        )
 
 
 def _orders(cases: Sequence[Case], folder: Path, settings: Settings, ending: str) -> list[Order]:

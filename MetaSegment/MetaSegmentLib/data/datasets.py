@@ -88,9 +88,9 @@ def find_cases(
         InputError: the folder is not one of labelled volumes.
     """
     about = describe(folder)
-    names = {int(value): str(name) for value, name in about.get("labels", {}).items()}
+    names = _names(about.get("labels", {}), folder)
     if axis is None:
-        axis = about.get("slice_axis")
+        axis = _slice_axis(about.get("slice_axis"), folder)
     cases = []
     pairs = list(enumerate(_pairs(folder, rendered), start=1))
     if only_held_out:
@@ -192,6 +192,25 @@ def describe(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"The dataset.json of '{folder.name}' is not valid JSON; mend or remove it.") from error
     return about if isinstance(about, dict) else {}
+
+
+def _names(labels: Any, folder: Path) -> dict[int, str]:
+    """Names by value, which may also be written the other way round, as nnU-Net has it."""
+    try:
+        turned = {str(key): value for key, value in labels.items()}
+        if all(key.isdigit() for key in turned):
+            return {int(key): str(name) for key, name in turned.items()}
+        return {int(value): key for key, value in turned.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f'The labels in the dataset.json of \'{folder.name}\' are not understood; write {{"1": "liver"}}.'
+        ) from error
+
+
+def _slice_axis(axis: Any, folder: Path) -> int | None:
+    if axis is None or (isinstance(axis, int) and axis in (0, 1, 2)):
+        return axis
+    raise InputError(f"The slice_axis in the dataset.json of '{folder.name}' must be 0, 1 or 2; mend or remove it.")
 
 
 def _pairs(folder: Path, rendered: bool) -> list[tuple[Path | None, Path]]:

@@ -106,7 +106,7 @@ def _is_output(file: Path) -> bool:
 def _require_place(files: tuple[Path, ...]) -> None:
     for file in files:
         try:
-            if stat.S_ISREG(file.stat().st_mode):
+            if stat.S_ISREG(file.stat().st_mode) and not _is_stream(file):
                 continue
             kind = "a folder" if file.is_dir() else "a pipe or a device"
             raise OutputError(f"An output has the name of {kind}; give it the name of a file.")
@@ -114,6 +114,17 @@ def _require_place(files: tuple[Path, ...]) -> None:
             continue
         except (OSError, ValueError) as error:
             raise output_error(error, file.parent) from error
+
+
+def _is_stream(file: Path) -> bool:
+    """Whether this is a name of the program's own streams, as ``/dev/stdout``, which leads to a file where they are
+    redirected into one."""
+    while file.is_symlink():
+        file = file.absolute()
+        if file.parts[1] in ("dev", "proc"):
+            return True
+        file = file.parent / file.readlink()
+    return False
 
 
 def _plain_names(files: tuple[Path, ...]) -> list[str]:
@@ -149,6 +160,10 @@ def _kept_aside(place: Path, folder: Path) -> Path:
 def output_error(error: Exception, folder: Path) -> OutputError:
     """The sentence that goes with a failure to write into ``folder``, without naming it."""
     number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError("The output folder cannot be written to; choose another one or change its permissions.")
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        return OutputError("The output folder has the name of a file; give the name of a folder.")
     if number in (errno.ENOSPC, errno.EDQUOT) or (_is_folder(folder) and _nearly_full(folder)):
         return OutputError("The disk is full; free some space or write to another folder.")
     if number == errno.ENAMETOOLONG:
@@ -157,8 +172,6 @@ def output_error(error: Exception, folder: Path) -> OutputError:
         return OutputError("Files may not become that large for this user; raise the limit (ulimit -f).")
     if not _is_folder(folder):
         return OutputError("The output folder does not exist; create it or write to another one.")
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError("The output folder cannot be written to; choose another one or change its permissions.")
     return OutputError("The output could not be written; check the format that its name ends in, or write elsewhere.")
 
 

@@ -19,6 +19,7 @@ class Format:
         data: endings of the files that are written beside the one with the name.
         names_data: whether the header holds the names of those files.
         oblique: whether it holds the directions of the axes.
+        four: whether it holds four dimensions.
         guarded: whether its C++ reader is tried in a process of its own first, as damage may end the process.
     """
 
@@ -28,6 +29,7 @@ class Format:
     data: tuple[str, ...] = ()
     names_data: bool = False
     oblique: bool = True
+    four: bool = True
     guarded: bool = False
 
 
@@ -48,10 +50,10 @@ FORMATS = (
     Format(".img.gz", data=(".hdr.gz",)),
     Format(".hdr", data=(".img",)),
     Format(".img", data=(".hdr",)),
-    Format(".gipl.gz", oblique=False),
-    Format(".gipl", oblique=False),
-    Format(".vtk", oblique=False),
-    Format(".mnc", guarded=True),
+    Format(".gipl.gz", oblique=False, four=False),
+    Format(".gipl", oblique=False, four=False),
+    Format(".vtk", oblique=False, four=False),
+    Format(".mnc", four=False, guarded=True),
     Format(".hdf5", guarded=True),
     Format(".h5", guarded=True),
     Format(".mrc", writable=False, guarded=True),

@@ -47,15 +47,14 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
     image = _read_file(path, role)
     if image is None:
         return dicom.read_file(path, role)
-    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
-        image = image[..., 0]
+    image = _without_single_ones(image)
     if channel is not None:
         image = _channel_of(image, channel, role)
     if image.GetDimension() != 3:
         what_to_do = (
-            "give one 3D file for each painted frame"
+            "give the painted slices of one volume, or of each frame, as a 3D file"
             if role == "support" and image.GetDimension() > 3
-            else "choose a single 3D volume, or for a time series name the painted frame (--frame 0)"
+            else "choose one of its volumes (--channel 0), or for a time series name the painted frame (--frame 0)"
         )
         raise InputError(f"The {role} has {image.GetDimension()} dimensions; {what_to_do}.")
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
@@ -65,6 +64,14 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
     nifti.require_as_read(path, grid, role)
     return sitk.GetArrayFromImage(image), grid
+
+
+def _without_single_ones(image: Any) -> Any:
+    """Without dimensions beyond the third that hold a single volume."""
+    for axis in reversed(range(3, image.GetDimension())):
+        if image.GetSize()[axis] == 1:
+            image = image[tuple(0 if other == axis else slice(None) for other in range(image.GetDimension()))]
+    return image
 
 
 def read_frames(path: Path) -> tuple[NDArray[Any], Grid]:
@@ -121,7 +128,7 @@ def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:
     direction[:3, :3] = np.reshape(grid.direction, (3, 3))
     image.SetDirection(direction.ravel().tolist())
     form = writable_format(path)
-    if more and not form.oblique:
+    if more and not form.four:
         raise OutputError(f"This format cannot hold a 4D volume; write {alternatives(path)}.")
     try:
         with quiet_stderr, plain_folder(path.parent) as folder:

@@ -68,6 +68,7 @@ class Job:
         own: slices painted on ``image`` itself, where ``support`` was painted on another one.
         frames: (frame, its support) of a time series.
         chosen: tells that ``support`` and ``others`` were taken from a library, and what to report of it.
+        untouched: other files that nothing may be written over, as all those of a library.
         segments: names or label values to segment, one each or several between commas; all by default.
         slices: which slices are complete, for all segments or by label value; by default those with paint of it that
             no earlier run filled.
@@ -86,6 +87,7 @@ class Job:
     own: Path | None = None
     frames: tuple[tuple[int, Path], ...] = ()
     chosen: Chosen | None = None
+    untouched: tuple[Path, ...] = ()
     segments: tuple[str, ...] = ()
     slices: tuple[int, ...] | Mapping[int, tuple[int, ...]] | None = None
     axis: int | None = None
@@ -256,7 +258,7 @@ def check_outputs(job: Job) -> None:
             writable_format(path)
     outputs = _outputs(job)
     inputs = [job.image, job.support, job.support_image, job.own, *(path for pair in job.others for path in pair)]
-    inputs += [support for _, support in job.frames]
+    inputs += [*(support for _, support in job.frames), *job.untouched]
     if clash(outputs, [path for path in inputs if path is not None]):
         raise OutputError("An output would overwrite an input; give the output another name.")
     for path in outputs:

@@ -154,6 +154,8 @@ def read_paint(
         InputError: the paint cannot be used; the message says what to do.
     """
     labels, axis, named = _checked(painted, tuple(shape), slices, axis)
+    if names is not None and not isinstance(names, Mapping):
+        raise InputError('Names are given by label value: {1: "liver"}.')
     segments = _segments(labels)
     if not segments:
         raise InputError("Nothing is painted; paint the structure on at least one slice, better on three to five.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,10 +25,21 @@ class Volume:
     Attributes:
         array: (K, J, I) real numbers, all finite.
         spacing: mm between voxel centres along each array axis, in array order.
+        checksum: of the voxels, which stay the caller's.
     """
 
     array: NDArray[Any]
     spacing: tuple[float, float, float]
+    checksum: int | None = None
+
+    def require_unchanged(self) -> None:
+        """Check that the array still holds what it was checked with.
+
+        Raises:
+            InputError: somebody wrote into it since.
+        """
+        if self.checksum is not None and self.checksum != _checksum(self.array):
+            raise InputError("The image was changed since it was learned from; adapt to it anew, or give a copy of it.")
 
     @cached_property
     def contrast(self) -> tuple[float, float]:
@@ -57,7 +69,7 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
     try:
         array = np.asarray(image)
         mm = np.asarray(spacing, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last where torch does not give its numbers away
         raise InputError(
             "The image must be an array of numbers and the spacing three numbers in millimetres."
         ) from error
@@ -84,4 +96,13 @@ def check_volume(image: ArrayLike, spacing: ArrayLike = (1.0, 1.0, 1.0)) -> Volu
         raise InputError("The image holds values beyond 10^30; rescale it and try again.")
     if mm.shape != (3,) or not np.isfinite(mm).all() or (mm <= 0).any():
         raise InputError("The spacing must be three positive numbers in millimetres, in the order of the array axes.")
-    return Volume(array, (float(mm[0]), float(mm[1]), float(mm[2])))
+    if mm.min() < 1 / _LARGEST or mm.max() > _LARGEST:
+        raise InputError("The spacing is beyond all measure; give it in millimetres.")
+    return Volume(array, (float(mm[0]), float(mm[1]), float(mm[2])), _checksum(array))
+
+
+def _checksum(array: NDArray[Any]) -> int:
+    found = 0
+    for plane in array:
+        found = zlib.crc32(np.ascontiguousarray(plane).data, found)
+    return found
