@@ -23,7 +23,8 @@ class Settings:
     Args:
         method: a name of ``metasegment methods``; the default is the most accurate one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` takes a GPU when there is one.
-        seed: the same input, seed and device give the same output.
+        seed: the same input, seed and device give the same output: labels to the last bit, probabilities too where the
+            number of threads is the same, else to about 10⁻⁶.
         weights: folder of a lab's own weights, which take the place of the shipped ones of the same name.
         sparing: take less memory and more time: one slice and one thread at once.
 

@@ -33,6 +33,16 @@ def test_summary() -> None:
     ]
 
 
+def test_warnings_are_part_of_the_summary() -> None:
+    lines = wording.summary({**REPORT, "warnings": ["Paint on slice 3 was left out."]}, 1.0).splitlines()
+    assert lines[2] == "Paint on slice 3 was left out."
+    report = {**REPORT, "warnings": ["A note."], "series": {"frames": 20, "painted": [0, 9]}}
+    assert wording.frames_summary(report, 2.0).splitlines() == [
+        "A note.",
+        "Most accurate, 20 time points, 2 of them painted, 2.0 s on cpu",
+    ]
+
+
 @pytest.mark.parametrize(
     ("eta", "text"),
     [(None, "Adapting"), (0.4, "Adapting"), (12.3, "Adapting, 12 s left"), (150, "Adapting, 2 min left")],

@@ -47,6 +47,7 @@ def test_it_segments_all_time_points_and_undo_takes_them_back(beating: Any) -> N
     assert own.GetNumberOfDataNodes() == TIMES
     assert beating.look()[6].any() and np.array_equal(beating.look()[PAINTED], BALL[PAINTED])
     assert "segment all frames" in beating.ui.undoButton.text
+    assert "time points, 1 of them painted" in beating.ui.summaryLabel.text
     beating.ui.undoButton.click()
     assert np.array_equal(beating.look(), before)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +126,17 @@ class Flow:
 
         begin(after_preview=False)
 
-    def start_frames(self, request: RunRequest, progress: ProgressCallback, ended: Ended) -> None:
+    def start_frames(
+        self,
+        request: RunRequest,
+        progress: ProgressCallback,
+        shown: Callable[[Mapping[str, Any]], None],
+        ended: Ended,
+    ) -> None:
         """Begin with all time points of the sequence that the volume belongs to; the arguments as of :meth:`start`.
+
+        Args:
+            shown: called with the report when all are written.
 
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
@@ -136,6 +145,8 @@ class Flow:
 
         def on_finished(run: Run) -> None:
             self.seconds = time.monotonic() - start
+            if run.result is not None:
+                shown(run.result.report)
             ended(run.error)
 
         self._session.process_sequence(

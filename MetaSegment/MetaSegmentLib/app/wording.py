@@ -95,7 +95,7 @@ def progress_text(stage: str, eta_s: float | None) -> str:
 
 
 def summary(report: Mapping[str, Any], seconds: float) -> str:
-    """A line for each segment with its volume and estimated Dice, and a line on the run.
+    """A line for each segment with its volume and estimated Dice, one for each warning, and a line on the run.
 
     Args:
         seconds: how long the user waited.
@@ -113,6 +113,7 @@ def summary(report: Mapping[str, Any], seconds: float) -> str:
     masked = written.get("masked_ml", 0)
     if masked:
         lines.append(_("{volume:.2f} ml stay as they are, by the editor's Masking settings.").format(volume=masked))
+    lines += report.get("warnings", ())
     method = method_title(report["method"])
     lines.append(
         _("{method}, {count} painted slices, {seconds:.1f} s on {device}").format(
@@ -120,6 +121,19 @@ def summary(report: Mapping[str, Any], seconds: float) -> str:
         )
     )
     return "\n".join(lines)
+
+
+def frames_summary(report: Mapping[str, Any], seconds: float) -> str:
+    """A line on the run over all time points, and one for each warning; ``report`` as of :class:`SeriesResult`."""
+    series = report["series"]
+    text = _("{method}, {count} time points, {painted} of them painted, {seconds:.1f} s on {device}").format(
+        method=method_title(report["method"]),
+        count=series["frames"],
+        painted=len(series["painted"]),
+        seconds=seconds,
+        device=report["device"],
+    )
+    return "\n".join([*report.get("warnings", ()), text])
 
 
 def method_title(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol
 
 from ..app import wording
@@ -254,7 +254,7 @@ class Panel:
             if self._installer.ready():
                 self._request = self._requested(self.parameters)
                 self._before, self._step = self.overview.state, _("segment all frames")
-                self._flow.start_frames(self._request, self._on_progress, self._on_frames_ended)
+                self._flow.start_frames(self._request, self._on_progress, self._on_frames, self._on_frames_ended)
                 self._started()
         except InstallationFailed as error:
             self._note(error)  # its window says so already
@@ -394,6 +394,10 @@ class Panel:
             self._hint.done()
             self.view.show(result, self._request.volume, self._request.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
+
+    def _on_frames(self, report: Mapping[str, Any]) -> None:
+        if self._request is not None:
+            self.view.show_frames(report, self._request.volume, self._request.segmentation, self._flow.seconds)
 
     def _on_frames_ended(self, error: Exception | None) -> None:
         if error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..app import wording
@@ -66,6 +66,13 @@ class ResultView:
         self._put(shown, volume)
         if last:
             self._jump()
+
+    def show_frames(self, report: Mapping[str, Any], volume: Any, segmentation: Any, seconds: float) -> None:
+        """Show what a run over all time points came to; the views stay where they are."""
+        shown = ShownResult(wording.frames_summary(report, seconds), (), None)
+        self._history.add(volume, segmentation, shown)
+        self._painted = ()
+        self._put(shown, volume)
 
     def follow(self, volume: Any | None, segmentation: Any | None, painted: Collection[tuple[int, int]]) -> None:
         """Show the result that belongs to the segments as they are now: undo and redo bring back others, or none.
