@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+
+from ..task.frame import signed_distance
 
 Labels = NDArray[np.unsignedinteger[Any]]
 _OWN = 0.6
@@ -56,7 +57,4 @@ def smooth_in_time(
 
 def _signed_distance(mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
     """(K, J, I) voxels from the outline, positive inside; None of an empty or a full mask."""
-    if not mask.any() or mask.all():
-        return None
-    inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
-    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+    return signed_distance(mask) if mask.any() and not mask.all() else None

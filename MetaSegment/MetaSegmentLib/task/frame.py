@@ -182,10 +182,10 @@ def _weights(length: int, wanted: int) -> Stack:
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-def signed_distance(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> Stack:
-    """Distance from the outline of a 2D mask that is neither empty nor full, in the unit of ``spacing``, positive
-    inside; the outline runs between pixels."""
-    half = 0.5 * min(spacing)
+def signed_distance(mask: Mask, spacing: Sequence[float] | None = None) -> Stack:
+    """Distance from the outline of a mask of any dimensions that is neither empty nor full, in the unit of ``spacing``
+    (voxels by default), positive inside; the outline runs between voxels."""
+    half = 0.5 * min(spacing or (1.0,))
     inside = distance_transform_edt(mask, sampling=spacing)
     outside = distance_transform_edt(~mask, sampling=spacing)
     return np.where(mask, inside - half, half - outside).astype(np.float32)
