@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ MATRIX = affine(np.diag([1.0, 1.0, 2.0]), (-10, -9, -8))
 class Beating:
     """A sequence of a ball that moves, shown by a browser, and a segmentation with paint on the first time point."""
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene: Any, logic: Any) -> None:
+        self.scene, self.logic = scene, logic
         self.truth = [a_ball((8, 9 + t, 10), 6 - 0.3 * t) for t in range(TIMES)]
         self.sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "images")
         volume = add_volume(scene, an_image(self.truth[0]), MATRIX)
@@ -49,6 +51,35 @@ class Beating:
         segments.GetSegment(segment_id).AddRepresentation("Binary labelmap", image)
         segments.GetSegment(segment_id).SetLabelValue(1)
 
+    def keep(self, *masks: Any) -> None:
+        """A sequence of segmentations with these balls, which the browser shows in the segmentation."""
+        own = self.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "segmentations")
+        for t, mask in enumerate(masks):
+            self.paint(mask, slices=range(SHAPE[0]))
+            own.SetDataNodeAtValue(self.segmentation, str(t))
+        grouped = self.browser.StartModify()
+        self.browser.AddSynchronizedSequenceNodeID(own.GetID())
+        self.browser.AddProxyNode(self.segmentation, own, False)
+        self.browser.SetSaveChanges(own, True)
+        self.browser.EndModify(grouped)
+        self.go(self.browser.GetSelectedItemNumber())
+
+    def go(self, t: int) -> None:
+        """Show a time point."""
+        self.browser.SetSelectedItemNumber(t)
+        if self.logic is not None:
+            self.logic.UpdateProxyNodesFromSequences(self.browser)
+            return
+        for shown in (self.volume, self.segmentation):  # as the logic does
+            sequence = self.browser.GetSequenceNode(shown)
+            if sequence is not None:
+                shown.CopyContent(sequence.GetDataNodeAtValue(str(t), True), shown is self.volume)
+
+    def edit(self, mask: Any, segment_id: str = "ball") -> None:
+        """As a stroke leaves a segment that is shown."""
+        self.paint(mask, segment_id, range(SHAPE[0]))
+        self.segmentation.Modified()
+
     def shown(self, segment_id: str = "ball") -> Any:
         segment = self.segmentation.GetSegmentation().GetSegment(segment_id)
         return read_mask(segment, grid_of(self.volume, self.segmentation))
@@ -62,9 +93,21 @@ class Beating:
         return self.session.process_sequence(node or self.browser, self.segmentation, method="shape", **more)
 
 
+@pytest.fixture(params=["bare", "with Slicer's logic"])
+def sequences(scene: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The logic that the application has for sequences, which brings what is shown into step with them; or None."""
+    if request.param == "bare":
+        yield None
+        return
+    logic = slicer.vtkSlicerSequencesLogic()
+    logic.SetMRMLScene(scene)
+    yield logic
+    logic.SetMRMLScene(None)
+
+
 @pytest.fixture
-def beating(scene: Any) -> Beating:
-    return Beating(scene)
+def beating(scene: Any, sequences: Any) -> Beating:
+    return Beating(scene, sequences)
 
 
 def test_every_time_point_is_segmented_beside_the_images(beating):
@@ -171,3 +214,25 @@ def test_millimetres_and_millilitres_are_those_of_the_world(beating):
     report = beating.process().frames[1].report
     segment = report["segments"]["1"]
     assert segment["volume_ml"] == pytest.approx(segment["voxels"] * 2 * (2 * 2 * 3) / 1000)
+
+
+def test_a_result_of_another_time_point_than_the_one_shown_is_refused(beating):
+    first = only(beating.truth[0], 0, PAINTED)
+    beating.keep(first, np.zeros(SHAPE, bool), only(a_ball((8, 5, 5), 4.0), 0, [6, 9]))
+    there = beating.at(2)
+    run = beating.session.process(beating.volume, beating.segmentation, method="shape", wait=False)
+    beating.go(2)
+    with pytest.raises(InputError, match="Another time point is shown"):
+        run.wait(120)
+    assert np.array_equal(beating.shown(), there) and np.array_equal(beating.at(2), there)
+    beating.go(0)
+    assert np.array_equal(beating.shown(), first)
+
+
+def test_who_comes_back_to_the_time_point_in_time_gets_the_result_there(beating):
+    beating.keep(*(only(mask, 0, PAINTED) for mask in beating.truth))
+    run = beating.session.process(beating.volume, beating.segmentation, method="shape", wait=False)
+    beating.go(2)
+    beating.go(0)
+    result = run.wait(120)
+    assert np.array_equal(beating.shown(), result.labels == 1)

@@ -21,6 +21,7 @@ from .i18n import tr as _
 from .paint_grid import PaintGrid, is_turned, paint_grid_of
 from .presence import stamp, while_there
 from .record import SliceRecord, painted_now_steps, record_of
+from .time_point import TimePoints
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -48,6 +49,7 @@ class Painting:
         paint_grid: the grid of the paint, and the volume's, as seen from the segmentation.
         snapshots: each segment's whole mask as it was read.
         warnings: what of the paint could not be kept, a sentence each.
+        shown: the time points that are shown where the result is to go; nothing is written at others.
     """
 
     image: NDArray[Any]
@@ -62,6 +64,7 @@ class Painting:
     paint_grid: PaintGrid
     snapshots: dict[str, Snapshot]
     warnings: tuple[str, ...] = ()
+    shown: TimePoints = frozenset()
 
     @property
     def grid(self) -> Grid:

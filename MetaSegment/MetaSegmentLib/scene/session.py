@@ -33,6 +33,7 @@ from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
 from .sequence import Frames, nodes_of, read_frames
 from .sequence_writer import SequenceStep, segment_frames, write_frames
+from .time_point import check_time_points, time_points
 from .views import OVERLAY
 from .writer import write_result_steps
 from .yielding import PAUSE_MILLISECONDS, let_threads_run
@@ -149,8 +150,12 @@ class Session:
         settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
         start = time.monotonic() if started is None else started
 
+        shown = time_points(volume, segmentation, target)
+
         def read() -> Steps[Painting]:
-            return read_painting_steps(volume, segmentation, segment_ids, slices)
+            painting = yield from read_painting_steps(volume, segmentation, segment_ids, slices)
+            check_time_points(shown, volume, segmentation, target)
+            return replace(painting, shown=shown)
 
         def requests(painting: Painting) -> list[Request]:
             state = _state(volume), painting.paint_grid.resampling

@@ -24,6 +24,7 @@ from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord, record_of
 from .rules import EditRules
+from .time_point import check_time_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,8 @@ def write_result_steps(
         editor's masking settings protect it.
 
     Raises:
-        InputError: the volume, its place or the segments are not what they were when the painting was read.
+        InputError: the volume, its place, the segments or the time points that are shown are not what they were when
+            the painting was read.
         Cancelled: a node was removed meanwhile.
     """
     while True:
@@ -126,6 +128,7 @@ def write_result_steps(
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
     """The grid of the paint as seen from ``target``."""
+    check_time_points(painting.shown, volume, source, target)
     if not painting.paint_grid.volume.same_as(grid_of(volume, source)):
         raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
     if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
