@@ -73,9 +73,7 @@ class Painting:
 
     def warnings_with(self, others: Sequence[str]) -> list[str]:
         """What could not be kept, and the ``others``, which number slices as they lie on the grid of the paint."""
-        counted = _("Slice numbers above count the slices of the segmentation, which are not those of the volume.")
-        also = [counted] if others and not self.paint_grid.is_volumes else []
-        return [*self.warnings, *others, *also]
+        return all_warnings(self.paint_grid, self.warnings, others)
 
     def slices_in(self, layer: int) -> list[int] | dict[int, list[int]] | None:
         """``slices``, of the segments in one layer."""
@@ -119,7 +117,7 @@ def _read(
     volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: SegmentSlices | None
 ) -> Steps[Painting]:
     for_all, by_segment = _checked(slices)
-    source = _as_labelmaps(segmentation, grid_of(volume, segmentation))
+    source = as_labelmaps(segmentation, grid_of(volume, segmentation))
     chosen = chosen_segments(segmentation, segment_ids)
     paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
     grid = paint_grid.grid
@@ -183,8 +181,14 @@ def _read(
         names,
         paint_grid,
         snapshots,
-        tuple(_turned_warning(name) for name in turned),
+        tuple(turned_warning(name) for name in turned),
     )
+
+
+def all_warnings(paint_grid: PaintGrid, own: Sequence[str], others: Sequence[str]) -> list[str]:
+    """As :meth:`Painting.warnings_with`."""
+    counted = _("Slice numbers above count the slices of the segmentation, which are not those of the volume.")
+    return [*own, *others, *([counted] if others and not paint_grid.is_volumes else [])]
 
 
 def _checked(slices: SegmentSlices | None) -> tuple[list[int] | None, dict[str | int, list[int]]]:
@@ -202,7 +206,7 @@ def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | 
     return (yield from (painted_now_steps(record, part) if slices is None else record.painted_now_steps(part)))
 
 
-def _turned_warning(name: str) -> str:
+def turned_warning(name: str) -> str:
     text = _(
         'Segment "{name}" was painted on a voxel grid that is turned against the volume; its voxels were moved to the '
         "nearest ones of the volume."
@@ -337,7 +341,7 @@ def has_labelmap_source(segmentation: Any) -> bool:
     return bool(segmentation.GetSourceRepresentationName() == LABELMAP)
 
 
-def _as_labelmaps(node: Any, grid: Grid) -> Any:
+def as_labelmaps(node: Any, grid: Grid) -> Any:
     """The node's vtkSegmentation, or a copy of it with label maps on ``grid`` made from its source representation."""
     segmentation = node.GetSegmentation()
     if has_labelmap_source(segmentation) or segmentation.GetNumberOfSegments() == 0:
