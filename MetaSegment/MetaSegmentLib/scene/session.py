@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
 from .sequence import Frames, nodes_of, read_frames
-from .sequence_writer import SequenceStep, segment_frames, write_frames
+from .sequence_writer import SequenceStep, on_volume, segment_frames, write_frames
 from .time_point import check_time_points, time_points
 from .views import OVERLAY
 from .writer import write_result_steps
@@ -45,6 +46,9 @@ _BUDGET_SECONDS = 0.02
 """How long the thread that owns the scene is held at a time."""
 _WAIT_MILLISECONDS = 25
 """Between two looks at a run that is being computed: what Qt does not announce, and a cancellation, wait that long."""
+
+_STEPS = 5
+"""Over how many runs on a sequence undo goes back; Slicer's own history is as long."""
 
 Schedule = Callable[[Callable[[], None], int], None]
 
@@ -73,7 +77,7 @@ class Session:
         self._here = InProcessExecutor()
         self._background = executor or background_executor(own_interpreter())
         self._worker = Worker()
-        self._sequence_step: SequenceStep | None = None
+        self._sequence_steps: deque[SequenceStep] = deque(maxlen=_STEPS)
         self._job: Job | None = None
         self._polling = self._warm = False
         self._background.listen(_polls(weakref.ref(self)))
@@ -234,14 +238,16 @@ class Session:
             raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         nodes = nodes_of(sequence)
-        if playing(nodes.volume):
+        if nodes.playing:
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
         settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
 
         def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
             yield
-            self._sequence_step = write_frames(nodes, frames, results[0], segmentation, self.editor)
-            return results[0]
+            user = self._users_editor(segmentation)
+            step = write_frames(nodes, frames, results[0], segmentation, user, self.editor)
+            self._sequence_steps.append(step)
+            return on_volume(frames, results[0])
 
         if wait:
             frames = read_frames(nodes, segmentation, segment_ids)
@@ -259,8 +265,8 @@ class Session:
             return nodes.current, _paint_state(segmentation)
 
         run = Run(self)
-        about = (nodes.sequence, nodes.browser, segmentation)
-        job = Job(run, read, lambda frames: [frames], submit, write, about, state, progress, cancel, finished)
+        about = [node for node in (nodes.sequence, nodes.browser, nodes.volume, segmentation) if node is not None]
+        job = Job(run, read, lambda frames: [frames], submit, write, tuple(about), state, progress, cancel, finished)
         job.shares_lock = True
         self._job = job
         if self._schedule is not None:
@@ -316,7 +322,7 @@ class Session:
         """
         self.cancel()
         self._warm = False
-        self._sequence_step = None
+        self._sequence_steps.clear()
         self._background.close()
         self._here.forget()
 
@@ -331,8 +337,8 @@ class Session:
 
     def _with_sequence(self, done: bool) -> bool:
         """The other time points follow the one that is shown."""
-        if done and self._sequence_step is not None:
-            self._sequence_step.follow()
+        for step in self._sequence_steps if done else ():
+            step.follow()
         return done
 
     def _tick(self) -> None:
@@ -360,16 +366,18 @@ class Session:
         start: float,
     ) -> Steps[Result]:
         result = with_voxel_volume((yield from merge_steps(results)), painting.voxel_ml)
-        editor = self.editor_node
-        if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
-            editor = find_editor(target, segmentation)
-        rules = EditRules(editor, volume)
+        rules = EditRules(self._users_editor(target, segmentation), volume)
         nodes = (volume, segmentation, target)
         written = yield from write_result_steps(painting, result, *nodes, rules, self.editor, same_step)
         result = yield from painting.paint_grid.result_steps(result)
         seconds = {**result.report["seconds"], "total": round(time.monotonic() - start, 3)}
         warnings = painting.warnings_with(result.report["warnings"])
         return replace(result, report={**result.report, "seconds": seconds, "warnings": warnings, "written": written})
+
+    def _users_editor(self, *segmentations: Any) -> Any | None:
+        """The editor node whose masking settings hold."""
+        editor = self.editor_node
+        return editor if editor and editor.GetSegmentationNode() in segmentations else find_editor(*segmentations)
 
 
 def _state(volume: Any) -> Hashable:
