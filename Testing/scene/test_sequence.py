@@ -333,6 +333,21 @@ def test_undo_leaves_time_points_alone_that_were_changed_since(beating):
     assert beating.at(1).any() and not beating.at(2).any()
 
 
+def test_all_time_points_are_taken_back_from_any_of_them_unless_something_was_changed(beating):
+    before = beating.shown()
+    beating.process()
+    after = [beating.at(t) for t in range(TIMES)]
+    beating.go(2)
+    assert beating.session.undo() and not beating.session.undo()
+    assert not beating.shown().any() and not beating.at(1).any() and np.array_equal(beating.at(0), before)
+    assert beating.session.redo() and not beating.session.redo()
+    assert all(np.array_equal(beating.at(t), after[t]) for t in range(TIMES))
+    beating.edit(beating.truth[2])
+    beating.go(1)
+    assert not beating.session.undo()
+    assert np.array_equal(beating.at(1), after[1]) and np.array_equal(beating.at(2), beating.truth[2])
+
+
 def test_steps_are_taken_back_one_after_the_other_those_before_the_first_run_too(beating):
     edits = SliceEdits(beating.session.editor)
     painted = beating.shown()
@@ -518,3 +533,20 @@ def test_a_segment_that_was_removed_at_another_time_point_is_noticed(beating):
     node.GetSegmentation().RemoveSegment("ball")
     with pytest.raises(InputError, match="segment was removed"):
         run.wait(120)
+
+
+def test_what_is_shown_in_3d_is_the_result_at_every_time_point(beating):
+    def surface(t: int) -> Any:
+        node = beating.browser.GetSequenceNode(beating.segmentation).GetDataNodeAtValue(str(t), True)
+        return node.GetSegmentation().GetSegment("ball").GetRepresentation("Closed surface")
+
+    beating.segmentation.CreateClosedSurfaceRepresentation()
+    beating.process()
+    beating.go(2)
+    for again in (False, True):
+        if again:
+            assert beating.session.undo() and surface(1).GetNumberOfPoints() == 0
+            assert beating.session.redo()
+        for t in range(TIMES):
+            rows = np.flatnonzero(beating.at(t).any(axis=(0, 2))) + MATRIX[1, 3]
+            assert surface(t).GetBounds()[2:4] == pytest.approx((rows[0], rows[-1]), abs=1.0)

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import slicer
-
 from ..pieces import Steps, slabs
 from ..task.parts import (
     NOWHERE,
@@ -174,9 +172,7 @@ def _image_steps(
 ) -> Steps[Any]:
     """A label map of masks with their labels, laid over what is ``below``."""
     if not all(size_of(extent)):
-        empty = slicer.vtkOrientedImageData()
-        empty.SetGeometryFromImageToWorldMatrix(grid.placement)
-        return empty
+        return grid.blank(NOWHERE, dtype)
     image = grid.blank(extent, dtype)
     target = voxels(image)
     for slab in slabs(target.shape):

@@ -17,8 +17,9 @@ from ..errors import InputError
 from ..pieces import drain
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
+from ..task.parts import NOWHERE
 from .editor import Editor
-from .geometry import LABELMAP, grid_of
+from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, put
 from .reader import all_warnings, has_labelmap_source, make_labelmaps
@@ -58,6 +59,11 @@ class _Frame:
     before: _Segments
     after: _Segments
 
+    def is_there(self, done: bool) -> bool:
+        """Whether the segments are as they were left, or as they were before if it was taken back."""
+        left = self.after if done else self.before
+        return _look(self.segments, left) == left
+
 
 @dataclass(eq=False)
 class SequenceStep:
@@ -66,12 +72,14 @@ class SequenceStep:
 
     Attributes:
         browser: shows the sequence.
+        segmentation: the node in which it does.
         shown: the time point that was shown.
         others: those that were not.
         done: whether it is there; it was taken back otherwise.
     """
 
     browser: Any
+    segmentation: Any
     shown: _Frame
     others: Sequence[_Frame]
     done: bool = True
@@ -83,12 +91,24 @@ class SequenceStep:
         now = _records(_look(self.shown.segments, self.shown.before))
         if before == after or now != (before if self.done else after):
             return
-        self.done = not self.done
+        self._go(self.others)
+
+    def go(self) -> bool:
+        """Go back, or forth again, where the editor's history cannot: Slicer forgets it when another time point is
+        shown. Only where nothing was changed since; False otherwise."""
+        frames = [self.shown, *self.others]
+        possible = all(frame.is_there(self.done) for frame in frames)
+        if possible:
+            self._go(frames)
+        return possible
+
+    def _go(self, frames: Sequence[_Frame]) -> None:
         with one_update(self.browser):
-            for frame in self.others:
-                old, new = (frame.before, frame.after) if self.done else (frame.after, frame.before)
-                if _look(frame.segments, old) == old:
-                    _bring(frame.segments, new)
+            for frame in frames:
+                if frame.is_there(self.done):
+                    _bring(frame.segments, frame.before if self.done else frame.after)
+                    _make_surfaces(frame.segments)
+        self.done = not self.done
 
 
 def segment_frames(
@@ -139,7 +159,7 @@ def write_frames(
     use_labelmaps(segmentation, grid, editor)
     for t, node in enumerate(held):
         if node is None:
-            held[t] = _without(segmentation, frames.segment_ids)
+            held[t] = _without(segmentation, frames.segment_ids, grid)
         elif not has_labelmap_source(node.GetSegmentation()):
             make_labelmaps(node.GetSegmentation(), grid)
             node.GetSegmentation().SetSourceRepresentationName(LABELMAP)
@@ -167,7 +187,9 @@ def write_frames(
         if change.different:
             editor.show(segmentation, segment_id, grid, change.mask)
     shown = written.pop(current)
-    return SequenceStep(nodes.browser, replace(shown, after=_look(shown.segments, shown.after)), written)
+    for frame in written:
+        _make_surfaces(frame.segments)
+    return SequenceStep(nodes.browser, segmentation, replace(shown, after=_look(shown.segments, shown.after)), written)
 
 
 @contextmanager
@@ -196,14 +218,14 @@ def _checked(nodes: SequenceNodes, frames: Frames, segmentation: Any) -> list[An
     return held
 
 
-def _without(segmentation: Any, segment_ids: Sequence[str]) -> Any:
+def _without(segmentation: Any, segment_ids: Sequence[str], grid: Grid) -> Any:
     """A copy of a segmentation node, beside the scene, in which some segments are empty."""
     node = slicer.vtkMRMLSegmentationNode()
     node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
     for segment_id in segment_ids:
         segment = node.GetSegmentation().GetSegment(segment_id)
         if segment is not None:
-            segment.AddRepresentation(LABELMAP, slicer.vtkOrientedImageData())
+            segment.AddRepresentation(LABELMAP, grid.blank(NOWHERE))
             segment.SetTag(TAG, "")
     return node
 
@@ -321,3 +343,10 @@ def _bring(segments: Any, kept: _Segments) -> None:
             segment.AddRepresentation(LABELMAP, one.layer)
         segment.SetLabelValue(one.value)
         segment.SetTag(TAG, one.record)
+
+
+def _make_surfaces(segments: Any) -> None:
+    """Make the surfaces anew that are shown in 3D, as Slicer does where its own logic changes a segment."""
+    name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    if segments.ContainsRepresentation(name):
+        segments.CreateRepresentation(name, True)

@@ -6,7 +6,7 @@ import math
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -329,17 +329,22 @@ class Session:
     def undo(self) -> bool:
         """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
         it is the last step in the panel, which may be a stroke."""
-        return self._with_sequence(self.editor.undo())
+        return self._with_sequence(self.editor.undo()) or self._alone(reversed(self._sequence_steps), done=True)
 
     def redo(self) -> bool:
         """Bring back what :meth:`undo` took back last; False when there is nothing."""
-        return self._with_sequence(self.editor.redo())
+        return self._with_sequence(self.editor.redo()) or self._alone(self._sequence_steps, done=False)
 
     def _with_sequence(self, done: bool) -> bool:
         """The other time points follow the one that is shown."""
         for step in self._sequence_steps if done else ():
             step.follow()
         return done
+
+    def _alone(self, steps: Iterable[SequenceStep], done: bool) -> bool:
+        """Take the first step that is ``done``, or not, back or forth without the editor's history."""
+        step = next((step for step in steps if step.done is done), None)
+        return step is not None and step.segmentation is self.editor.segmentation and step.go()
 
     def _tick(self) -> None:
         job = self._job
