@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import vtk
 
 import slicer
 from MetaSegmentLib import Cancelled, InputError
+from MetaSegmentLib.app.flow import Flow, RunRequest
 from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.scene import Session
 from MetaSegmentLib.scene.geometry import Grid, grid_of, voxels
@@ -257,6 +259,23 @@ def test_who_comes_back_to_the_time_point_in_time_gets_the_result_there(beating)
     beating.go(0)
     result = run.wait(120)
     assert np.array_equal(beating.shown(), result.labels == 1)
+
+
+def test_what_follows_a_preview_is_not_done_at_another_time_point(beating):
+    beating.keep(*(only(mask, 0, PAINTED) for mask in beating.truth))
+    errors: list[Any] = []
+
+    def ready() -> bool:
+        beating.go(2)
+        return True
+
+    request = RunRequest(beating.volume, beating.segmentation, "propagation", "cpu", preview=True)
+    Flow(beating.session).start(request, lambda *_: None, lambda *_: None, errors.append, ready)
+    while not errors:
+        beating.session.poll()
+        time.sleep(0.01)
+    assert "Another time point is shown" in str(errors[0])
+    assert np.array_equal(beating.shown(), only(beating.truth[2], 0, PAINTED)) and beating.at(0)[6].any()
 
 
 @pytest.mark.parametrize("t", [0, 2])

@@ -16,7 +16,7 @@ def time_points(*nodes: Any) -> TimePoints:
     """What sequence browsers show in some nodes; nothing of nodes that are in no sequence."""
     found = set()
     for node in nodes:
-        scene = node.GetScene()
+        scene = None if node is None else node.GetScene()
         for browser in [] if scene is None else nodes_of_class(scene, "vtkMRMLSequenceBrowserNode"):
             if browser.IsProxyNodeID(node.GetID()):
                 value, sequence = shown_value(browser), browser.GetSequenceNode(node)
