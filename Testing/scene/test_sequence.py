@@ -554,6 +554,21 @@ def test_a_segment_that_was_removed_at_another_time_point_is_noticed(beating):
         run.wait(120)
 
 
+def test_the_time_point_is_told_by_its_index_value(beating):
+    longer = beating.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "longer")
+    for value in ("-1", "0", "1", "2"):
+        longer.SetDataNodeAtValue(slicer.vtkMRMLLinearTransformNode(), value)
+    beating.browser.SetAndObserveMasterSequenceNodeID(longer.GetID())
+    beating.browser.AddSynchronizedSequenceNodeID(beating.sequence.GetID())
+    beating.browser.AddProxyNode(beating.volume, beating.sequence, False)
+    beating.browser.SetSelectedItemNumber(0)
+    with pytest.raises(InputError, match="nothing at the time point"):
+        beating.process()
+    beating.browser.SetSelectedItemNumber(1)
+    assert beating.process().painted == (0,)
+    assert all(dice(beating.at(t), beating.truth[t]) > 0.85 for t in range(TIMES))
+
+
 def test_what_is_shown_in_3d_is_the_result_at_every_time_point(beating):
     def surface(t: int) -> Any:
         node = beating.browser.GetSequenceNode(beating.segmentation).GetDataNodeAtValue(str(t), True)

@@ -233,7 +233,10 @@ def check_one_grid(nodes: SequenceNodes) -> None:
 def _current(sequence: Any, browser: Any | None) -> int:
     """By the index value: the browser counts the items of its master sequence, which may be another one."""
     value = "" if browser is None else shown_value(browser)
-    return max(0, int(sequence.GetItemNumberFromIndexValue(value, True))) if value else 0
+    item = int(sequence.GetItemNumberFromIndexValue(value, True)) if value else 0
+    if item < 0:
+        raise InputError(_("The sequence of volumes has nothing at the time point that is shown; go to another one."))
+    return item
 
 
 def _first_volume(sequence: Any) -> Any | None:

@@ -137,7 +137,8 @@ class Session:
             seconds is what the user waited, until the result was in the scene.
 
         Raises:
-            MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
+            MetaSegmentError: what was given cannot be used, a sequence shows another time point in the end than in the
+                beginning, or the run was cancelled; nothing is changed.
         """
         if self._job is not None:
             raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
@@ -223,6 +224,8 @@ class Session:
 
         The result becomes a sequence of segmentations that the sequence's browser shows in ``segmentation``, as one
         undo step. Painted slices stay as they are; to correct a time point, show it, paint and call this again.
+
+        Each time point is written as :meth:`process` writes a volume; other time points may be shown meanwhile.
 
         Args:
             sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
