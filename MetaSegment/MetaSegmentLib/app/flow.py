@@ -11,6 +11,7 @@ from ..errors import MetaSegmentError
 from ..progress import ProgressCallback
 from ..scene.run import Run
 from ..scene.session import Session
+from ..scene.time_point import check_time_points, time_points
 from ..settings import Result
 
 PREVIEW_METHOD = "shape"
@@ -86,6 +87,8 @@ class Flow:
             MetaSegmentError: what was given cannot be used; nothing is changed.
         """
         start = time.monotonic()
+        nodes = (request.volume, request.segmentation)
+        shown_first = time_points(*nodes)
         methods = [request.method]
         if request.preview and request.method != PREVIEW_METHOD and self._learned != request.about:
             methods.insert(0, PREVIEW_METHOD)
@@ -118,6 +121,7 @@ class Flow:
                 return
             try:
                 if ready():
+                    check_time_points(shown_first, *nodes)
                     begin(after_preview=True)
                 else:
                     ended(None)

@@ -59,6 +59,12 @@ class Editor:
         self._node.SetSourceVolumeIntensityMask(False)
         self._node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
 
+    @property
+    def segmentation(self) -> Any | None:
+        """The segmentation node whose steps :meth:`undo` takes back."""
+        panel = self._panel()
+        return self._segmentation() if panel is None else panel.segmentationNode()
+
     def begin_step(self, same: bool = False) -> None:
         """Begin an undo step; with ``same`` go on with the last one, unless the user has changed something since."""
         if same and stamp(self._segmentation()) == self._written:

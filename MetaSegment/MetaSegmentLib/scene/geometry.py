@@ -153,10 +153,14 @@ def transform_between(source: Any, target: Any | None) -> NDArray[np.float64]:
     return _to_numpy(matrix)
 
 
-def volume_image(volume: Any, segmentation: Any) -> Any:
-    """The voxels of a volume node as a vtkOrientedImageData in the coordinate system of a segmentation node."""
+def volume_image(volume: Any, segmentation: Any, held: Any | None = None) -> Any:
+    """The voxels of a volume node as a vtkOrientedImageData in the coordinate system of a segmentation node.
+
+    Args:
+        held: the node whose voxels are wanted in the place of its own, such as those of another time point.
+    """
     image = slicer.vtkOrientedImageData()
-    image.ShallowCopy(volume.GetImageData())
+    image.ShallowCopy((held or volume).GetImageData())
     image.SetGeometryFromImageToWorldMatrix(_to_vtk(grid_of(volume, segmentation).matrix))
     return image
 

@@ -101,11 +101,11 @@ class PaintGrid:
         """A result on the grid of the paint as the volume sees it: at the centres of its voxels, in its slices."""
         if self.is_volumes:
             return result
-        labels = self._on_volume(result.labels)
+        labels = self.on_volume(result.labels)
         yield
-        uncertainty = self._on_volume(result.uncertainty)
+        uncertainty = self.on_volume(result.uncertainty)
         yield
-        layers = tuple(self._on_volume(layer) for layer in result.layers)
+        layers = tuple(self.on_volume(layer) for layer in result.layers)
         report = self.report(result.report)
         compute = result.compute_probabilities
         return replace(
@@ -117,7 +117,7 @@ class PaintGrid:
             suggested_slices=report["suggested_slices"],
             compute_probabilities=None
             if compute is None
-            else lambda: np.stack([self._on_volume(planes) for planes in compute()]),
+            else lambda: np.stack([self.on_volume(planes) for planes in compute()]),
         )
 
     def report(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class PaintGrid:
             "segments": segments,
         }
 
-    def _on_volume(self, array: NDArray[Any]) -> NDArray[Any]:
+    def on_volume(self, array: NDArray[Any]) -> NDArray[Any]:
         """(K, J, I) of the volume, each voxel that of the paint in which its centre lies."""
         order = [self._axes.index(axis) for axis in range(3)]
         nearest = [self._nearest_from_volume(own) for own in order]

@@ -21,6 +21,7 @@ from .i18n import tr as _
 from .paint_grid import PaintGrid, is_turned, paint_grid_of, reaches_beyond_steps
 from .presence import stamp, while_there
 from .record import SliceRecord, painted_now_steps, record_of, tag_of
+from .time_point import TimePoints
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
@@ -50,6 +51,7 @@ class Painting:
         records: each segment's record as it was then, as text.
         warnings: what of the paint could not be kept, a sentence each.
         cut_off: name of a segment that would lose voxels outside the volume by being brought onto its grid.
+        shown: the time points that are shown where the result is to go; nothing is written at others.
     """
 
     image: NDArray[Any]
@@ -66,6 +68,7 @@ class Painting:
     records: dict[str, str]
     warnings: tuple[str, ...] = ()
     cut_off: str = ""
+    shown: TimePoints = frozenset()
 
     @property
     def grid(self) -> Grid:
@@ -74,9 +77,7 @@ class Painting:
 
     def warnings_with(self, others: Sequence[str]) -> list[str]:
         """What could not be kept, and the ``others``, which number slices as they lie on the grid of the paint."""
-        counted = _("Slice numbers above count the slices of the segmentation, which are not those of the volume.")
-        also = [counted] if others and not self.paint_grid.is_volumes else []
-        return [*self.warnings, *others, *also]
+        return all_warnings(self.paint_grid, self.warnings, others)
 
     def slices_in(self, layer: int) -> list[int] | dict[int, list[int]] | None:
         """``slices``, of the segments in one layer."""
@@ -120,7 +121,7 @@ def _read(
     volume: Any, segmentation: Any, segment_ids: Sequence[str] | None, slices: SegmentSlices | None
 ) -> Steps[Painting]:
     for_all, by_segment = _checked(slices)
-    source = _as_labelmaps(segmentation, grid_of(volume, segmentation))
+    source = as_labelmaps(segmentation, grid_of(volume, segmentation))
     chosen = chosen_segments(segmentation, segment_ids)
     paint_grid = paint_grid_of(volume, segmentation, [source.GetSegment(i) for i in chosen])
     grid = paint_grid.grid
@@ -189,9 +190,15 @@ def _read(
         paint_grid,
         snapshots,
         {i: tag_of(source.GetSegment(i)) for i in found},
-        tuple(_turned_warning(segment.GetName()) for segment in turned.values()),
+        tuple(turned_warning(segment.GetName()) for segment in turned.values()),
         cut_off,
     )
+
+
+def all_warnings(paint_grid: PaintGrid, own: Sequence[str], others: Sequence[str]) -> list[str]:
+    """As :meth:`Painting.warnings_with`."""
+    counted = _("Slice numbers above count the slices of the segmentation, which are not those of the volume.")
+    return [*own, *others, *([counted] if others and not paint_grid.is_volumes else [])]
 
 
 def _checked(slices: SegmentSlices | None) -> tuple[list[int] | None, dict[str | int, list[int]]]:
@@ -209,7 +216,7 @@ def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | 
     return (yield from (painted_now_steps(record, part) if slices is None else record.painted_now_steps(part)))
 
 
-def _turned_warning(name: str) -> str:
+def turned_warning(name: str) -> str:
     text = _(
         'Segment "{name}" was painted on a voxel grid that is turned against the volume; its voxels were moved to the '
         "nearest ones of the volume."
@@ -344,7 +351,7 @@ def has_labelmap_source(segmentation: Any) -> bool:
     return bool(segmentation.GetSourceRepresentationName() == LABELMAP)
 
 
-def _as_labelmaps(node: Any, grid: Grid) -> Any:
+def as_labelmaps(node: Any, grid: Grid) -> Any:
     """The node's vtkSegmentation, or a copy of it with label maps on ``grid`` made from its source representation."""
     segmentation = node.GetSegmentation()
     if has_labelmap_source(segmentation) or segmentation.GetNumberOfSegments() == 0:

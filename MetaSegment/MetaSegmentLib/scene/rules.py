@@ -28,11 +28,13 @@ class EditRules:
         editor: the node to obey; None allows everything.
         volume: the volume that is segmented; the editable intensity range holds for it when the editor has no
             source volume of its own.
+        held: the node that holds what a node of the scene shows: itself, or at another time point one of a sequence.
     """
 
-    def __init__(self, editor: Any | None, volume: Any) -> None:
+    def __init__(self, editor: Any | None, volume: Any, held: Callable[[Any], Any] = lambda node: node) -> None:
         self._editor = editor
         self._volume = volume
+        self.held = held
 
     def kept_free_steps(
         self, segmentation: Any, written: Collection[str], grid: Grid
@@ -48,12 +50,13 @@ class EditRules:
             return None
         display = segmentation.GetDisplayNode()
         only_visible = display is not None and editor.GetOverwriteMode() == kind.OverwriteVisibleSegments
+        segments = self.held(segmentation).GetSegmentation()
         others = [
             i
-            for i in segmentation.GetSegmentation().GetSegmentIDs()
+            for i in segments.GetSegmentIDs()
             if i not in written and not (only_visible and not display.GetSegmentVisibility(i))
         ]
-        return (yield from _inside_steps(segmentation, others, grid))
+        return (yield from _inside_steps(segments, others, grid))
 
     def editable_steps(
         self, segment_id: str, paint_grid: PaintGrid, source: Any
@@ -69,17 +72,22 @@ class EditRules:
         grid = paint_grid.seen_from(source, editor.GetSegmentationNode())
         by_segments = None
         if editor.GetMaskMode() != slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere:
-            by_segments = yield from _allowed_by_segments_steps(editor, grid, segment_id)
+            segments = self.held(editor.GetSegmentationNode()).GetSegmentation()
+            by_segments = yield from _allowed_by_segments_steps(editor, segments, grid, segment_id)
         if not editor.GetSourceVolumeIntensityMask():
             return by_segments
-        in_range = _intensity_range(editor, grid, self._volume if paint_grid.is_volumes else None, self._volume)
+        source_volume = editor.GetSourceVolumeNode() or self._volume
+        same_voxels = paint_grid.is_volumes and source_volume is self._volume
+        in_range = _intensity_range(editor, grid, source_volume, self.held(source_volume), same_voxels)
         return in_range if by_segments is None else lambda extent: by_segments(extent) & in_range(extent)
 
 
-def _allowed_by_segments_steps(editor: Any, grid: Grid, segment_id: str) -> Steps[Callable[[Extent], Mask]]:
+def _allowed_by_segments_steps(
+    editor: Any, segments: Any, grid: Grid, segment_id: str
+) -> Steps[Callable[[Extent], Mask]]:
     """As vtkMRMLSegmentationNode.GenerateEditMask has it, which can only do the whole volume at once."""
     node, kind, mode = editor.GetSegmentationNode(), slicer.vtkMRMLSegmentationNode, editor.GetMaskMode()
-    every, display = list(node.GetSegmentation().GetSegmentIDs()), node.GetDisplayNode()
+    every, display = list(segments.GetSegmentIDs()), node.GetDisplayNode()
     if mode in (kind.EditAllowedInsideVisibleSegments, kind.EditAllowedOutsideVisibleSegments):
         if display is None:
             raise InputError(
@@ -89,16 +97,16 @@ def _allowed_by_segments_steps(editor: Any, grid: Grid, segment_id: str) -> Step
     elif mode == kind.EditAllowedInsideSingleSegment:
         every = [i for i in every if i == editor.GetMaskSegmentID()]
     if mode in (kind.EditAllowedOutsideAllSegments, kind.EditAllowedOutsideVisibleSegments):
-        inside = yield from _inside_steps(node, [i for i in every if i != segment_id], grid)
+        inside = yield from _inside_steps(segments, [i for i in every if i != segment_id], grid)
         return lambda extent: ~inside(extent)
-    return (yield from _inside_steps(node, every, grid))
+    return (yield from _inside_steps(segments, every, grid))
 
 
-def _inside_steps(node: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Callable[[Extent], Mask]]:
+def _inside_steps(segments: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Callable[[Extent], Mask]]:
     """Where any of the segments is, for any box of the grid."""
     parts = []
     for segment_id in segment_ids:
-        part = yield from read_part_steps(node.GetSegmentation().GetSegment(segment_id), grid)
+        part = yield from read_part_steps(segments.GetSegment(segment_id), grid)
         parts.append(part)
 
     def inside(extent: Extent) -> Mask:
@@ -110,19 +118,18 @@ def _inside_steps(node: Any, segment_ids: Sequence[str], grid: Grid) -> Steps[Ca
     return inside
 
 
-def _intensity_range(editor: Any, grid: Grid, same: Any | None, volume: Any) -> Callable[[Extent], Mask]:
-    """Args: same: the volume whose voxels are those of ``grid``, if there is one."""
+def _intensity_range(editor: Any, grid: Grid, source: Any, held: Any, same_voxels: bool) -> Callable[[Extent], Mask]:
+    """Args: held: has the voxels of the volume ``source``. same_voxels: these are the voxels of ``grid``."""
     low, high = editor.GetSourceVolumeIntensityMaskRange()
-    source = editor.GetSourceVolumeNode() or volume
-    values = source.GetImageData()
+    values = held.GetImageData()
     if values is None or values.GetPointData().GetScalars() is None or values.GetNumberOfScalarComponents() != 1:
         raise InputError(
             _("The volume of the editable intensity range has no single intensity a voxel; choose a grey one.")
         )
-    if same is not None and source is same:
-        read: Values = voxels(source.GetImageData()).__getitem__
+    if same_voxels:
+        read: Values = voxels(values).__getitem__
     else:
-        image = volume_image(source, editor.GetSegmentationNode())
+        image = volume_image(source, editor.GetSegmentationNode(), held)
 
         def read(extent: Extent) -> NDArray[Any]:
             return grid.sample(image, extent, linear=True)

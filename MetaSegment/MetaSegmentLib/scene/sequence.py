@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,38 +14,84 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import drain
-from ..task.parts import Part, on_slices
-from .geometry import Grid, grid_of
+from ..task.parts import Part, Snapshot, on_slices
+from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
-from .paint_grid import PaintGrid
-from .reader import chosen_segments, has_labelmap_source, read_part
-from .record import painted_now_steps, record_of
+from .inputs import why_not
+from .paint_grid import PaintGrid, is_turned, paint_grid_of
+from .reader import as_labelmaps, chosen_segments, read_part, turned_warning
+from .record import painted_now_steps, record_of, tag_of
 from .runtime import nodes_of_class
+from .time_point import shown_value
 
 
 @dataclass(frozen=True, eq=False)
 class SequenceNodes:
-    """The nodes of a sequence of volumes.
+    """The nodes of a sequence of volumes, as they are when a run begins.
 
     Attributes:
-        browser: vtkMRMLSequenceBrowserNode.
         sequence: vtkMRMLSequenceNode of volumes.
-        volume: the volume node that shows one of them.
+        browser: vtkMRMLSequenceBrowserNode; None where none shows the sequence.
+        volume: the volume node that shows one of them; None where none does.
+        first: which time point is shown when the run begins.
     """
 
-    browser: Any
     sequence: Any
-    volume: Any
+    browser: Any | None
+    volume: Any | None
+    first: int
 
     @property
     def current(self) -> int:
         """Which time point is shown."""
-        return max(0, int(self.browser.GetSelectedItemNumber()))
+        return _current(self.sequence, self.browser)
 
     @property
     def values(self) -> list[str]:
         """The index value of each time point."""
         return [self.sequence.GetNthIndexValue(t) for t in range(self.sequence.GetNumberOfDataNodes())]
+
+    @property
+    def placed(self) -> Any:
+        """A volume that lies where those of the sequence are shown: under the transform of the one that shows them."""
+        shown = self.volume is not None and self.volume.GetImageData() is not None
+        return self.volume if shown else self.sequence.GetNthDataNode(0)
+
+    @property
+    def playing(self) -> bool:
+        """Whether the browser shows one time point after the other just now."""
+        return self.browser is not None and bool(self.browser.GetPlaybackActive())
+
+    def sequence_of(self, node: Any) -> Any | None:
+        """The sequence of which the browser shows a time point in a node."""
+        return None if self.browser is None else self.browser.GetSequenceNode(node)
+
+    def home(self, segmentation: Any) -> int:
+        """The time point that is in a segmentation: the one that is shown, or where it is in no sequence yet, the one
+        that was shown when the run began."""
+        return self.first if self.sequence_of(segmentation) is None else self.current
+
+    def held(self, node: Any, t: int) -> Any | None:
+        """The node that holds at a time point what ``node`` shows; None where its sequence has nothing there."""
+        own = self.sequence_of(node)
+        return None if own is None else own.GetDataNodeAtValue(self.sequence.GetNthIndexValue(t), True)
+
+    def state(self, segmentation: Any) -> Hashable:
+        """Changes when a time point is added, removed or exchanged, and when the segmentation comes to another
+        sequence."""
+        times = tuple((value, self.sequence.GetNthDataNode(t).GetID()) for t, value in enumerate(self.values))
+        own = self.sequence_of(segmentation)
+        return times, None if own is None else own.GetID()
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What was read of the segments at one time point; see :class:`~.writer.AsRead`."""
+
+    segment_ids: tuple[str, ...]
+    paint_grid: PaintGrid
+    snapshots: Mapping[str, Snapshot]
+    records: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,26 +99,42 @@ class Frames:
     """A sequence and the paint on its time points.
 
     Attributes:
-        images: (T, K, J, I).
+        images: (T, K, J, I) on the grid of the paint.
         spacing: mm in array order, in the world.
         voxel_ml: millilitres of a voxel there.
+        paint_grid: the grid of the paint, and the volumes', as seen from the segmentation.
         painted: time point → (K, J, I) labels 1, 2, …, the order of ``segment_ids``.
         slices: time point → label → the slices that are complete; of a label that is missing all with paint.
+        snapshots: for each time point, the segments that are there, as they were read.
+        records: of these, as text.
+        state: of the nodes when they were read.
+        warnings: what of the paint could not be kept, a sentence each.
     """
 
     images: NDArray[Any]
     spacing: tuple[float, float, float]
     voxel_ml: float
-    grid: Grid
+    paint_grid: PaintGrid
     segment_ids: tuple[str, ...]
     names: dict[int, str]
     painted: dict[int, NDArray[Any]]
     slices: dict[int, dict[int, list[int]]]
     axis: int | None
+    snapshots: tuple[dict[str, Snapshot], ...]
+    records: tuple[dict[str, str], ...]
+    state: Hashable
+    warnings: tuple[str, ...]
+
+    def at(self, t: int) -> Frame:
+        """One time point; segments that it does not have are empty."""
+        nothing = drain(Snapshot.steps(Part.nothing(self.paint_grid.grid.shape)))
+        snapshots = dict.fromkeys(self.segment_ids, nothing) | self.snapshots[t]
+        records = dict.fromkeys(self.segment_ids, "") | self.records[t]
+        return Frame(self.segment_ids, self.paint_grid, snapshots, records)
 
 
 def browser_of(volume: Any) -> Any | None:
-    """The sequence browser that shows a time point in a volume node; None where none does."""
+    """The sequence browser that shows a time point in a node; None where none does."""
     if volume is None or volume.GetScene() is None:
         return None
     browsers = nodes_of_class(volume.GetScene(), "vtkMRMLSequenceBrowserNode")
@@ -82,58 +144,57 @@ def browser_of(volume: Any) -> Any | None:
 def nodes_of(node: Any) -> SequenceNodes:
     """The nodes of a sequence, found from its browser, from the sequence or from the volume that shows it.
 
-    A sequence without a browser gets one.
-
     Raises:
-        InputError: there is no sequence of scalar volumes.
+        InputError: there is no sequence of scalar volumes, or it cannot be segmented.
     """
     scene = node.GetScene() if node is not None and hasattr(node, "GetScene") else None
     if scene is None:
         raise InputError(_("Choose a sequence of volumes; it must be in the scene."))
-    sequence, browser = None, None
+    browser, sequences = None, []
     if node.IsA("vtkMRMLSequenceBrowserNode"):
-        browser = node
-        found = vtk.vtkCollection()
+        browser, found = node, vtk.vtkCollection()
         node.GetSynchronizedSequenceNodes(found, True)
-        every = [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
-        sequence = next((one for one in every if one is not None and _holds_volumes(one)), None)
+        sequences = [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
     elif node.IsA("vtkMRMLSequenceNode"):
-        sequence = node if _holds_volumes(node) else None
+        sequences = [node]
         browsers = nodes_of_class(scene, "vtkMRMLSequenceBrowserNode")
         browser = next((one for one in browsers if one.IsSynchronizedSequenceNodeID(node.GetID(), True)), None)
     elif (browser := browser_of(node)) is not None:
-        sequence = browser.GetSequenceNode(node)
-    if sequence is None or not _holds_volumes(sequence):
+        sequences = [browser.GetSequenceNode(node)]
+    sequences = [one for one in sequences if _first_volume(one) is not None]
+    if not sequences:
         raise InputError(_("There is no sequence of volumes; load the images as a volume sequence and choose that."))
-    if browser is None:
-        browser = scene.AddNode(slicer.vtkMRMLSequenceBrowserNode())
-        browser.SetName(sequence.GetName())
-        browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-        browser.SetSelectedItemNumber(0)
-    volume = browser.GetProxyNode(sequence)
-    if volume is None:
-        volume = browser.AddProxyNode(sequence.GetNthDataNode(max(0, browser.GetSelectedItemNumber())), sequence, True)
-    return SequenceNodes(browser, sequence, volume)
+    sequence = min(sequences, key=lambda one: bool(why_not(_first_volume(one))))
+    _check(sequence)
+    volume = None if browser is None else browser.GetProxyNode(sequence)
+    return SequenceNodes(sequence, browser, volume, _current(sequence, browser))
 
 
 def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str] | None) -> Frames:
-    """The images of all time points and the paint on them.
+    """The images of all time points and the paint on them; nothing in the scene is changed.
 
     The paint is that of the segmentation at the time point that is shown, and of its own sequence at the others.
 
     Raises:
-        InputError: the time points lie on different grids, or the paint on another one.
+        InputError: the time points lie on different grids, or the paint on several.
     """
-    grid = grid_of(nodes.volume, segmentation)
-    images = np.stack([_image(nodes.sequence.GetNthDataNode(t), nodes.volume) for t in range(len(nodes.values))])
+    browser = browser_of(segmentation)
+    if browser is not None and browser is not nodes.browser:
+        raise InputError(_("The segmentation belongs to another sequence; choose or add one that does not."))
+    check_one_grid(nodes)
     chosen = chosen_segments(segmentation, segment_ids)
     if not chosen:
         raise InputError(_("There is no segment; add one and paint it on a few slices of one time point."))
-    own = nodes.browser.GetSequenceNode(segmentation)
-    painted, slices, axes = {}, {}, set()
-    for t, value in enumerate(nodes.values):
-        node = segmentation if t == nodes.current else None if own is None else own.GetDataNodeAtValue(value, True)
-        labels, named, axis = _painted(node, chosen, grid)
+    home, times = nodes.home(segmentation), range(len(nodes.values))
+    held = [segmentation if t == home else nodes.held(segmentation, t) for t in times]
+    own = grid_of(nodes.placed, segmentation)
+    segments = [{} if node is None else _segments(as_labelmaps(node, own), chosen) for node in held]
+    paint_grid = _paint_grid(nodes, segmentation, segments)
+    painted, slices, axes, snapshots = {}, {}, set(), []
+    for t in times:
+        parts = {i: read_part(segment, paint_grid.grid) for i, segment in segments[t].items()}
+        snapshots.append({i: drain(Snapshot.steps(part)) for i, part in parts.items()})
+        labels, named, axis = _painted(segments[t], parts, chosen, paint_grid.grid)
         if labels.any():
             painted[t], slices[t] = labels, named
             axes |= axis
@@ -141,42 +202,107 @@ def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[s
         raise InputError(_("The time points were painted along different axes; paint along one."))
     if not painted:
         raise InputError(_("Nothing is painted at any time point; paint the structure on a few slices of one."))
+    images = np.stack([drain(paint_grid.image_steps(nodes.sequence.GetNthDataNode(t))) for t in times])
     names = {n: segmentation.GetSegmentation().GetSegment(i).GetName() for n, i in enumerate(chosen, start=1)}
-    in_world = PaintGrid(grid, grid)
-    sizes = in_world.spacing(segmentation), in_world.voxel_ml(segmentation)
-    return Frames(images, *sizes, grid, tuple(chosen), names, painted, slices, next(iter(axes), None))
+    turned = {one.GetName(): None for some in segments for one in some.values() if is_turned(one, paint_grid.grid)}
+    return Frames(
+        images,
+        paint_grid.spacing(segmentation),
+        paint_grid.voxel_ml(segmentation),
+        paint_grid,
+        tuple(chosen),
+        names,
+        painted,
+        slices,
+        next(iter(axes), None),
+        tuple(snapshots),
+        tuple({i: tag_of(segment) for i, segment in there.items()} for there in segments),
+        nodes.state(segmentation),
+        tuple(turned_warning(name) for name in turned),
+    )
 
 
-def _holds_volumes(sequence: Any) -> bool:
-    first = sequence.GetNthDataNode(0) if sequence.GetNumberOfDataNodes() else None
-    return bool(first is not None and first.IsA("vtkMRMLScalarVolumeNode"))
+def check_one_grid(nodes: SequenceNodes) -> None:
+    """Raise :class:`InputError` where not all time points lie on one grid."""
+    placed = nodes.placed
+    matrix, size = _matrix(placed), placed.GetImageData().GetDimensions()
+    for t, value in enumerate(nodes.values):
+        node = nodes.sequence.GetNthDataNode(t)
+        image = node.GetImageData()
+        if image is None or 0 in image.GetDimensions():
+            text = _("Time point {value} has no voxels; remove it from the sequence.")
+            raise InputError(text.format(value=value))
+        if image.GetDimensions() != size or not np.allclose(_matrix(node), matrix):
+            raise InputError(_("The time points lie on different voxel grids; resample them to the first one's."))
 
 
-def _image(node: Any, like: Any) -> NDArray[Any]:
-    matrices = [vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()]
-    for one, matrix in zip((node, like), matrices, strict=True):
-        one.GetIJKToRASMatrix(matrix)
-    first, second = (slicer.util.arrayFromVTKMatrix(matrix) for matrix in matrices)
-    image = node.GetImageData()
-    if image is None or image.GetDimensions() != like.GetImageData().GetDimensions() or not np.allclose(first, second):
-        raise InputError(_("The time points lie on different voxel grids; resample them to the first one's."))
-    return np.asarray(slicer.util.arrayFromVolume(node))
+def _current(sequence: Any, browser: Any | None) -> int:
+    """By the index value: the browser counts the items of its master sequence, which may be another one."""
+    value = "" if browser is None else shown_value(browser)
+    item = int(sequence.GetItemNumberFromIndexValue(value, True)) if value else 0
+    if item < 0:
+        raise InputError(_("The sequence of volumes has nothing at the time point that is shown; go to another one."))
+    return item
 
 
-def _painted(node: Any, chosen: Sequence[str], grid: Grid) -> tuple[NDArray[Any], dict[int, list[int]], set[int]]:
+def _first_volume(sequence: Any) -> Any | None:
+    """The first data node of a sequence of volumes of any kind."""
+    first = sequence.GetNthDataNode(0) if sequence is not None and sequence.GetNumberOfDataNodes() else None
+    return first if first is not None and first.IsA("vtkMRMLScalarVolumeNode") else None
+
+
+def _check(sequence: Any) -> None:
+    volume = _first_volume(sequence)
+    assert volume is not None
+    image = volume.GetImageData()
+    if image is not None and image.GetNumberOfScalarComponents() in (3, 4):
+        raise InputError(_("The sequence holds colours; make a sequence of grey volumes of it and choose that."))
+    if reason := why_not(volume):
+        raise InputError(reason)
+    if sequence.GetNumberOfDataNodes() == 1:
+        raise InputError(_("The sequence has a single time point; segment the volume that shows it instead."))
+
+
+def _matrix(volume: Any) -> NDArray[np.float64]:
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return np.asarray(slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def _segments(segmentation: Any, chosen: Sequence[str]) -> dict[str, Any]:
+    """Those of the chosen segments that a vtkSegmentation has."""
+    found = {i: segmentation.GetSegment(i) for i in chosen}
+    return {i: segment for i, segment in found.items() if segment is not None}
+
+
+def _paint_grid(nodes: SequenceNodes, segmentation: Any, segments: Sequence[Mapping[str, Any]]) -> PaintGrid:
+    """The one grid of the paint of all time points."""
+    found = [paint_grid_of(nodes.placed, segmentation, [*some.values()]) for some in segments]
+    filled = [grid for grid, some in zip(found, segments, strict=True) if _any(some)]
+    if any(not grid.grid.same_as(filled[0].grid) for grid in filled):
+        raise InputError(
+            _("The time points are painted on different voxel grids; specify the same geometry at all of them.")
+        )
+    return filled[0] if filled else found[0]
+
+
+def _any(segments: Mapping[str, Any]) -> bool:
+    layers = [segment.GetRepresentation(LABELMAP) for segment in segments.values()]
+    return any(layer is not None and not layer.IsEmpty() for layer in layers)
+
+
+def _painted(
+    segments: Mapping[str, Any], parts: Mapping[str, Part], chosen: Sequence[str], grid: Grid
+) -> tuple[NDArray[Any], dict[int, list[int]], set[int]]:
     """What of a time point was painted by hand: labels, complete slices and the axis where an earlier run knew them."""
     labels = np.zeros(grid.shape, np.uint8 if len(chosen) < 256 else np.uint16)
     slices: dict[int, list[int]] = {}
     axes: set[int] = set()
-    segments = None if node is None else node.GetSegmentation()
-    if segments is None or not has_labelmap_source(segments):
-        return labels, slices, axes
     for n, segment_id in enumerate(chosen, start=1):
-        segment = segments.GetSegment(segment_id)
-        part = Part.nothing(grid.shape) if segment is None else read_part(segment, grid)
-        if part.empty:
+        part = parts.get(segment_id)
+        if part is None or part.empty:
             continue
-        record = record_of(segment)
+        record = record_of(segments[segment_id])
         own = None if record is None else drain(painted_now_steps(record, part))
         if record is not None and own is not None:
             axes.add(record.axis)

@@ -2,65 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import vtk
-from numpy.typing import NDArray
 
 import slicer
 
 from ..answer.report import with_voxel_volume
+from ..errors import InputError
 from ..pieces import drain
 from ..progress import CancelCallback, ProgressCallback
-from ..settings import Settings
-from ..task.history import note_of_run, with_note
-from ..task.parts import Part
+from ..settings import Result, Settings
+from ..task.parts import NOWHERE
 from .editor import Editor
-from .geometry import LABELMAP
-from .layers import Layer, layers_steps, put
-from .reader import has_labelmap_source, make_labelmaps
-from .record import TAG, SliceRecord, record_of, records_of
-from .sequence import Frames, SequenceNodes
+from .geometry import LABELMAP, Grid, grid_of
+from .i18n import tr as _
+from .layers import Layer, put
+from .reader import all_warnings, has_labelmap_source, make_labelmaps
+from .record import TAG
+from .rules import EditRules
+from .sequence import Frames, SequenceNodes, check_one_grid
+from .writer import Change, add_segment, one_event, prepare_steps, use_labelmaps
 
 if TYPE_CHECKING:
     from ..series import SeriesResult
 
-_Kept = dict[str, tuple[Any, int, str]]
-"""Segment → its layer, its value there and its record."""
+
+@dataclass(frozen=True)
+class _Segment:
+    """How a segment is: its layer, when that was last changed, its value there and its record."""
+
+    layer: Any
+    changed: int
+    value: int
+    record: str
+
+
+_Segments = dict[str, _Segment | None]
+"""By identifier; None where there is no such segment."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """What was written at one time point.
+
+    Attributes:
+        segments: vtkSegmentation.
+        before, after: its segments that were written to, or share a layer with these.
+    """
+
+    segments: Any
+    before: _Segments
+    after: _Segments
+
+    def is_there(self, done: bool) -> bool:
+        """Whether the segments are as they were left, or as they were before if it was taken back."""
+        left = self.after if done else self.before
+        return _look(self.segments, left) == left
 
 
 @dataclass(eq=False)
 class SequenceStep:
-    """What was written, to go back and forth: the time points that are not shown follow the one that is, which the
+    """What was written, to go back and forth: the time points that are not shown follow the one that was, which the
     editor's undo history looks after.
 
     Attributes:
-        segmentation: shows a time point.
-        find: the vtkSegmentation of each time point.
-        before, after: what each holds before and after.
-        records: of the segmentation, before and after; by them it is known where undo has led.
+        browser: shows the sequence.
+        segmentation: the node in which it does.
+        shown: the time point that was shown.
+        others: those that were not.
+        done: whether it is there; it was taken back otherwise.
     """
 
+    browser: Any
     segmentation: Any
-    find: Callable[[], list[Any]]
-    before: list[_Kept]
-    after: list[_Kept]
-    records: tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]
+    shown: _Frame
+    others: Sequence[_Frame]
+    done: bool = True
 
     def follow(self) -> None:
-        """An undo or a redo has changed what is shown."""
-        now = records_of(self.segmentation)
-        if now in self.records:
-            for segments, kept in zip(self.find(), self.before if now == self.records[0] else self.after, strict=True):
-                _bring_back(segments, kept)
+        """After an undo or a redo: the others go with the time point that was shown if this step was meant, but for
+        those that were changed since."""
+        before, after = (_records(segments) for segments in (self.shown.before, self.shown.after))
+        now = _records(_look(self.shown.segments, self.shown.before))
+        if before == after or now != (before if self.done else after):
+            return
+        self._go(self.others)
+
+    def go(self) -> bool:
+        """Go back, or forth again, where the editor's history cannot: Slicer forgets it when another time point is
+        shown. Only where nothing was changed since; False otherwise."""
+        frames = [self.shown, *self.others]
+        possible = all(frame.is_there(self.done) for frame in frames)
+        if possible:
+            self._go(frames)
+        return possible
+
+    def _go(self, frames: Sequence[_Frame]) -> None:
+        with one_update(self.browser):
+            for frame in frames:
+                if frame.is_there(self.done):
+                    _bring(frame.segments, frame.before if self.done else frame.after)
+                    _make_surfaces(frame.segments)
+        self.done = not self.done
 
 
 def segment_frames(
     frames: Frames, settings: Settings, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None
 ) -> SeriesResult:
-    """Segment all time points; in any thread.
+    """Segment all time points, on the grid of the paint; in any thread.
 
     Raises:
         MetaSegmentError: see :func:`MetaSegmentLib.segment_series`.
@@ -70,111 +124,229 @@ def segment_frames(
     given = (frames.images, frames.painted, frames.spacing, frames.slices, frames.axis)
     series = segment_series(*given, settings, progress, cancel, frames.names)
     measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
+    first = series.painted[0]
+    warnings = all_warnings(frames.paint_grid, frames.warnings, measured[first].warnings)
+    measured[first] = replace(measured[first], report={**measured[first].report, "warnings": warnings})
     return replace(series, frames=measured)
 
 
+def on_volume(frames: Frames, series: SeriesResult) -> SeriesResult:
+    """A series on the grid of the paint as the volumes see it."""
+    grid = frames.paint_grid
+    if grid.is_volumes:
+        return series
+    results = {t: drain(grid.result_steps(result)) for t, result in series.frames.items()}
+    return replace(series, labels=np.stack([grid.on_volume(labels) for labels in series.labels]), frames=results)
+
+
 def write_frames(
-    nodes: SequenceNodes, frames: Frames, series: SeriesResult, segmentation: Any, editor: Editor
+    nodes: SequenceNodes, frames: Frames, series: SeriesResult, segmentation: Any, settings: Any | None, editor: Editor
 ) -> SequenceStep:
-    """Write all time points, at once and as one undo step."""
-    editor.open(segmentation)
-    segments = segmentation.GetSegmentation()
-    if not has_labelmap_source(segments):
-        make_labelmaps(segments, frames.grid)
-        editor.use_labelmaps()
-    own, values, shown = sequence_for(nodes, segmentation, frames.segment_ids), nodes.values, nodes.current
+    """Write all time points, at once and as one undo step.
 
-    def find() -> list[Any]:
-        return [own.GetDataNodeAtValue(value, True).GetSegmentation() for value in values]
+    Each is written as a single volume is, see :func:`~.writer.write_result_steps`: painted slices and those that were
+    edited meanwhile stay, the rest becomes what the result says where the user's settings allow it.
 
-    before = [_kept(one, frames.segment_ids) for one in find()]
-    records = records_of(segmentation)
-    reports = [{**series.report, **series.frames[t].report} for t in range(len(values))]
-    for t, one in enumerate(find()):
-        put(new_layers(frames, series.labels[t], one), one)
-        note_records(frames, t, series.labels[t], reports[t], one)
-    after = [_kept(one, frames.segment_ids) for one in find()]
-    was_modifying = segmentation.StartModify()
+    Args:
+        settings: the vtkMRMLSegmentEditorNode whose masking settings hold, if there is one.
+
+    Raises:
+        InputError: the time points, their place or the segments are not what they were when they were read; nothing
+            is written.
+    """
+    held = _checked(nodes, frames, segmentation)
+    home, grid = nodes.home(segmentation), frames.paint_grid.grid
+    use_labelmaps(segmentation, grid, editor)
+    for t, node in enumerate(held):
+        if node is None:
+            held[t] = _without(segmentation, frames.segment_ids, grid)
+        elif not has_labelmap_source(node.GetSegmentation()):
+            make_labelmaps(node.GetSegmentation(), grid)
+            node.GetSegmentation().SetSourceRepresentationName(LABELMAP)
+    prepared: list[tuple[dict[str, Change], list[Layer]]] = []
+    for t, result in enumerate(_results(frames, series)):
+        rules = EditRules(settings, nodes.placed, _Holder(nodes, segmentation, t, held[t]))
+        changes, layers, *_left = drain(prepare_steps(frames.at(t), result, segmentation, segmentation, grid, rules))
+        prepared.append(({frames.segment_ids[label - 1]: change for label, change in changes.items()}, layers))
+    kinds = {i: next(s for s in (n.GetSegmentation().GetSegment(i) for n in held) if s) for i in frames.segment_ids}
+    nodes = _with_browser(nodes)
+    written = []
+    with one_update(nodes.browser):
+        stored = _stored(nodes, segmentation, held, home)
+        editor.open(segmentation)
+        with one_event(segmentation):
+            editor.begin_step()
+            for segments, (changes_by_id, new_layers) in zip(stored, prepared, strict=True):
+                for segment_id, kind in kinds.items():
+                    if segments.GetSegment(segment_id) is None:
+                        add_segment(segments, segment_id, kind)
+                written.append(_write(segments, changes_by_id, new_layers))
+        editor.end_step()
+    current = nodes.current
+    for segment_id, change in prepared[current][0].items():
+        if change.different:
+            editor.show(segmentation, segment_id, grid, change.mask)
+    shown = written.pop(current)
+    for frame in written:
+        _make_surfaces(frame.segments)
+    return SequenceStep(nodes.browser, segmentation, replace(shown, after=_look(shown.segments, shown.after)), written)
+
+
+@contextmanager
+def one_update(browser: Any) -> Iterator[None]:
+    """Slicer brings what is shown and what is stored into step at the end, not in the midst of it."""
+    was_modifying = browser.StartModify()
     try:
-        editor.begin_step()
-        editor.put(new_layers(frames, series.labels[shown], segments))
-        note_records(frames, shown, series.labels[shown], reports[shown], segments)
+        yield
     finally:
-        segmentation.EndModify(was_modifying)
-    editor.end_step()
-    for n, segment_id in enumerate(frames.segment_ids, start=1):
-        editor.show(segmentation, segment_id, frames.grid, Part.of(series.labels[shown] == n))
-    return SequenceStep(segmentation, find, before, after, (records, records_of(segmentation)))
+        browser.EndModify(was_modifying)
 
 
-def sequence_for(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str]) -> Any:
-    """The sequence that a segmentation node shows; a new one is as it is at the time point that is shown, and without
-    paint of the chosen segments at the others. A segment that was added since is empty at all that lack it."""
-    own = nodes.browser.GetSequenceNode(segmentation)
+def _checked(nodes: SequenceNodes, frames: Frames, segmentation: Any) -> list[Any]:
+    """The node that holds the segments of each time point, None where there is none yet; all is as it was read."""
+    if nodes.state(segmentation) != frames.state:
+        raise InputError(_("Time points were added, removed or exchanged during the run; run it again."))
+    check_one_grid(nodes)
+    if not frames.paint_grid.volume.same_as(grid_of(nodes.placed, segmentation)):
+        raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
+    home, held = nodes.home(segmentation), []
+    for t, there in enumerate(frames.snapshots):
+        node = segmentation if t == home else nodes.held(segmentation, t)
+        if any(node is None or node.GetSegmentation().GetSegment(i) is None for i in there):
+            raise InputError(_("A segment was removed during the run; run it again."))
+        held.append(node)
+    return held
+
+
+def _without(segmentation: Any, segment_ids: Sequence[str], grid: Grid) -> Any:
+    """A copy of a segmentation node, beside the scene, in which some segments are empty."""
+    node = slicer.vtkMRMLSegmentationNode()
+    node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
+    for segment_id in segment_ids:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        if segment is not None:
+            segment.AddRepresentation(LABELMAP, grid.blank(NOWHERE))
+            segment.SetTag(TAG, "")
+    return node
+
+
+def _results(frames: Frames, series: SeriesResult) -> Iterator[Result]:
+    """What is to become of each time point: of all segments that anything was learned of, at any of them. Where nothing
+    is painted, a report names the slices of the others."""
+    learned = sorted({int(label) for one in series.frames.values() for label in one.report["segments"]})
+    for t, labels in enumerate(series.labels):
+        report, segments = series.frames[t].report, {}
+        for label in learned:
+            found = report["segments"].get(str(label), {})
+            support = found.get("support_slices", []) if t in frames.painted else []
+            segments[str(label)] = {**found, "support_slices": support}
+        yield replace(series.frames[t], labels=labels, layers=(), report={**report, "segments": segments})
+
+
+@dataclass(frozen=True, eq=False)
+class _Holder:
+    """What holds at a time point what nodes of the scene show; for :class:`EditRules`."""
+
+    nodes: SequenceNodes
+    segmentation: Any
+    t: int
+    held: Any
+
+    def __call__(self, node: Any) -> Any:
+        if node is self.segmentation:
+            return self.held
+        if node is self.nodes.placed:
+            return self.nodes.sequence.GetNthDataNode(self.t)
+        return self.nodes.held(node, self.t) or node
+
+
+def _with_browser(nodes: SequenceNodes) -> SequenceNodes:
+    """The same with a browser, and a volume that shows the first time point, where there were none."""
+    browser, volume = nodes.browser, nodes.volume
+    if browser is None:
+        browser = nodes.sequence.GetScene().AddNode(slicer.vtkMRMLSequenceBrowserNode())
+        browser.SetName(nodes.sequence.GetName())
+        browser.SetAndObserveMasterSequenceNodeID(nodes.sequence.GetID())
+        browser.SetSelectedItemNumber(0)
+        volume = browser.GetProxyNode(nodes.sequence)
+    if volume is None:
+        data = nodes.sequence.GetNthDataNode(nodes.first)
+        volume = browser.AddProxyNode(data, nodes.sequence, True)
+        volume.CopyContent(data)
+    return replace(nodes, browser=browser, volume=volume)
+
+
+def _stored(nodes: SequenceNodes, segmentation: Any, held: Sequence[Any], home: int) -> list[Any]:
+    """The vtkSegmentation of each time point in the sequence that the segmentation node shows, which gets what is
+    missing there.
+
+    What is shown and what is stored of that time point are one vtkSegmentation: so Slicer has it, which would put one
+    in the place of the other, and forget what can be undone.
+    """
+    browser: Any = nodes.browser
+    own = nodes.sequence_of(segmentation)
+    is_new = own is None
     if own is None:
         own = segmentation.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", segmentation.GetName())
         for name in ("IndexName", "IndexUnit", "IndexType"):
             getattr(own, f"Set{name}")(getattr(nodes.sequence, f"Get{name}")())
-        nodes.browser.AddSynchronizedSequenceNodeID(own.GetID())
-        nodes.browser.AddProxyNode(segmentation, own, False)
-        nodes.browser.SetSaveChanges(own, True)
     for t, value in enumerate(nodes.values):
         if own.GetDataNodeAtValue(value, True) is None:
-            node = own.SetDataNodeAtValue(segmentation, value)
-            if t != nodes.current:
-                for segment_id in segment_ids:
-                    _empty(node.GetSegmentation().GetSegment(segment_id))
-        stored, shown = own.GetDataNodeAtValue(value, True).GetSegmentation(), segmentation.GetSegmentation()
-        for segment_id in segment_ids:
-            if stored.GetSegment(segment_id) is None:
-                added = slicer.vtkSegment()
-                added.DeepCopy(shown.GetSegment(segment_id))
-                added.RemoveAllRepresentations()
-                _empty(added)
-                stored.AddSegment(added, segment_id)
-    return own
+            data = own.SetDataNodeAtValue(segmentation, value)
+            data.SetAndObserveSegmentation(held[t].GetSegmentation())
+    own.UpdateDataNodeAtValue(segmentation, nodes.values[home], True)
+    stored = [own.GetDataNodeAtValue(value, True) for value in nodes.values]
+    if nodes.current != home:
+        segmentation.CopyContent(stored[nodes.current], False)
+    if is_new:
+        browser.AddSynchronizedSequenceNodeID(own.GetID())
+        browser.AddProxyNode(segmentation, own, False)
+    browser.SetSaveChanges(own, True)
+    return [data.GetSegmentation() for data in stored]
 
 
-def new_layers(frames: Frames, labels: NDArray[Any], segments: Any) -> list[Layer]:
-    """The layers with which a vtkSegmentation becomes what ``labels`` (K, J, I) says, beside its other segments."""
-    masks = {i: Part.of(labels == n) for n, i in enumerate(frames.segment_ids, start=1)}
-    return drain(layers_steps(segments, masks, frames.grid))
+def _write(segments: Any, changes: dict[str, Change], layers: Sequence[Layer]) -> _Frame:
+    touched = {*changes, *(segment_id for layer in layers for segment_id in layer.labels)}
+    before = _look(segments, touched)
+    put(layers, segments)
+    for segment_id, change in changes.items():
+        segments.GetSegment(segment_id).SetTag(TAG, change.record.to_text())
+    return _Frame(segments, before, _look(segments, touched))
 
 
-def note_records(frames: Frames, t: int, labels: NDArray[Any], report: Mapping[str, Any], segments: Any) -> None:
-    """Write down in the segments of a time point which slices were painted, and which were filled now."""
-    axis = int(report["axis"])
-    for n, segment_id in enumerate(frames.segment_ids, start=1):
-        learned = report["segments"].get(str(n), {})
-        support = [int(i) for i in learned.get("support_slices", ())] if t in frames.painted else []
-        segment = segments.GetSegment(segment_id)
-        known = record_of(segment)
-        record = SliceRecord.take(Part.of(labels == n), axis, support)
-        if learned:
-            note = note_of_run(report, n, len(support))
-            record = replace(record, runs=with_note(known.runs if known else (), note))
-        segment.SetTag(TAG, record.to_text())
-
-
-def _kept(segments: Any, segment_ids: Sequence[str]) -> _Kept:
-    kept: _Kept = {}
+def _look(segments: Any, segment_ids: Iterable[str]) -> _Segments:
+    found: _Segments = {}
     for segment_id in segment_ids:
         segment, text = segments.GetSegment(segment_id), vtk.reference("")
-        segment.GetTag(TAG, text)
-        kept[segment_id] = (segment.GetRepresentation(LABELMAP), int(segment.GetLabelValue()), str(text))
-    return kept
-
-
-def _bring_back(segments: Any, kept: _Kept) -> None:
-    for segment_id, (layer, value, text) in kept.items():
-        segment = segments.GetSegment(segment_id)
         if segment is not None:
-            segment.AddRepresentation(LABELMAP, layer)
-            segment.SetLabelValue(value)
-            segment.SetTag(TAG, text)
+            segment.GetTag(TAG, text)
+            layer = segment.GetRepresentation(LABELMAP)
+            changed = 0 if layer is None else layer.GetMTime()
+            found[segment_id] = _Segment(layer, changed, int(segment.GetLabelValue()), str(text))
+        else:
+            found[segment_id] = None
+    return found
 
 
-def _empty(segment: Any) -> None:
-    if segment is not None:
-        segment.AddRepresentation(LABELMAP, slicer.vtkOrientedImageData())
-        segment.SetTag(TAG, "")
+def _records(segments: _Segments) -> dict[str, str | None]:
+    return {i: None if segment is None else segment.record for i, segment in segments.items()}
+
+
+def _bring(segments: Any, kept: _Segments) -> None:
+    for segment_id, one in kept.items():
+        segment = segments.GetSegment(segment_id)
+        if segment is None or one is None:
+            continue
+        if one.layer is None:
+            segment.RemoveRepresentation(LABELMAP)
+        else:
+            segment.AddRepresentation(LABELMAP, one.layer)
+        segment.SetLabelValue(one.value)
+        segment.SetTag(TAG, one.record)
+
+
+def _make_surfaces(segments: Any) -> None:
+    """Make the surfaces anew that are shown in 3D, as Slicer does where its own logic changes a segment."""
+    name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    if segments.ContainsRepresentation(name):
+        segments.CreateRepresentation(name, True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
 from .sequence import Frames, nodes_of, read_frames
-from .sequence_writer import SequenceStep, segment_frames, write_frames
+from .sequence_writer import SequenceStep, on_volume, segment_frames, write_frames
+from .time_point import check_time_points, time_points
 from .views import OVERLAY
 from .writer import write_result_steps
 from .yielding import PAUSE_MILLISECONDS, let_threads_run
@@ -49,6 +51,8 @@ _WAIT_MILLISECONDS = 25
 
 _LAST_SECONDS = 10.0
 """What a run that was cancelled is given to end before another one begins."""
+_STEPS = 5
+"""Over how many runs on a sequence undo goes back; Slicer's own history is as long."""
 
 Schedule = Callable[[Callable[[], None], int], None]
 
@@ -77,7 +81,7 @@ class Session:
         self._here = InProcessExecutor()
         self._background = executor or background_executor(own_interpreter())
         self._worker = Worker()
-        self._sequence_step: SequenceStep | None = None
+        self._sequence_steps: deque[SequenceStep] = deque(maxlen=_STEPS)
         self._job: Job | None = None
         self._polling = self._warm = False
         self._background.listen(_polls(weakref.ref(self)))
@@ -137,7 +141,8 @@ class Session:
             seconds is what the user waited, until the result was in the scene.
 
         Raises:
-            MetaSegmentError: what was given cannot be used, or the run was cancelled; nothing is changed.
+            MetaSegmentError: what was given cannot be used, a sequence shows another time point in the end than in the
+                beginning, or the run was cancelled; nothing is changed.
         """
         self._make_way()
         _check_node(volume, "vtkMRMLScalarVolumeNode", _("Choose the volume to segment; it must be in the scene."))
@@ -154,8 +159,12 @@ class Session:
         grid_of(volume, target)  # before any work: neither may be under a transform that is not linear
         start = time.monotonic() if started is None else started
 
+        shown = time_points(volume, segmentation, target)
+
         def read() -> Steps[Painting]:
-            return read_painting_steps(volume, segmentation, segment_ids, slices)
+            painting = yield from read_painting_steps(volume, segmentation, segment_ids, slices)
+            check_time_points(shown, volume, segmentation, target)
+            return replace(painting, shown=shown)
 
         def requests(painting: Painting) -> list[Request]:
             if painting.cut_off and target is segmentation:
@@ -226,6 +235,8 @@ class Session:
         The result becomes a sequence of segmentations that the sequence's browser shows in ``segmentation``, as one
         undo step. Painted slices stay as they are; to correct a time point, show it, paint and call this again.
 
+        Each time point is written as :meth:`process` writes a volume; other time points may be shown meanwhile.
+
         Args:
             sequence: vtkMRMLSequenceBrowserNode, vtkMRMLSequenceNode of volumes, or the volume that shows one of them.
             segmentation: vtkMRMLSegmentationNode with the paint of the time point that is shown, and in its own
@@ -239,14 +250,16 @@ class Session:
         self._make_way()
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         nodes = nodes_of(sequence)
-        if playing(nodes.volume):
+        if nodes.playing:
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
         settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
 
         def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
             yield
-            self._sequence_step = write_frames(nodes, frames, results[0], segmentation, self.editor)
-            return results[0]
+            user = self._users_editor(segmentation)
+            step = write_frames(nodes, frames, results[0], segmentation, user, self.editor)
+            self._sequence_steps.append(step)
+            return on_volume(frames, results[0])
 
         if wait:
             frames = read_frames(nodes, segmentation, segment_ids)
@@ -264,8 +277,8 @@ class Session:
             return nodes.current, _paint_state(segmentation)
 
         run = Run(self)
-        about = (nodes.sequence, nodes.browser, segmentation)
-        job = Job(run, read, lambda frames: [frames], submit, write, about, state, progress, cancel, finished)
+        about = [node for node in (nodes.sequence, nodes.browser, nodes.volume, segmentation) if node is not None]
+        job = Job(run, read, lambda frames: [frames], submit, write, tuple(about), state, progress, cancel, finished)
         job.shares_lock = True
         self._job = job
         if self._schedule is not None:
@@ -321,18 +334,18 @@ class Session:
         """
         self.cancel()
         self._warm = False
-        self._sequence_step = None
+        self._sequence_steps.clear()
         self._background.close()
         self._here.forget()
 
     def undo(self) -> bool:
         """Take back the last result that was written; False when there is none. In a segmentation that a panel shows,
         it is the last step in the panel, which may be a stroke."""
-        return self._with_sequence(self.editor.undo())
+        return self._with_sequence(self.editor.undo()) or self._alone(reversed(self._sequence_steps), done=True)
 
     def redo(self) -> bool:
         """Bring back what :meth:`undo` took back last; False when there is nothing."""
-        return self._with_sequence(self.editor.redo())
+        return self._with_sequence(self.editor.redo()) or self._alone(self._sequence_steps, done=False)
 
     def _make_way(self) -> None:
         """A run that was cancelled is brought to its end, so that another one may begin.
@@ -348,9 +361,14 @@ class Session:
 
     def _with_sequence(self, done: bool) -> bool:
         """The other time points follow the one that is shown."""
-        if done and self._sequence_step is not None:
-            self._sequence_step.follow()
+        for step in self._sequence_steps if done else ():
+            step.follow()
         return done
+
+    def _alone(self, steps: Iterable[SequenceStep], done: bool) -> bool:
+        """Take the first step that is ``done``, or not, back or forth without the editor's history."""
+        step = next((step for step in steps if step.done is done), None)
+        return step is not None and step.segmentation is self.editor.segmentation and step.go()
 
     def _tick(self) -> None:
         job = self._job
@@ -377,16 +395,18 @@ class Session:
         start: float,
     ) -> Steps[Result]:
         result = with_voxel_volume((yield from merge_steps(results)), painting.voxel_ml)
-        editor = self.editor_node
-        if editor is None or editor.GetSegmentationNode() not in (target, segmentation):
-            editor = find_editor(target, segmentation)
-        rules = EditRules(editor, volume)
+        rules = EditRules(self._users_editor(target, segmentation), volume)
         nodes = (volume, segmentation, target)
         written = yield from write_result_steps(painting, result, *nodes, rules, self.editor, same_step)
         result = yield from painting.paint_grid.result_steps(result)
         seconds = {**result.report["seconds"], "total": round(time.monotonic() - start, 3)}
         warnings = painting.warnings_with(result.report["warnings"])
         return replace(result, report={**result.report, "seconds": seconds, "warnings": warnings, "written": written})
+
+    def _users_editor(self, *segmentations: Any) -> Any | None:
+        """The editor node whose masking settings hold."""
+        editor = self.editor_node
+        return editor if editor and editor.GetSegmentationNode() in segmentations else find_editor(*segmentations)
 
 
 def _state(volume: Any) -> Hashable:

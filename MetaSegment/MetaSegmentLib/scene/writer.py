@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,19 +15,34 @@ from ..errors import InputError
 from ..pieces import Steps, drain, slabs
 from ..settings import Result
 from ..task.history import note_of_run, with_note
-from ..task.parts import Part, bounds_steps, cut, on_slices, size_of, union
+from ..task.parts import Part, Snapshot, bounds_steps, cut, on_slices, size_of, union
 from .editor import Editor
 from .geometry import Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, layers_steps
+from .paint_grid import PaintGrid
 from .presence import stamp, while_there
 from .reader import Painting, has_labelmap_source, lies_on, make_labelmaps, read_part_steps
 from .record import TAG, SliceRecord, record_of, tag_of
 from .rules import EditRules
+from .time_point import check_time_points
+
+
+class AsRead(Protocol):
+    """What was read of segments, to which a result is to be written; see :class:`Painting`."""
+
+    @property
+    def segment_ids(self) -> tuple[str, ...]: ...
+    @property
+    def paint_grid(self) -> PaintGrid: ...
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]: ...
+    @property
+    def records(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, eq=False)
-class _Change:
+class Change:
     """What is to happen to one segment, worked out before anything is written."""
 
     mask: Part
@@ -86,28 +101,31 @@ def write_result_steps(
         editor's masking settings protect it.
 
     Raises:
-        InputError: the volume, its place or the segments are not what they were when the painting was read.
+        InputError: the volume, its place, the segments or the time points that are shown are not what they were when
+            the painting was read.
         Cancelled: a node was removed meanwhile.
     """
     while True:
         grid = _checked_grid(painting, volume, source, target)
-        _use_labelmaps(target, grid, editor)
+        use_labelmaps(target, grid, editor)
         before = (stamp(source), stamp(target))
-        preparing = _prepare(painting, result, target, source, grid, rules, same_step)
+        preparing = prepare_steps(painting, result, target, source, grid, rules, same_step)
         changes, layers, left_out, masked = yield from while_there(preparing, (volume, source, target))
         if (stamp(source), stamp(target)) == before:
             break
     grid = _checked_grid(painting, volume, source, target)
     destinations = _destinations(source, target, painting.segment_ids)
     segments = target.GetSegmentation()
-    with _one_event(target):
+    with one_event(target):
         editor.open(target)
         if painting.paint_grid.is_volumes and _all_others_on(grid, segments, destinations.values()):
             target.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         editor.begin_step(same_step)
         for source_id, segment_id in destinations.items():
             if segments.GetSegment(segment_id) is None:
-                _add_segment(target, segment_id, source.GetSegmentation().GetSegment(source_id))
+                if target.GetDisplayNode() is None:
+                    target.CreateDefaultDisplayNodes()
+                add_segment(segments, segment_id, source.GetSegmentation().GetSegment(source_id))
         by_id = {destinations[painting.segment_ids[label - 1]]: change for label, change in changes.items()}
         editor.put(layers)
         for segment_id, change in by_id.items():
@@ -126,6 +144,7 @@ def write_result_steps(
 
 def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> Grid:
     """The grid of the paint as seen from ``target``."""
+    check_time_points(painting.shown, volume, source, target)
     if not painting.paint_grid.volume.same_as(grid_of(volume, source)):
         raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
     if any(source.GetSegmentation().GetSegment(i) is None for i in painting.segment_ids):
@@ -134,29 +153,29 @@ def _checked_grid(painting: Painting, volume: Any, source: Any, target: Any) -> 
     return painting.paint_grid.seen_from(source, target)
 
 
-def _use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
+def use_labelmaps(target: Any, grid: Grid, editor: Editor) -> None:
     """As Slicer's editor does before the first stroke; not in pieces, as Slicer converts all segments in one go."""
     segments = target.GetSegmentation()
     if has_labelmap_source(segments):
         return
-    with _one_event(target):
+    with one_event(target):
         editor.open(target)
         if segments.GetNumberOfSegments():
             make_labelmaps(segments, grid)
         editor.use_labelmaps()
 
 
-def _prepare(
-    painting: Painting, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules, same_step: bool
-) -> Steps[tuple[dict[int, _Change], list[Layer], int, int]]:
+def prepare_steps(
+    painting: AsRead, result: Result, target: Any, source: Any, grid: Grid, rules: EditRules, same_step: bool = False
+) -> Steps[tuple[dict[int, Change], list[Layer], int, int]]:
     """What is to happen, by label; the layers that make it happen; how many voxels are left to other segments, and
-    how many to the masking settings."""
+    how many to the masking settings. It happens to what ``rules`` says that holds the segments."""
     axis = int(result.report["axis"])
     # Of a segment that is not on any of the named slices nothing was learned.
     learned = {int(label): painting.segment_ids[int(label) - 1] for label in result.report["segments"]}
     destinations = _destinations(source, target, painting.segment_ids)
     taken = yield from rules.kept_free_steps(target, {destinations[i] for i in learned.values()}, grid)
-    segments = target.GetSegmentation()
+    segments = rules.held(target).GetSegmentation()
     changes, left_out, masked = {}, 0, 0
     for label, source_id in learned.items():
         support = [int(i) for i in result.report["segments"][str(label)]["support_slices"]]
@@ -196,19 +215,19 @@ def _prepare(
         k, j, i = (s.start for s in extent)
         mask = yield from Part.steps(final.__getitem__, final.shape, (k, j, i), grid.shape)
         record = yield from SliceRecord.take_steps(mask, axis, support, ignore=edited)
-        learned_from = source.GetSegmentation().GetSegment(source_id)
+        learned_from = rules.held(source).GetSegmentation().GetSegment(source_id)
         known = None if learned_from is None else record_of(learned_from)
         on_volume = {painting.paint_grid.to_volume(axis, i) for i in support}
         note = note_of_run(result.report, label, len(on_volume))
         runs = with_note(known.runs if known else (), note, replaces=same_step)
-        changes[label] = _Change(mask, different, replace(record, runs=runs), voxels)
+        changes[label] = Change(mask, different, replace(record, runs=runs), voxels)
     masks = {i: Part.nothing(grid.shape) for i in destinations.values() if segments.GetSegment(i) is None}
     masks |= {destinations[learned[label]]: change.mask for label, change in changes.items() if change.different}
     layers = yield from layers_steps(segments, masks, grid)
     return changes, layers, left_out, masked
 
 
-def _edited_steps(painting: Painting, segment_id: str, segment: Any, now: Part, axis: int) -> Steps[list[int]]:
+def _edited_steps(painting: AsRead, segment_id: str, segment: Any, now: Part, axis: int) -> Steps[list[int]]:
     """Slices that the user has edited since the painting was read.
 
     Where a run or an undo changed the segment meanwhile, and its record with it, what they filled or emptied is not the
@@ -260,18 +279,16 @@ def _is_named(segment: Any | None, name: str) -> bool:
     return segment is not None and segment.GetName() == name
 
 
-def _add_segment(target: Any, segment_id: str, like: Any) -> None:
-    """Add an empty segment with the name, colour and meaning of another one."""
-    if target.GetDisplayNode() is None:
-        target.CreateDefaultDisplayNodes()
-    segments = target.GetSegmentation()
+def add_segment(segments: Any, segment_id: str, like: Any) -> None:
+    """Add an empty segment with the name, colour and meaning of another one to a vtkSegmentation."""
     segments.AddEmptySegment(segment_id, like.GetName() or segment_id, like.GetColor())
     if like.HasTerminology():
         segments.GetSegment(segment_id).SetTerminology(like.GetTerminology())
 
 
 @contextmanager
-def _one_event(node: Any) -> Iterator[None]:
+def one_event(node: Any) -> Iterator[None]:
+    """All changes of a node are told at the end."""
     was_modifying = node.StartModify()
     try:
         yield
