@@ -193,7 +193,7 @@ def test_an_image_that_was_written_into_is_refused():
     adapted = adapt(image, painted({(1, 4), (1, 8), (1, 12)}), SPACING, settings=Settings(method="shape"))
     assert adapted.predict().labels.any()
     image[8] += 50
-    for again in (adapted.predict, lambda: adapted.update(painted({(1, 4), (1, 8)}))):
+    for again in (adapted.predict, lambda: adapted.update(painted({(1, 4), (1, 8)})), lambda: adapted.predict(IMAGE)):
         with pytest.raises(InputError, match="was changed since"):
             again()
     image[8] = IMAGE[8]

@@ -109,6 +109,7 @@ class AdaptedMany:
         first = self._supports[0]
         for one in self._supports:
             one.listen(progress, cancel)
+            one.volume.require_unchanged()
         volume = check_volume(image, spacing)
         paint = (
             None if own is None else read_paint(own, volume.array.shape, slices, axis, {**(names or {}), **first.names})

@@ -136,6 +136,11 @@ class Adapted:
         """Label value → name, as given."""
         return self._names
 
+    @property
+    def volume(self) -> Volume:
+        """What was painted on."""
+        return self._volume
+
     def listen(self, progress: ProgressCallback | None, cancel: CancelCallback | None) -> None:
         """Report to, and be stopped by, these from now on; None leaves what was there."""
         self._context.progress.listen(progress, cancel)
@@ -188,8 +193,8 @@ class Adapted:
         """
         start = time.monotonic()
         self._context.progress.listen(progress, cancel)
+        self._volume.require_unchanged()
         if image is None:
-            self._volume.require_unchanged()
             return self._result(start, self._paint)
         return self._predict_other(check_volume(image, spacing), start)
 

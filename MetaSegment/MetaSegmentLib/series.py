@@ -34,16 +34,20 @@ class SeriesResult:
     painted: tuple[int, ...]
 
     @property
+    def warnings(self) -> list[str]:
+        """Of all painted frames, each sentence once."""
+        return [*dict.fromkeys(sentence for t in self.painted for sentence in self.frames[t].report["warnings"])]
+
+    @property
     def report(self) -> dict[str, Any]:
         """Of the first painted frame, with the warnings of all painted ones, and under ``series`` the voxels of each
-        segment by frame."""
+        segment by frame, which are counted when this is asked for."""
         first = self.frames[self.painted[0]].report
-        warnings = dict.fromkeys(sentence for t in self.painted for sentence in self.frames[t].report["warnings"])
         values = [int(value) for value in first["segments"]]
         counts = {str(v): [int((frame == v).sum()) for frame in self.labels] for v in values}
         return {
             **first,
-            "warnings": [*warnings],
+            "warnings": self.warnings,
             "series": {"frames": len(self.labels), "painted": list(self.painted), "voxels": counts},
         }
 

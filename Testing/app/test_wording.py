@@ -6,12 +6,15 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from MetaSegmentLib.app import wording
 from MetaSegmentLib.errors import Cancelled, InputError
 from MetaSegmentLib.predictors.registry import METHODS
 from MetaSegmentLib.scene.slices import Overview, PaintedSlice
+from MetaSegmentLib.series import SeriesResult
+from MetaSegmentLib.settings import Result
 
 REPORT = {
     "method": "fusion",
@@ -36,8 +39,9 @@ def test_summary() -> None:
 def test_warnings_are_part_of_the_summary() -> None:
     lines = wording.summary({**REPORT, "warnings": ["Paint on slice 3 was left out."]}, 1.0).splitlines()
     assert lines[2] == "Paint on slice 3 was left out."
-    report = {**REPORT, "warnings": ["A note."], "series": {"frames": 20, "painted": [0, 9]}}
-    assert wording.frames_summary(report, 2.0).splitlines() == [
+    frames = {t: Result(*(None,) * 4, {**REPORT, "warnings": ["A note."]}) for t in (0, 9)}  # type: ignore[arg-type]
+    series = SeriesResult(np.zeros((20, 2, 2, 2), np.uint8), frames, (0, 9))
+    assert wording.frames_summary(series, 2.0).splitlines() == [
         "A note.",
         "Most accurate, 20 time points, 2 of them painted, 2.0 s on cpu",
     ]

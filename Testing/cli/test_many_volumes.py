@@ -163,7 +163,6 @@ def test_segments_are_chosen_among_those_of_all_paints(place, wanted):
     [
         (("--segments", "liver,spleen"), "has no segment 'spleen'; it has: liver (1), lesion (2)"),
         (("--segments", "liver"), "has none of the segments to be segmented"),
-        (("--slices", "3,9"), "Slices are named of one painted volume"),
     ],
 )
 def test_what_several_paints_cannot_mean(place, capsys, more, sentence):

@@ -335,4 +335,6 @@ def test_files_that_no_batch_has_written_stay(four: SmallCohort, results: Path, 
     mine.write_text("mine", encoding="utf-8")
     with pytest.raises(OutputError, match="choose another output folder"):
         run_source(four.manifest(), results, Common(), SHAPE_ONLY, InTurn())
+    with pytest.raises(OutputError, match="choose another output folder"):
+        run(four.painted(), results)
     assert mine.read_text(encoding="utf-8") == "mine"

@@ -28,5 +28,8 @@ def test_neither(text: str) -> None:
         read_named_slices(text)
 
 
-def test_one_word_may_have_blanks() -> None:
-    assert read_group("2: 3, 9") == (2, (3, 9))
+def test_one_word_may_have_blanks_beside_its_signs() -> None:
+    assert read_group(" 2: 3, 9 ") == (2, (3, 9))
+    for text in ("3 9", "1 2,5"):
+        with pytest.raises(InputError):
+            read_group(text)

@@ -11,6 +11,7 @@ import pytest
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+import slicer
 from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsError
 from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
@@ -475,3 +476,12 @@ def test_an_output_under_a_bent_transform_is_refused_before_any_work(bench: Benc
     with pytest.raises(InputError):
         bench.run(progress=lambda *about: seen.append(about), **output_that_is_bent(bench))
     assert not seen
+
+
+def test_a_script_that_writes_into_the_volume_is_no_error(bench: Bench) -> None:
+    """Without arrayFromVolumeModified nothing tells that the voxels are others."""
+    bench.run()
+    slicer.util.arrayFromVolume(bench.volume)[6] += 1
+    again = bench.run().labels
+    bench.session.forget()
+    np.testing.assert_array_equal(bench.run().labels, again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,13 +134,13 @@ class Flow:
         self,
         request: RunRequest,
         progress: ProgressCallback,
-        shown: Callable[[Mapping[str, Any]], None],
+        shown: Callable[[Any], None],
         ended: Ended,
     ) -> None:
         """Begin with all time points of the sequence that the volume belongs to; the arguments as of :meth:`start`.
 
         Args:
-            shown: called with the report when all are written.
+            shown: called with the :class:`~MetaSegmentLib.SeriesResult` when all are written.
 
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
@@ -150,7 +150,7 @@ class Flow:
         def on_finished(run: Run) -> None:
             self.seconds = time.monotonic() - start
             if run.result is not None:
-                shown(run.result.report)
+                shown(run.result)
             ended(run.error)
 
         self._session.process_sequence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, MetaSegmentError
 from ..imports import import_error
@@ -14,6 +14,9 @@ from ..scene.inputs import why_not
 from ..scene.slices import Overview
 from ..settings import DEFAULT_METHOD
 from ..task.history import RunNote
+
+if TYPE_CHECKING:
+    from ..series import SeriesResult
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -123,17 +126,17 @@ def summary(report: Mapping[str, Any], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def frames_summary(report: Mapping[str, Any], seconds: float) -> str:
-    """A line on the run over all time points, and one for each warning; ``report`` as of :class:`SeriesResult`."""
-    series = report["series"]
+def frames_summary(series: SeriesResult, seconds: float) -> str:
+    """A line on the run over all time points, and one for each warning."""
+    report = series.frames[series.painted[0]].report
     text = _("{method}, {count} time points, {painted} of them painted, {seconds:.1f} s on {device}").format(
         method=method_title(report["method"]),
-        count=series["frames"],
-        painted=len(series["painted"]),
+        count=len(series.labels),
+        painted=len(series.painted),
         seconds=seconds,
         device=report["device"],
     )
-    return "\n".join([*report.get("warnings", ()), text])
+    return "\n".join([*series.warnings, text])
 
 
 def method_title(name: str) -> str:

@@ -88,6 +88,7 @@ def run_cohort(
             wrong with one case stands in its row.
     """
     settings, folder = settings or Settings(), folder.absolute()
+    _check_names(folder, cases)
     cohort = cohort if cohort is not None else Cohort()
     orders = _orders(cases, folder, settings, ending)
     with Journal(folder, resume) as journal:
@@ -135,7 +136,7 @@ def run_source(
     return run_cohort(cases, folder, *given)
 
 
-def _check_names(folder: Path, cases: Sequence[Case], source: Path) -> None:
+def _check_names(folder: Path, cases: Sequence[Case], *sources: Path) -> None:
     """Check the names of the files that a batch writes beside the results.
 
     Raises:
@@ -145,7 +146,7 @@ def _check_names(folder: Path, cases: Sequence[Case], source: Path) -> None:
     own = [folder / name for name in (*FILES, JOURNAL, LOCK)]
     own += [record.with_name(record.name + ending) for record in records for ending in (".json", ".png")]
     inputs = {path for case in cases for path in (case.image, *case.support, *case.support_images, case.own) if path}
-    taken = {alike(os.path.realpath(path)) for path in (source, *inputs)}
+    taken = {alike(os.path.realpath(path)) for path in (*sources, *inputs)}
     if any(alike(os.path.realpath(path)) in taken for path in own):
         raise InputError("A file of the batch would overwrite its manifest or an input; choose another output folder.")
     if not (folder / JOURNAL).exists() and any(is_there(path) for path in own if path.name != LOCK):

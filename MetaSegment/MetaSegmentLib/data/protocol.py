@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
-from ..task.frame import overlap
 
 Placement = Literal["inside", "ends"]
 PLACEMENTS: tuple[Placement, ...] = ("inside", "ends")
@@ -84,7 +83,9 @@ def query_slices(count: int, painted: Iterable[int]) -> NDArray[np.bool_]:
 
 def dice(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Dice coefficient of two masks of the same shape, in [0, 1]; 1 when both are empty."""
-    return overlap(first.astype(bool), second.astype(bool))
+    first, second = first.astype(bool), second.astype(bool)
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else 1.0
 
 
 def query_dice(prediction: NDArray[Any], mask: Mask, painted: Iterable[int], axis: int = 0) -> float:

@@ -69,10 +69,11 @@ class WarmEngine:
             ) from error
         settings = request.settings
         about = (request.origin, settings.device, settings.seed, settings.weights, request.names, request.spacing)
-        if self._adapted is not None and self._learned == (*about, request.axis):
+        before = self._adapted if self._learned == (*about, request.axis) else None
+        if before is not None and before.volume.unchanged:  # scripts write into a volume without a word to Slicer
             slices = {} if request.slices is None else request.slices  # what an earlier request named counts no more
             more = (request.labels, slices, progress, cancel, settings.method, request.axis)
-            adapted = self._adapted.update(*more)
+            adapted = before.update(*more)
         else:
             self.forget()
             given = (request.image, request.labels, request.spacing, request.slices, request.axis)

@@ -113,8 +113,6 @@ def run_across(
     with Staging() as rehearsal:
         rehearse(job, output, grid, rehearsal)
     kept = kept or Kept()
-    if job.slices is not None and (job.own is not None or job.others):
-        raise InputError("Slices are named of one painted volume; with several leave them out, so that paint counts.")
     notes: list[str] = list(job.chosen.notes) if job.chosen is not None else []
     pairs = [(job.support, job.support_image), *job.others]
     known = [read_image(on, "support image", job.channel) for _, on in pairs]

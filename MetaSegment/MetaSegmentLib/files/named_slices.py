@@ -21,7 +21,7 @@ def read_group(text: str) -> Group:
     Raises:
         InputError: it is neither.
     """
-    found = _GROUP.fullmatch("".join(text.split()))
+    found = _GROUP.fullmatch(_tidy(text))
     if found is None:
         raise InputError("The slices are not understood; write 3,9 for all segments, or 2:4,8 for segment 2 alone.")
     value, slices = found.groups()
@@ -44,7 +44,11 @@ def together(groups: Sequence[Group]) -> NamedSlices | None:
 
 def words(text: str) -> list[str]:
     """The words of a text, blanks beside commas and colons left out: "2: 4, 8 3:5" → 2:4,8 and 3:5."""
-    return re.sub(r"\s*([,:])\s*", r"\1", text).split()
+    return _tidy(text).split()
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\s*([,:])\s*", r"\1", text).strip()
 
 
 def read_named_slices(text: str) -> NamedSlices | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,9 +38,9 @@ def data_files(path: Path) -> list[Path]:
     """The data files that a detached NRRD or MetaImage header names; none for any other file."""
     name = path.name.lower()
     if name.endswith((".nhdr", ".nrrd")):
-        names = _nrrd_names(_lines(path))
+        names = _nrrd_names(_lines(path, lambda line: not line.strip()))
     elif name.endswith((".mhd", ".mha")):
-        names = _meta_names(_lines(path))
+        names = _meta_names(_lines(path, _ends_meta_header))
     else:
         return []
     return [path.parent / os.fsdecode(one) for one in names]
@@ -86,14 +86,27 @@ def is_there(path: Path) -> bool:
     return False
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path, is_last: Callable[[bytes], bool]) -> list[bytes]:
+    """The lines of a header up to the last one, of HEADER_BYTES at most; none of what cannot be read."""
+    found: list[bytes] = []
+    left = HEADER_BYTES
     try:
         if not path.is_file():  # a pipe would be waited for
             return []
         with path.open("rb") as file:
-            return file.read(HEADER_BYTES).split(b"\n")
+            while left > 0 and (line := file.readline(left)):
+                left -= len(line)
+                found.append(line.removesuffix(b"\n"))
+                if is_last(line):
+                    break
     except (OSError, ValueError):
         return []
+    return found
+
+
+def _ends_meta_header(line: bytes) -> bool:
+    key, equals, value = line.partition(b"=")
+    return bool(equals) and key.strip() == b"ElementDataFile" and not value.strip().startswith(b"LIST")
 
 
 def _nrrd_names(lines: list[bytes]) -> list[bytes]:

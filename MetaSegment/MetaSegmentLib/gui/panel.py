@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..app import wording
 from ..app.flow import PREVIEW_METHOD, Flow, RunRequest
@@ -29,6 +29,9 @@ from .review_view import ReviewView
 from .slice_table import SliceTable
 from .slice_views import SliceViews
 from .weights_choice import WeightsChoice
+
+if TYPE_CHECKING:
+    from ..series import SeriesResult
 
 _PAUSE_MILLISECONDS = 300
 """How long painting has to pause before the table is made anew."""
@@ -395,9 +398,9 @@ class Panel:
             self.view.show(result, self._request.volume, self._request.segmentation, last, self._flow.seconds)
             self.view.show_uncertainty(self.parameters.showUncertainty)
 
-    def _on_frames(self, report: Mapping[str, Any]) -> None:
+    def _on_frames(self, series: SeriesResult) -> None:
         if self._request is not None:
-            self.view.show_frames(report, self._request.volume, self._request.segmentation, self._flow.seconds)
+            self.view.show_frames(series, self._request.volume, self._request.segmentation, self._flow.seconds)
 
     def _on_frames_ended(self, error: Exception | None) -> None:
         if error is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from ..app import wording
 from ..app.results import ResultHistory, ShownResult
@@ -11,6 +11,9 @@ from ..scene import views
 from ..scene.i18n import tr as _
 from ..settings import Result, SuggestedSlice
 from .pieces import InPieces
+
+if TYPE_CHECKING:
+    from ..series import SeriesResult
 
 
 class ResultView:
@@ -67,9 +70,9 @@ class ResultView:
         if last:
             self._jump()
 
-    def show_frames(self, report: Mapping[str, Any], volume: Any, segmentation: Any, seconds: float) -> None:
+    def show_frames(self, series: SeriesResult, volume: Any, segmentation: Any, seconds: float) -> None:
         """Show what a run over all time points came to; the views stay where they are."""
-        shown = ShownResult(wording.frames_summary(report, seconds), (), None)
+        shown = ShownResult(wording.frames_summary(series, seconds), (), None)
         self._history.add(volume, segmentation, shown)
         self._painted = ()
         self._put(shown, volume)

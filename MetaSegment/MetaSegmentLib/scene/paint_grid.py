@@ -209,17 +209,18 @@ def paint_grid_of(volume: Any, segmentation: Any, segments: Sequence[Any] | None
         if layer is None or layer.IsEmpty():
             continue
         grid = own if own.holds(layer) or _was_turned_over(layer, own) else _covering(layer, own)
-        if found is None or not (found[1].same_as(grid) or _has_voxels(found[0])):
+        if found is None or not (found[1].same_as(grid) or has_voxels(found[0])):
             found = segment, grid
-        elif not found[1].same_as(grid) and _has_voxels(segment):
+        elif not found[1].same_as(grid) and has_voxels(segment):
             text = _('Segments "{first}" and "{second}" lie on different voxel grids; segment one at a time.')
             raise InputError(text.format(first=found[0].GetName(), second=segment.GetName()))
     return PaintGrid(own if found is None else found[1], own)
 
 
-def _has_voxels(segment: Any) -> bool:
+def has_voxels(segment: Any) -> bool:
     """Whether anything of a vtkSegment is in its layer, which it may share with others."""
-    return bool((voxels(segment.GetRepresentation(LABELMAP)) == segment.GetLabelValue()).any())
+    layer = segment.GetRepresentation(LABELMAP)
+    return layer is not None and not layer.IsEmpty() and bool((voxels(layer) == segment.GetLabelValue()).any())
 
 
 def is_turned(segment: Any, grid: Grid) -> bool:

@@ -15,10 +15,10 @@ import slicer
 from ..errors import InputError
 from ..pieces import drain
 from ..task.parts import Part, Snapshot, on_slices
-from .geometry import LABELMAP, Grid, grid_of
+from .geometry import Grid, grid_of
 from .i18n import tr as _
 from .inputs import why_not
-from .paint_grid import PaintGrid, is_turned, paint_grid_of
+from .paint_grid import PaintGrid, has_voxels, is_turned, paint_grid_of
 from .reader import as_labelmaps, chosen_segments, read_part, turned_warning
 from .record import painted_now_steps, record_of, tag_of
 from .runtime import nodes_of_class
@@ -287,8 +287,7 @@ def _paint_grid(nodes: SequenceNodes, segmentation: Any, segments: Sequence[Mapp
 
 
 def _any(segments: Mapping[str, Any]) -> bool:
-    layers = [segment.GetRepresentation(LABELMAP) for segment in segments.values()]
-    return any(layer is not None and not layer.IsEmpty() for layer in layers)
+    return any(has_voxels(segment) for segment in segments.values())
 
 
 def _painted(

@@ -125,7 +125,7 @@ def segment_frames(
     series = segment_series(*given, settings, progress, cancel, frames.names)
     measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
     first = series.painted[0]
-    warnings = all_warnings(frames.paint_grid, frames.warnings, measured[first].warnings)
+    warnings = all_warnings(frames.paint_grid, frames.warnings, series.warnings)  # the first one has them all
     measured[first] = replace(measured[first], report={**measured[first].report, "warnings": warnings})
     return replace(series, frames=measured)
 

@@ -7,7 +7,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +257,8 @@ class Session:
             yield
             user = self._users_editor(segmentation)
             step = write_frames(nodes, frames, results[0], segmentation, user, self.editor)
-            self._sequence_steps.append(step)
+            done = (one for one in self._sequence_steps if one.done)  # what was taken back is gone, as in the history
+            self._sequence_steps = deque([*done, step], maxlen=_STEPS)
             return on_volume(frames, results[0])
 
         if wait:
@@ -353,9 +353,10 @@ class Session:
         Raises:
             MetaSegmentError: one is under way.
         """
-        if self._job is not None and self._job.run.cancelled and not self._polling:
-            with suppress(TimeoutError, MetaSegmentError):
-                self._job.run.wait(_LAST_SECONDS)
+        until = time.monotonic() + _LAST_SECONDS
+        while self._job is not None and self._job.run.cancelled and not self._polling and time.monotonic() < until:
+            if self.poll():
+                time.sleep(_WAIT_MILLISECONDS / 1000)
         if self._job is not None:
             raise MetaSegmentError(_("A segmentation is under way; wait for it or cancel it first."))
 

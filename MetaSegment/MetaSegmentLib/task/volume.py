@@ -32,13 +32,16 @@ class Volume:
     spacing: tuple[float, float, float]
     checksum: int | None = None
 
-    def require_unchanged(self) -> None:
-        """Check that the array still holds what it was checked with.
+    @property
+    def unchanged(self) -> bool:
+        """Whether the array still holds what it was checked with."""
+        return self.checksum is None or self.checksum == _checksum(self.array)
 
-        Raises:
-            InputError: somebody wrote into it since.
+    def require_unchanged(self) -> None:
+        """Raises:
+        InputError: somebody wrote into the array since it was checked.
         """
-        if self.checksum is not None and self.checksum != _checksum(self.array):
+        if not self.unchanged:
             raise InputError("The image was changed since it was learned from; adapt to it anew, or give a copy of it.")
 
     @cached_property
