@@ -367,6 +367,20 @@ def test_all_time_points_are_taken_back_from_any_of_them_unless_something_was_ch
     assert np.array_equal(beating.at(1), after[1]) and np.array_equal(beating.at(2), beating.truth[2])
 
 
+def test_a_run_that_was_taken_back_does_not_come_back_once_another_one_was_made(beating):
+    beating.process()
+    first = [beating.at(t) for t in range(TIMES)]
+    beating.go(1)
+    assert beating.session.undo()
+    beating.go(0)
+    beating.session.process_sequence(beating.browser, beating.segmentation, method="propagation")
+    second = [beating.at(t) for t in range(TIMES)]
+    assert not np.array_equal(second[1], first[1])
+    beating.go(1)
+    assert beating.session.undo() and beating.session.redo() and not beating.session.redo()
+    assert all(np.array_equal(beating.at(t), second[t]) for t in range(TIMES))
+
+
 def test_steps_are_taken_back_one_after_the_other_those_before_the_first_run_too(beating):
     edits = SliceEdits(beating.session.editor)
     painted = beating.shown()
