@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import MetaSegmentError
 from ..progress import ProgressCallback
@@ -13,6 +13,9 @@ from ..scene.run import Run
 from ..scene.session import Session
 from ..scene.time_point import check_time_points, time_points
 from ..settings import Result
+
+if TYPE_CHECKING:
+    from ..series import SeriesResult
 
 PREVIEW_METHOD = "shape"
 """Instant, and needs nothing that Slicer does not have."""
@@ -134,7 +137,7 @@ class Flow:
         self,
         request: RunRequest,
         progress: ProgressCallback,
-        shown: Callable[[Any], None],
+        shown: Callable[[SeriesResult], None],
         ended: Ended,
     ) -> None:
         """Begin with all time points of the sequence that the volume belongs to; the arguments as of :meth:`start`.
@@ -150,7 +153,7 @@ class Flow:
         def on_finished(run: Run) -> None:
             self.seconds = time.monotonic() - start
             if run.result is not None:
-                shown(run.result)
+                shown(cast("SeriesResult", run.result))
             ended(run.error)
 
         self._session.process_sequence(

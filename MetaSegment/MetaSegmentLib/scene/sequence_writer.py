@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import vtk
 
 import slicer
 
@@ -23,7 +22,7 @@ from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, put
 from .reader import all_warnings, has_labelmap_source, make_labelmaps
-from .record import TAG
+from .record import TAG, tag_of
 from .rules import EditRules
 from .sequence import Frames, SequenceNodes, check_one_grid
 from .writer import Change, add_segment, one_event, prepare_steps, use_labelmaps
@@ -317,14 +316,11 @@ def _write(segments: Any, changes: dict[str, Change], layers: Sequence[Layer]) -
 def _look(segments: Any, segment_ids: Iterable[str]) -> _Segments:
     found: _Segments = {}
     for segment_id in segment_ids:
-        segment, text = segments.GetSegment(segment_id), vtk.reference("")
-        if segment is not None:
-            segment.GetTag(TAG, text)
+        found[segment_id] = None
+        if (segment := segments.GetSegment(segment_id)) is not None:
             layer = segment.GetRepresentation(LABELMAP)
             changed = 0 if layer is None else layer.GetMTime()
-            found[segment_id] = _Segment(layer, changed, int(segment.GetLabelValue()), str(text))
-        else:
-            found[segment_id] = None
+            found[segment_id] = _Segment(layer, changed, int(segment.GetLabelValue()), tag_of(segment))
     return found
 
 

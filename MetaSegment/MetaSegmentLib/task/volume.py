@@ -38,8 +38,10 @@ class Volume:
         return self.checksum is None or self.checksum == _checksum(self.array)
 
     def require_unchanged(self) -> None:
-        """Raises:
-        InputError: somebody wrote into the array since it was checked.
+        """Check that nobody wrote into the array.
+
+        Raises:
+            InputError: somebody did.
         """
         if not self.unchanged:
             raise InputError("The image was changed since it was learned from; adapt to it anew, or give a copy of it.")
