@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .answer.agreement import agreement
 from .answer.assemble import Assembler, CarriedPatch, Known
 from .answer.calibration import expected_dice
 from .answer.joined import Answer, answers_of, tiles_are_better
@@ -24,7 +25,7 @@ from .errors import InputError
 from .networks.plan import Calibration, Plan
 from .networks.weights import Weights
 from .predictors.context import Context, product_context
-from .predictors.ensemble import missing_baselines
+from .predictors.ensemble import Ensemble, missing_baselines
 from .predictors.protocol import ChecksItself, Divisible, Fitted, OneByOne, Predictor, Remembers
 from .predictors.registry import MethodInfo, find_method
 from .progress import CancelCallback, Progress, ProgressCallback, run_all
@@ -222,6 +223,11 @@ class Adapted:
         return self._paint.axis
 
     @property
+    def _calibration(self) -> Calibration:
+        """What makes the method's answers to be believed."""
+        return self._plan.calibration.get(self._method.calibrated_as or self._method.name, Calibration())
+
+    @property
     def _frames(self) -> list[FittedPart]:
         """All that was fitted, each on its frame."""
         return [frame for part in self._parts for frame in part.frames]
@@ -258,7 +264,8 @@ class Adapted:
             run_all("reading the slices", waiting, context.progress, context.workers)
         fitted = (predictor if self._method.joint else OneByOne(predictor)).fit(task, context)
         sizes = tuple(None if tile else Sizes.of(paint, value) for value in values)
-        return FittedPart(task, fitted, self._refinements(task, paint, fitted), sizes)
+        ensemble = Ensemble(task, context) if self._calibration.dice_agreement and tile is None else None
+        return FittedPart(task, fitted, self._refinements(task, paint, fitted), sizes, ensemble)
 
     def _predictor(self, values: tuple[int, ...]) -> Predictor:
         """The method, with a memory of the same structures in other volumes where it can have one."""
@@ -304,7 +311,7 @@ class Adapted:
         """
         context, method, axis = self._context, self._method, self.axis
         values = values or self._paint.values
-        calibration = self._plan.calibration.get(method.calibrated_as or method.name, Calibration())
+        calibration = self._calibration
         rows, columns = (n for other, n in enumerate(self._volume.array.shape) if other != axis)
         answers: dict[int, Answer] = {}
         for part in self._parts:
@@ -321,7 +328,9 @@ class Adapted:
         if painted is not None and trusted:
             for value in values:
                 present = int(painted.masks(value).any((1, 2)).sum())
-                expected[value] = expected_dice(whole.implied[value], present, calibration)
+                expected[value] = expected_dice(
+                    whole.implied[value], present, calibration, agreement(answers[value].shared)
+                )
         gap = max(structure.gap for frame in self._frames for structure in frame.task.structures)
         suggested = suggest(whole.gain, known.settled(values), axis, gap)
         seconds = {**context.progress.seconds, "total": self._seconds + time.monotonic() - start}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from MetaSegmentLib.answer.calibration import entropy, expected_dice, implied_dice
 from MetaSegmentLib.networks.plan import Calibration
@@ -22,6 +25,19 @@ def test_the_estimate_grows_with_what_is_implied_and_with_the_paint():
 def test_without_anything_to_go_by_there_is_no_estimate():
     assert expected_dice(0.9, 1, SCARCE) is None, "one painted slice"
     assert expected_dice(None, 5, SCARCE) is None, "nothing found"
+
+
+AGREEING = replace(SCARCE, dice_agreement=0.5, agreement_slope=0.9, agreement_scarcity=2.5, agreement_bias=0.3)
+
+
+def test_the_estimate_grows_with_agreement_and_is_the_plain_one_where_it_is_as_expected_or_not_known():
+    plain = expected_dice(0.9, 5, SCARCE)
+    as_expected = float(expit(0.9 * logit(0.9) - 2.5 / 5**2 - 0.3))
+    assert expected_dice(0.9, 5, AGREEING, as_expected) == pytest.approx(plain, abs=1e-4)
+    assert expected_dice(0.9, 5, AGREEING) == plain
+    row = [expected_dice(0.9, 5, AGREEING, agreed) for agreed in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    assert (np.diff(row) > 0).all() and 0 < row[0] < row[-1] < 1
+    assert expected_dice(1 + 1e-12, 5, AGREEING, 0.5) == 1 and expected_dice(0.0, 5, AGREEING, 0.5) == 0
 
 
 def test_the_implied_dice_is_the_one_met_when_probabilities_hold():

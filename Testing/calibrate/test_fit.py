@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from MetaSegmentLib.calibrate.fit import calibration_error, combined, figures, fit, fit_dice, fit_temperature
+from MetaSegmentLib.answer.calibration import expected_dice
+from MetaSegmentLib.calibrate.fit import DiceCases, calibration_error, combined, figures, fit, fit_dice, fit_temperature
 from MetaSegmentLib.calibrate.fit import fit_weights as weights_of
 from MetaSegmentLib.calibrate.samples import Sample
 from MetaSegmentLib.errors import InputError
@@ -60,10 +61,44 @@ def test_the_numbers_of_the_expected_dice_are_found():
     random = np.random.default_rng(0)
     implied, painted = random.uniform(0.3, 0.98, 600), random.choice([3, 5, 8], 600)
     met = expit(1.4 * logit(implied) - 3.0 / painted**2 - 0.6)
-    slope, scarcity, bias = fit_dice(implied, painted, met, Calibration())
-    assert (slope, scarcity, bias) == pytest.approx((1.4, 3.0, 0.6), abs=0.1)
-    slope, scarcity, _ = fit_dice(implied, painted, 1 - met, Calibration())
-    assert slope >= 0 and scarcity >= 0
+    found = fit_dice(DiceCases(implied, painted, met), Calibration())
+    assert (found.dice_slope, found.dice_scarcity, found.dice_bias) == pytest.approx((1.4, 3.0, 0.6), abs=0.1)
+    assert found.dice_agreement == 0, "nothing is known of it"
+    contrary = fit_dice(DiceCases(implied, painted, 1 - met), Calibration())
+    assert contrary.dice_slope >= 0 and contrary.dice_scarcity >= 0
+
+
+def test_what_agreement_with_simple_predictors_is_worth_is_found():
+    """Answers that agree better than others of which as much is implied are better; alone, that is what counts."""
+    random = np.random.default_rng(0)
+    implied, painted = random.uniform(0.3, 0.98, 600), random.choice([3, 5, 8], 600)
+    more = random.normal(0, 0.5, 600)
+    agreed = expit(0.8 * logit(implied) - 1.5 / painted**2 - 0.4 + more)
+    met = expit(1.2 * logit(implied) - 2.0 / painted**2 - 0.3 + 0.6 * more)
+    found = fit_dice(DiceCases(implied, painted, met, agreed), Calibration())
+    assert found.dice_agreement == pytest.approx(0.6, abs=0.05)
+    expecting = found.agreement_slope, found.agreement_scarcity, found.agreement_bias
+    assert expecting == pytest.approx((0.8, 1.5, 0.4), abs=0.3)
+    assert (found.dice_slope, found.dice_scarcity, found.dice_bias) == pytest.approx((1.2, 2.0, 0.3), abs=0.1)
+    expected = [expected_dice(*case, found, how) for *case, how in zip(implied, painted, agreed, strict=True)]
+    assert np.abs(np.array(expected) - met).mean() < 0.005
+    assert fit_dice(DiceCases(implied, painted, met, random.permutation(agreed)), found).dice_agreement < 0.1
+    once = fit_dice(DiceCases(implied, np.full(600, 3.0), met, agreed), Calibration())
+    assert once.agreement_scarcity == 0 and once.dice_agreement > 0.3
+
+
+def test_samples_with_witnesses_are_fitted_and_judged_by_them():
+    """Where nothing else tells good answers from poor ones, the better one of two witnesses does."""
+
+    def parts(z, random):
+        wrong = random.random(z.shape) < random.choice([0.0, 0.3])
+        return [np.where(wrong, -z, z)]
+
+    plain = predictions(parts, count=40)
+    samples = [replace(one, witnesses=np.stack([one.truth, ~one.truth])) for one in plain]
+    alone, together = fit(plain, Calibration()), fit(samples, Calibration())
+    assert alone.dice_agreement == 0 and together.dice_agreement > 0.3
+    assert figures(samples, together).dice_error < 0.6 * figures(plain, alone).dice_error
 
 
 def test_a_fit_makes_right_what_was_wrong():
@@ -97,10 +132,12 @@ def test_few_painted_slices_have_weights_of_their_own():
 
     names = ("image", "shape")
     few = predictions(parts, count=12, parts=names, painted=(3,))
-    many = [replace(one, parts=names, logits=one.logits[::-1], painted=5 + 3 * (n % 2)) for n, one in enumerate(few)]
-    found = fit([*few, *many], Calibration(fusion_weights={"image": 0.5, "shape": 0.5}))
+    many = [replace(one, parts=names, logits=one.logits[::-1], painted=5) for one in few]
+    dense = [replace(one, painted=8) for one in few]
+    found = fit([*few, *many, *dense], Calibration(fusion_weights={"image": 0.5, "shape": 0.5}))
     assert found.weights_for(3)["image"] > 0.8 and found.weights_for(4) == found.weights_for(3)
     assert found.weights_for(5)["shape"] > 0.8 and found.weights_for(5)["image"] < 0.3
+    assert found.weights_for(8)["image"] > 0.8 and found.weights_for(8)["shape"] < 0.3
     assert Calibration(fusion_weights={"image": 1.0}).weights_for(2) == {"image": 1.0}
     assert np.corrcoef(combined(few[0], found), combined(many[0], found))[0, 1] > 0.999
 
@@ -109,9 +146,10 @@ def test_weights_that_are_to_stay_do_and_the_rest_is_fitted_to_them():
     def parts(z, random):
         return [3 * z, z / 4 + random.normal(0, 1, z.shape)]
 
-    before = Calibration(fusion_weights={"good": 0.5, "poor": 0.5}, few_fusion_weights={"good": 0.25, "poor": 0.5})
+    half, less, more = {"good": 0.5, "poor": 0.5}, {"good": 0.25, "poor": 0.5}, {"good": 0.5, "poor": 0.9}
+    before = Calibration(fusion_weights=half, few_fusion_weights=less, dense_fusion_weights=more)
     found = fit(predictions(parts, parts=("good", "poor")), before, keep_weights=True)
-    assert found == replace(found, fusion_weights=before.fusion_weights, few_fusion_weights=before.few_fusion_weights)
+    assert found == replace(found, fusion_weights=half, few_fusion_weights=less, dense_fusion_weights=more)
     assert found.temperature != before.temperature
 
 

@@ -196,3 +196,13 @@ except DependencyError as error:
 """
     said = said_without(("torch", "safetensors", "monai"), code, repository)
     assert "torch" in said and len(said.splitlines()) == 1
+
+
+def test_weights_change_evenly_from_many_to_densely_painted_slices():
+    plain = Calibration(fusion_weights={"a": 1.0, "b": 0.3}, few_fusion_weights={"a": 0.1})
+    assert [plain.weights_for(n) for n in (2, 4)] == [{"a": 0.1}] * 2
+    assert [plain.weights_for(n) for n in (5, 8, 12)] == [{"a": 1.0, "b": 0.3}] * 3
+    dense = replace(plain, dense_fusion_weights={"b": 0.6, "c": 0.9})
+    assert dense.weights_for(4) == {"a": 0.1} and dense.weights_for(5) == {"a": 1.0, "b": 0.3}
+    assert dense.weights_for(6) == pytest.approx({"a": 2 / 3, "b": 0.4, "c": 0.3})
+    assert dense.weights_for(8) == dense.weights_for(20) == {"a": 0.0, "b": 0.6, "c": 0.9}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from ..networks.plan import Calibration
+
+_BOUNDS = (0.02, 0.998)
 
 
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -23,17 +25,20 @@ def implied_dice(probability: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[fl
     return 2 * inside, float(probability.sum(dtype=np.float64)) + float(mask.sum())
 
 
-def expected_dice(implied: float | None, painted: int, calibration: Calibration) -> float | None:
+def expected_dice(
+    implied: float | None, painted: int, calibration: Calibration, agreed: float | None = None
+) -> float | None:
     """Expected Dice of one structure over the unpainted slices, within [0, 1].
 
     Probabilities that are right on average still imply too much where things go wrong, and the more so the fewer
     slices are painted: logit(Dice) = slope · logit(implied) − scarcity / n² − bias, n slices painted, all three fitted
-    on held-out episodes.
+    on held-out episodes. To this comes, weighted, the :func:`surplus` of agreement with simple predictors.
 
     Args:
         implied: the Dice that the probabilities imply by themselves, see :func:`implied_dice`; None where nothing was
             found on unpainted slices.
         painted: slices on which the structure is painted.
+        agreed: what :func:`~.agreement.agreement` finds; None where that is not known.
 
     Returns:
         None where there is nothing to go by: with one painted slice, or where nothing was found.
@@ -42,4 +47,24 @@ def expected_dice(implied: float | None, painted: int, calibration: Calibration)
         return None
     score = calibration.dice_slope * logit(np.clip(implied, 0, 1))
     score -= calibration.dice_scarcity / painted**2 + calibration.dice_bias
+    if agreed is not None:
+        score += calibration.dice_agreement * surplus(agreed, implied, painted, calibration)
     return round(float(expit(score)), 4)
+
+
+def surplus(agreed: ArrayLike, implied: ArrayLike, painted: ArrayLike, calibration: Calibration) -> NDArray[np.float64]:
+    """How much better an answer agrees with simple predictors than other answers of which as much is implied, from as
+    many painted slices: logit(agreed) − (slope · logit(implied) − scarcity / n² − bias), by linear regression on
+    held-out episodes."""
+    rise, scarcity, bias = (
+        calibration.agreement_slope,
+        calibration.agreement_scarcity,
+        calibration.agreement_bias,
+    )
+    expected = rise * bounded_logit(implied) - scarcity / np.square(painted, dtype=float) - bias
+    return np.asarray(bounded_logit(agreed) - expected)
+
+
+def bounded_logit(dice: ArrayLike) -> NDArray[np.float64]:
+    """Log-odds of a Dice; beyond the bounds it is as good as none, or as whole."""
+    return np.asarray(logit(np.clip(dice, *_BOUNDS)))

@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..predictors.protocol import ChecksItself
 from ..task.frame import Mask, Stack, overlap
 from ..task.tiles import OVERLAP
+from .agreement import Shared, shared_by_structure
 from .parts import AnyPart, FittedPart, FittedPieces, FittedTiles, logits_of
 from .patch import Patch, Places, whole_slice
 
@@ -49,11 +50,13 @@ def _together(
 
 def _patches(part: FittedPart, trusted: bool, temperature: float, unwanted: range = range(0)) -> dict[int, Patch]:
     logits, frame = logits_of(part, trusted, unwanted), part.task.frame
+    ensemble = part.ensemble if trusted else None
+    shared = [None] * len(part.sizes) if ensemble is None else shared_by_structure(ensemble, logits)
     patches = {}
     for place, value in enumerate(part.task.values):
         own = {index: planes[place] for index, planes in logits.items()}
         sizes = part.sizes[place] if trusted else None
-        patches[value] = Patch(frame, own, part.refinements[place], temperature, sizes)
+        patches[value] = Patch(frame, own, part.refinements[place], temperature, sizes, shared[place])
     return patches
 
 
@@ -126,6 +129,12 @@ class Pieces:
         """All of a slice."""
         return whole_slice(shape)
 
+    @property
+    def shared(self) -> Shared | None:
+        """What the pieces share with simple predictors, all together."""
+        known = [piece.shared for piece in self._pieces if piece.shared is not None]
+        return np.sum(known, axis=0) if len(known) == len(self._pieces) else None
+
     @cached_property
     def _apart(self) -> tuple[int, int]:
         """The first and the last slice up to which the pieces do not meet."""
@@ -183,6 +192,7 @@ class Tiles:
         self._tiles, self._whole, self._shape = tiles, whole, shape
         self._shares = [_share(*tile.frame.window.shape) for tile in tiles]
         self._coarser = np.float32(whole.frame.pixel / tiles[0].frame.pixel)
+        self.shared = whole.shared
         found = {index for patch in (whole, *tiles) for index in patch.logits}
         self.logits = dict.fromkeys(sorted(found))
 

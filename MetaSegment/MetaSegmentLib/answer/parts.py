@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..predictors.ensemble import Ensemble
 from ..predictors.protocol import ChecksItself, Fitted
 from ..task.frame import Stack
 from ..task.task import Task
@@ -23,12 +24,14 @@ class FittedPart:
 
     Attributes:
         sizes: what each structure is held to; None on a tile, where it comes and goes.
+        ensemble: simple predictors to compare the answer with; None where that is not wanted.
     """
 
     task: Task
     fitted: Fitted
     refinements: tuple[Refinement | None, ...]
     sizes: tuple[Sizes | None, ...]
+    ensemble: Ensemble | None = None
 
     @property
     def frames(self) -> tuple[FittedPart, ...]:

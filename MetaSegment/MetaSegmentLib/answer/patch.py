@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..task.frame import Frame, Stack
+from .agreement import Shared
 from .refine import Refinement
 from .sizes import Sizes
 
@@ -27,6 +28,7 @@ class Patch:
         refinement: what is finer than the frame.
         temperature: logits are divided by it.
         sizes: what the structure is held to between its painted slices.
+        shared: with simple predictors; None where they were not asked.
     """
 
     frame: Frame
@@ -34,6 +36,7 @@ class Patch:
     refinement: Refinement | None = None
     temperature: float = 1.0
     sizes: Sizes | None = None
+    shared: Shared | None = None
 
     def on_voxels(self, index: int) -> Stack:
         """(rows, columns) logits of a slice on the voxels of the window."""

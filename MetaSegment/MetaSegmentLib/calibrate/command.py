@@ -137,9 +137,9 @@ def to_text(fits: Fits) -> str:
         ):
             lines.append(f"    {title}: {getattr(before, field):.4f} before, {getattr(after, field):.4f} after")
         numbers = {key: value for key, value in asdict(calibration).items() if not isinstance(value, dict)}
-        many, few = calibration.fusion_weights, calibration.few_fusion_weights
-        fitted = {**numbers, **{f"weight of {name}": w for name, w in many.items()}}
-        fitted |= {f"weight of {name} where few are painted": w for name, w in few.items()}
+        fitted = {**numbers, **{f"weight of {name}": w for name, w in calibration.fusion_weights.items()}}
+        fitted |= {f"weight of {name} where few are painted": w for name, w in calibration.few_fusion_weights.items()}
+        fitted |= {f"weight of {name} where many are": w for name, w in calibration.dense_fusion_weights.items()}
         lines.append("    " + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fitted.items()))
     return "\n".join([*lines, "The figures after are on the cases that were fitted on."]) + "\n"
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 
-from ..answer.calibration import expected_dice, implied_dice
+from ..answer.agreement import agreement, shared_with
+from ..answer.calibration import bounded_logit, expected_dice, implied_dice, surplus
 from ..errors import InputError
 from ..methods.fusion import refit
-from ..networks.plan import MANY, Calibration
+from ..networks.plan import DENSE, MANY, Calibration
 from .samples import Sample
 
 FEWEST_CASES = 10
@@ -64,16 +66,17 @@ def fit(samples: Sequence[Sample], before: Calibration, keep_weights: bool = Fal
     after = before
     if before.fusion_weights and not keep_weights:
         counts = [sample.painted for sample in samples]
-        many = [samples[n] for n, painted in enumerate(counts) if painted >= MANY]
         few = [samples[n] for n, painted in enumerate(counts) if painted < MANY]
-        if many:
-            after = replace(after, fusion_weights=fit_weights(many, before.weights_for(MANY)))
+        many = [samples[n] for n, painted in enumerate(counts) if MANY <= painted < DENSE]
+        dense = [samples[n] for n, painted in enumerate(counts) if painted >= DENSE]
         if few:
             after = replace(after, few_fusion_weights=fit_weights(few, before.weights_for(MANY - 1)))
+        if many:
+            after = replace(after, fusion_weights=fit_weights(many, before.weights_for(MANY)))
+        if dense:
+            after = replace(after, dense_fusion_weights=fit_weights(dense, before.weights_for(DENSE)))
     after = replace(after, temperature=fit_temperature(samples, after))
-    implied, painted, met = _dice_of(samples, after)
-    slope, scarcity, bias = fit_dice(implied, painted, met, after)
-    return replace(after, dice_slope=slope, dice_scarcity=scarcity, dice_bias=bias)
+    return fit_dice(_dice_of(samples, after), after)
 
 
 def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[str, float]:
@@ -122,23 +125,58 @@ def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> floa
     return round(float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)), 4)
 
 
-def fit_dice(implied: Values, painted: Values, met: Values, before: Calibration) -> tuple[float, float, float]:
-    """(slope ≥ 0, scarcity ≥ 0, bias) of ``expected_dice``.
+class DiceCases(NamedTuple):
+    """(cases,) each: Dice that the probabilities imply, painted slices, Dice met, and agreement with simple predictors,
+    where known of all."""
+
+    implied: Values
+    painted: Values
+    met: Values
+    agreed: Values | None = None
+
+
+def fit_dice(cases: DiceCases, before: Calibration) -> Calibration:
+    """``before`` with the numbers of ``expected_dice``: slope, scarcity and agreement, none below 0, and bias.
 
     Fractional logistic regression (Papke & Wooldridge 1996): cross-entropy of the Dice met and the Dice expected, so
-    that cases of Dice 0 or 1 fit in; a slight ridge keeps near ``before`` what the cases do not settle.
+    that cases of Dice 0 or 1 fit in; a slight ridge keeps near ``before`` what the cases do not settle. What agreement
+    is to be expected is found by least squares.
     """
-    x = np.stack([logit(np.clip(implied, 1e-4, 1 - 1e-4)), -1 / painted**2, -np.ones(len(met))], axis=1)
-    start = np.array([before.dice_slope, before.dice_scarcity, before.dice_bias])
+    implied, painted, met, agreed = cases
+    known = before.dice_agreement if agreed is not None else 0.0
+    if agreed is not None:
+        before = _expecting(agreed, implied, painted, before)
+    more = np.zeros(len(met)) if agreed is None else surplus(agreed, implied, painted, before)
+    x = np.stack([logit(np.clip(implied, 1e-4, 1 - 1e-4)), -1 / painted**2, -np.ones(len(met)), more], axis=1)
+    start = np.array([before.dice_slope, before.dice_scarcity, before.dice_bias, known])
 
     def loss(theta: Values) -> tuple[float, Values]:
         score = x @ theta
         value = np.mean(np.logaddexp(0, score) - met * score) + _DICE_RIDGE * np.sum((theta - start) ** 2)
         return float(value), x.T @ (expit(score) - met) / len(met) + 2 * _DICE_RIDGE * (theta - start)
 
-    bounds = [(0, None), (0, None), (None, None)]
-    slope, scarcity, bias = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return round(float(slope), 4), round(float(scarcity), 4), round(float(bias), 4)
+    bounds = [(0, None), (0, None), (None, None), (0, None)]
+    slope, scarcity, bias, agreement = (
+        round(float(one), 4) for one in minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    )
+    return replace(
+        before,
+        dice_slope=slope,
+        dice_scarcity=scarcity,
+        dice_bias=bias,
+        dice_agreement=agreement,
+    )
+
+
+def _expecting(agreed: Values, implied: Values, painted: Values, before: Calibration) -> Calibration:
+    """``before`` with the numbers of ``surplus``; where all cases have as many painted slices, without a scarcity."""
+    x = np.stack([bounded_logit(implied), -np.ones(len(agreed)), -1 / painted**2], axis=1)
+    if len(np.unique(painted)) == 1:
+        x = x[:, :2]
+    slope, bias, *scarcity = np.linalg.lstsq(x, bounded_logit(agreed))[0].round(4).tolist()
+    return replace(
+        before, agreement_slope=slope, agreement_bias=bias, agreement_scarcity=scarcity[0] if scarcity else 0.0
+    )
 
 
 def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
@@ -148,7 +186,7 @@ def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
         z = combined(sample, calibration)
         likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
         implied, dice = _implied_and_met(z, sample, calibration.temperature)
-        guess = expected_dice(implied, sample.painted, calibration)
+        guess = expected_dice(implied, sample.painted, calibration, _agreed(z, sample))
         if guess is not None:
             expected.append(guess)
             met.append(dice)
@@ -182,17 +220,20 @@ def combined(sample: Sample, calibration: Calibration, few: slice | NDArray[np.i
     return np.asarray(np.array(list(refit(weights, evidence).values())) @ logits[used])
 
 
-def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> tuple[Values, Values, Values]:
-    """(implied, painted, met) of the samples for which there is an estimate."""
-    rows = []
+def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> DiceCases:
+    """The samples for which there is an estimate."""
+    rows, agreed = [], []
     for sample in samples:
-        implied, met = _implied_and_met(combined(sample, calibration), sample, calibration.temperature)
+        z = combined(sample, calibration)
+        implied, met = _implied_and_met(z, sample, calibration.temperature)
         if implied is not None and sample.painted > 1:
             rows.append((implied, sample.painted, met))
+            agreed.append(_agreed(z, sample))
     if not rows:
         raise InputError("On none of the cases was anything found; name other data.")
+    known = [one for one in agreed if one is not None]
     implied_all, painted, met_all = np.array(rows, float).T
-    return implied_all, painted, met_all
+    return DiceCases(implied_all, painted, met_all, np.array(known) if len(known) == len(rows) else None)
 
 
 def dice_met(z: Values, sample: Sample) -> float:
@@ -205,6 +246,11 @@ def dice_met(z: Values, sample: Sample) -> float:
 def _implied_and_met(z: Values, sample: Sample, temperature: float) -> tuple[float | None, float]:
     twice, both = implied_dice(expit(z / temperature), z > 0)
     return (twice / both if twice > 0 and both >= 1 else None), dice_met(z, sample)
+
+
+def _agreed(z: Values, sample: Sample) -> float | None:
+    """How far (pixels,) logits agree with simple predictors; None where that is not known."""
+    return None if sample.witnesses is None else agreement(shared_with(z > 0, sample.witnesses))
 
 
 def _likelihood(z: Values, truth: NDArray[np.bool_]) -> float:

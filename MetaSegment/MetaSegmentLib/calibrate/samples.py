@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ..answer.agreement import testimony
 from ..data.datasets import load
 from ..data.protocol import paint, painted_slices
 from ..device import Device
@@ -19,6 +20,7 @@ from ..evaluation.records import Task as CaseTask
 from ..methods.fusion import Evidence, FittedFusion, Fusion
 from ..networks.weights import Weights
 from ..predictors.context import Context
+from ..predictors.ensemble import Ensemble
 from ..predictors.registry import find_method
 from ..replacing import replacing
 from ..task.paint import read_paint
@@ -38,6 +40,7 @@ class Sample:
         truth: (pixels,).
         missed: pixels of the structure on slices beyond the frame, where nothing is predicted.
         evidence: what a sum fits its weights on again, for this case.
+        witnesses: (witnesses, pixels) what simple predictors found; None where one of them is missing.
     """
 
     painted: int
@@ -46,6 +49,7 @@ class Sample:
     truth: NDArray[np.bool_]
     missed: int = 0
     evidence: Evidence | None = None
+    witnesses: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ def _sample(name: str, task: Task, truth: NDArray[np.bool_], context: Context) -
         parts, evidence = fitted.parts(queries), fitted.evidence
     else:
         parts = {name: fitted.logits(queries)}
+    said = testimony(Ensemble(task, context), queries)
     beyond = [i for i in range(len(truth)) if not task.frame.start <= i < task.frame.stop]
     return Sample(
         len(task.structure.filled),
@@ -136,6 +141,7 @@ def _sample(name: str, task: Task, truth: NDArray[np.bool_], context: Context) -
         task.frame.cut_mask(truth[list(queries)]).ravel(),
         int(task.frame.cut_mask(truth[beyond]).sum()) if beyond else 0,
         evidence,
+        None if said is None else said.reshape(len(said), -1),
     )
 
 
@@ -149,6 +155,8 @@ def _packed(method: str, sample: Sample) -> dict[str, Any]:
         "evidence": x.astype(np.float16),  # as exact as the memo of the predictors
         "evidence truth": y.astype(bool),
     }
+    if sample.witnesses is not None:
+        arrays["witnesses"] = sample.witnesses
     return {f"{method}/{name}": array for name, array in arrays.items()}
 
 
@@ -157,7 +165,8 @@ def _unpacked(method: str, stored: Mapping[str, NDArray[Any]]) -> Sample:
     y = stored[f"{method}/evidence truth"].astype(float)
     evidence = (stored[f"{method}/evidence"].astype(float), y) if len(y) else None
     parts = tuple(str(part) for part in stored[f"{method}/parts"])
-    return Sample(painted, parts, stored[f"{method}/logits"], stored[f"{method}/truth"], missed, evidence)
+    said = stored.get(f"{method}/witnesses")
+    return Sample(painted, parts, stored[f"{method}/logits"], stored[f"{method}/truth"], missed, evidence, said)
 
 
 def _file(case: CaseTask) -> Path:

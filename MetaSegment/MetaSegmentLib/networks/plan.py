@@ -12,6 +12,8 @@ from ..task.frame import FrameSettings
 
 MANY = 5
 """Painted slices of a structure from which fusion weights are those for many."""
+DENSE = 8
+"""The same for those that lie densely; between the two numbers weights change evenly."""
 HEADER = "plan"
 """Key of the plan in the metadata of a safetensors file."""
 
@@ -45,21 +47,35 @@ class Calibration:
             (Guo et al., ICML 2017).
         dice_bias, dice_slope, dice_scarcity: how the expected Dice follows from the one that the probabilities imply;
             see ``answer/calibration.py``.
+        dice_agreement: what it counts for it that the answer agrees more with simple predictors than is to be expected
+            by ``agreement_slope``, ``agreement_scarcity`` and ``agreement_bias``; 0 where they are not asked.
         fusion_weights: of predictors and methods by name, where the method is a sum.
         few_fusion_weights: the same where fewer than MANY slices are painted: what is carried over wide gaps by shape
             alone is worth less.
+        dense_fusion_weights: the same where DENSE or more are painted: over narrow gaps it is worth more.
     """
 
     temperature: float = 1.0
     dice_bias: float = 0.5
     dice_slope: float = 1.0
     dice_scarcity: float = 0.0
+    dice_agreement: float = 0.0
+    agreement_slope: float = 1.0
+    agreement_scarcity: float = 0.0
+    agreement_bias: float = 0.0
     fusion_weights: Mapping[str, float] = field(default_factory=dict)
     few_fusion_weights: Mapping[str, float] = field(default_factory=dict)
+    dense_fusion_weights: Mapping[str, float] = field(default_factory=dict)
 
     def weights_for(self, painted: int) -> Mapping[str, float]:
         """The fusion weights for so many painted slices."""
-        return self.few_fusion_weights if self.few_fusion_weights and painted < MANY else self.fusion_weights
+        many, dense = self.fusion_weights, self.dense_fusion_weights
+        if painted < MANY:
+            return self.few_fusion_weights or many
+        if painted == MANY or not dense:
+            return many
+        share = min((painted - MANY) / (DENSE - MANY), 1.0)
+        return {name: (1 - share) * many.get(name, 0.0) + share * dense.get(name, 0.0) for name in {**many, **dense}}
 
 
 @dataclass(frozen=True)
