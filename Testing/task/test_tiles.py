@@ -153,6 +153,7 @@ class Level:
     def __init__(self, window: Window, level: float, slices=(0,), pixel: float = 1.0) -> None:
         self.level, self.logits = level, dict.fromkeys(slices)
         self.frame = SimpleNamespace(window=window, pixel=pixel)
+        self.shared = None
 
     def on_voxels(self, index: int) -> np.ndarray:
         return np.full(self.frame.window.shape, self.level, np.float32)
