@@ -387,6 +387,27 @@ def test_slices_may_be_named_for_each_segment(bench: Bench) -> None:
     assert result.report["segments"]["2"]["support_slices"] == [4, 8, 12, 14]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_numbers_of_segments_are_refused_where_one_without_paint_may_have_been_counted(
+    bench: Bench, number: int
+) -> None:
+    bench.segments.RemoveSegment(bench.ball)
+    bench.segments.AddEmptySegment("later", "later")
+    bench.paint("ball", bench.painted)
+    with pytest.raises(InputError, match='"later" has no paint'):
+        bench.run(slices={number: SUPPORT})
+    assert bench.is_untouched()
+    assert bench.run(slices={"ball": [*SUPPORT, 15]}).report["support_slices"] == [*SUPPORT, 15]
+    bench.session.undo()
+    bench.segmentation.GetDisplayNode().SetSegmentVisibility("later", False)
+    assert bench.run(slices={1: [*SUPPORT, 15]}).report["support_slices"] == [*SUPPORT, 15]
+
+
+def test_slices_named_twice_for_a_segment_are_refused(bench: Bench) -> None:
+    with pytest.raises(InputError, match="twice"):
+        bench.run(slices={"ball": SUPPORT, 1: [5, 8]})
+
+
 @pytest.mark.parametrize(
     ("slices", "sentence"),
     [(5, "list of whole numbers"), ({1: 5}, "list of whole numbers"), ({"nobody": [5]}, 'segment "nobody"')],
