@@ -438,6 +438,40 @@ def test_colour_volume_is_refused(bench: Bench) -> None:
         bench.run()
 
 
+def test_all_hidden_or_none_named_is_said(bench: Bench) -> None:
+    with pytest.raises(InputError, match="No segment is named"):
+        bench.run(segment_ids=[])
+    bench.segmentation.GetDisplayNode().SetSegmentVisibility(bench.ball, False)
+    with pytest.raises(InputError, match="All segments are hidden"):
+        bench.run()
+    assert bench.run(segment_ids=[bench.ball]).report["support_slices"] == SUPPORT
+
+
+@pytest.mark.parametrize("gone", ["volume", "segmentation", "scene"])
+def test_what_a_callback_removes_while_a_script_waits(bench: Bench, gone: str) -> None:
+    """As the user does where the callback lets events through."""
+
+    def progress(*_about: Any) -> None:
+        if gone == "scene":
+            bench.scene.Clear(True)
+        elif getattr(bench, gone).GetScene() is not None:
+            bench.scene.RemoveNode(getattr(bench, gone))
+
+    with pytest.raises(Cancelled, match="removed"):
+        bench.run(progress=progress)
+    assert bench.is_untouched()
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_segment_without_a_name_is_found_again_in_the_output(bench: Bench, name: str | None) -> None:
+    bench.segments.GetSegment(bench.ball).SetName(name)
+    output = add_segmentation(bench.scene)
+    for _ in range(2):
+        result = bench.run(output=output)
+        assert list(output.GetSegmentation().GetSegmentIDs()) == [bench.ball]
+    assert result.report["segments"]["1"]["name"] == bench.ball
+
+
 def test_nothing_painted(bench: Bench) -> None:
     repaint(bench.segmentation, bench.volume, bench.ball, np.zeros_like(BALL))
     with pytest.raises(InputError, match="Nothing is painted"):

@@ -154,7 +154,7 @@ def _read(
         if record and own is not None:
             axes[record.axis] = segment.GetName()
             own = own if given is None else _on_grid(given, paint_grid, record.axis, [part])
-            part = yield from _painted_part_steps(part, record.axis, own)
+            part = yield from painted_part_steps(part, record.axis, own)
             if part.empty and given is None:
                 unpainted.append(segment.GetName())
             painted_now[len(found)] = own
@@ -165,7 +165,7 @@ def _read(
         _check_numbers(by_segment, passed)
         text = _('Slices are named for segment "{name}", which is not segmented; leave it out or choose it too.')
         raise InputError(text.format(name=next(iter(by_segment))))
-    names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
+    names = {label: source.GetSegment(i).GetName() or i for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
         text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
@@ -180,11 +180,11 @@ def _read(
         return ... if axis is None or named is None else on_slices(box, axis, named)
 
     dtype = np.uint8 if len(chosen) < 256 else np.uint16
-    layers, layer_of = yield from _layers_steps(parts, grid.shape, dtype, counts)
+    layers, layer_of = yield from label_maps_steps(parts, grid.shape, dtype, counts)
     if axis is None and named is not None and len(layers) > 1:
         # Across a known axis only what lies on the named slices counts: no layer is left without any of them.
         axis = named_axis(named, parts)
-        layers, layer_of = yield from _layers_steps(parts, grid.shape, dtype, counts)
+        layers, layer_of = yield from label_maps_steps(parts, grid.shape, dtype, counts)
     image = yield from paint_grid.image_steps(volume)
     return Painting(
         image,
@@ -282,7 +282,7 @@ def _axis_of(parts: Sequence[Part]) -> int:
     return min(range(3), key=lambda axis: sum(len(drain(part.slices_steps(axis))) for part in parts))
 
 
-def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
+def painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
     """What of a part lies on some slices."""
     others = sorted({*range(part.extent[axis].start, part.extent[axis].stop)}.difference(slices))
 
@@ -296,7 +296,7 @@ def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[P
     return (yield from Part.steps(painted, part.box.shape, part.corner, part.shape))
 
 
-def _layers_steps(
+def label_maps_steps(
     parts: Sequence[Part], shape: tuple[int, ...], dtype: Any, counts: Callable[[Extent], Any]
 ) -> Steps[tuple[tuple[Labels, ...], dict[int, int]]]:
     """Label maps of segments 1, 2, …, each in the first one in which it lies over no other; and in which one it is.
@@ -411,12 +411,15 @@ def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     """Identifiers of the segments of a vtkMRMLSegmentationNode that are asked for; by default of the visible ones.
 
     Raises:
-        InputError: there is no such segment.
+        InputError: there is no such segment, or all are hidden.
     """
     every = list(node.GetSegmentation().GetSegmentIDs())
     if segment_ids is None:
         display = node.GetDisplayNode()
-        return [i for i in every if display is None or display.GetSegmentVisibility(i)]
+        visible = [i for i in every if display is None or display.GetSegmentVisibility(i)]
+        if every and not visible:
+            raise InputError(_("All segments are hidden; show those that are to be segmented."))
+        return visible
     try:
         chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
     except TypeError as error:
@@ -425,4 +428,6 @@ def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     if unknown:
         text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
         raise InputError(text.format(name=unknown[0]))
+    if not chosen:
+        raise InputError(_("No segment is named; name at least one, or leave the names out for all visible segments."))
     return chosen
