@@ -17,6 +17,7 @@ from .progress import CancelCallback, Progress, ProgressCallback
 from .registration.carry import ENOUGH_PAINTED
 from .settings import Result, Settings, checked_settings
 from .task.paint import Paint, read_paint
+from .task.volume import check_volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,11 @@ def segment_series(
     if len(axes := {paint.axis for paint in paints.values()}) > 1:
         raise InputError("The frames were painted across different axes; paint all of them across one.")
     (axis,) = axes
+    for t, volume in enumerate(volumes):  # before any work: the last frame may be the one that cannot be used
+        try:
+            check_volume(volume, spacing)
+        except InputError as error:
+            raise InputError(f"Frame {t}: {error}") from error
     holders = _holders(paints)
     known = {}
     for t in sorted({t for frames in holders.values() for t in frames}):
