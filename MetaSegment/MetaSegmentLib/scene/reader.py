@@ -407,6 +407,17 @@ def make_labelmaps(segmentation: Any, grid: Grid) -> None:
         raise InputError(_("The segments cannot be converted to label maps; convert them in the Segmentations module."))
 
 
+def visible_segments(node: Any) -> list[str]:
+    """Identifiers of the segments of a vtkMRMLSegmentationNode that are not hidden."""
+    display, every = node.GetDisplayNode(), node.GetSegmentation().GetSegmentIDs()
+    return [i for i in every if display is None or display.GetSegmentVisibility(i)]
+
+
+def all_hidden() -> str:
+    """What to do where no segment is visible."""
+    return _("All segments are hidden; show those that are to be segmented.")
+
+
 def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     """Identifiers of the segments of a vtkMRMLSegmentationNode that are asked for; by default of the visible ones.
 
@@ -415,10 +426,9 @@ def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     """
     every = list(node.GetSegmentation().GetSegmentIDs())
     if segment_ids is None:
-        display = node.GetDisplayNode()
-        visible = [i for i in every if display is None or display.GetSegmentVisibility(i)]
+        visible = visible_segments(node)
         if every and not visible:
-            raise InputError(_("All segments are hidden; show those that are to be segmented."))
+            raise InputError(all_hidden())
         return visible
     try:
         chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
