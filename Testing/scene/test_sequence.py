@@ -522,6 +522,16 @@ def test_one_sequence_is_all_that_is_added(beating):
     assert added == {own}
 
 
+def test_what_is_stored_is_called_as_what_is_shown(beating):
+    beating.segmentation.SetName("Heart")
+    beating.segmentation.SetAttribute("kept", "yes")
+    beating.process()
+    own = beating.browser.GetSequenceNode(beating.segmentation)
+    stored = [own.GetDataNodeAtValue(str(t), True) for t in range(TIMES)]
+    assert {(node.GetName(), node.GetAttribute("kept")) for node in stored} == {("Heart", "yes")}
+    assert own.GetName() == "Heart"
+
+
 def a_frame_less(beating: Beating) -> None:
     beating.sequence.RemoveDataNodeAtValue("1")
 

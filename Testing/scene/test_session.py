@@ -17,7 +17,17 @@ from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
 from scene.lasting import lasting_executor
-from scene.nodes import add_segmentation, affine, an_image, look, only, put_under, repaint
+from scene.nodes import (
+    add_segmentation,
+    affine,
+    an_image,
+    grid_matrix,
+    look,
+    only,
+    oriented_image,
+    put_under,
+    repaint,
+)
 
 
 def dice(a: Any, b: Any) -> float:
@@ -429,13 +439,20 @@ def test_wrong_nodes_are_refused(bench: Bench) -> None:
             bench.session.process(volume, segmentation, method="shape", output=output)
 
 
-def test_colour_volume_is_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("finer", [False, True], ids=["on its own voxels", "on finer ones"])
+@pytest.mark.parametrize(("components", "sentence"), [(2, "2 volumes in one"), (3, "has colours"), (4, "has colours")])
+def test_colour_volume_is_refused(bench: Bench, components: int, sentence: str, finer: bool) -> None:
+    if finer:
+        matrix = grid_matrix(bench.volume, bench.segmentation) @ np.diag([0.5, 0.5, 1.0, 1.0])
+        layer = oriented_image(bench.painted.repeat(2, axis=1).repeat(2, axis=2), matrix)
+        bench.segments.GetSegment(bench.ball).AddRepresentation("Binary labelmap", layer)
     image = vtk.vtkImageData()
     image.SetDimensions(*bench.volume.GetImageData().GetDimensions())
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, components)
     bench.volume.SetAndObserveImageData(image)
-    with pytest.raises(InputError, match="dimensions"):
-        bench.run()
+    for wait in (True, False):
+        with pytest.raises(InputError, match=sentence):
+            bench.run(wait=wait)
 
 
 def test_all_hidden_or_none_named_is_said(bench: Bench) -> None:

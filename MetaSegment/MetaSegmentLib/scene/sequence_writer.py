@@ -354,6 +354,7 @@ def _stored(nodes: SequenceNodes, segmentation: Any, held: Sequence[Any], home: 
         for name in ("IndexName", "IndexUnit", "IndexType"):
             getattr(own, f"Set{name}")(getattr(nodes.sequence, f"Get{name}")())
     bare = slicer.vtkMRMLSegmentationNode()
+    bare.SetName(segmentation.GetName())
     bare.CopyContent(segmentation, False)
     bare.SetAndObserveSegmentation(slicer.vtkSegmentation())  # the sequence takes a deep copy
     for t, value in enumerate(nodes.values):

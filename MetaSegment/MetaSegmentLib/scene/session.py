@@ -151,7 +151,9 @@ class Session:
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         target = segmentation if output is None else output
         _check_node(target, "vtkMRMLSegmentationNode", _("Choose a segmentation of the scene for the result."))
-        if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+        image = volume.GetImageData()
+        several = image is not None and image.GetNumberOfScalarComponents() > 1
+        if several or volume.IsA("vtkMRMLLabelMapVolumeNode"):
             raise InputError(why_not(volume))
         if playing(volume):
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
