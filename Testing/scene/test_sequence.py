@@ -415,6 +415,25 @@ def test_a_run_that_is_abandoned_once_it_is_in_place_is_one_undo_step(beating, t
     assert np.array_equal(beating.at(0), before) and not beating.at(1).any() and not beating.at(2).any()
 
 
+def test_surfaces_follow_where_another_time_point_is_shown_before_they_are_made(beating, timer):
+    bar = np.zeros(SHAPE, bool)
+    bar[3:14, 2:5, 2:16] = True
+    beating.paint(bar, "bar", PAINTED)
+    beating.segmentation.CreateClosedSurfaceRepresentation()
+    run = beating.process(wait=False)
+    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    beating.go(2)
+    timer.pieces(lambda: run.done)
+    own = beating.browser.GetSequenceNode(beating.segmentation)
+    for t in range(TIMES):
+        for segment_id in ("ball", "bar"):
+            segment = own.GetDataNodeAtValue(str(t), True).GetSegmentation().GetSegment(segment_id)
+            slices = np.flatnonzero(beating.at(t, segment_id).any(axis=(1, 2)))
+            bounds = segment.GetRepresentation("Closed surface").GetBounds()[4:]
+            ends = [MATRIX[2, 3] + MATRIX[2, 2] * k for k in (slices[0], slices[-1])]
+            assert bounds == pytest.approx(ends, abs=MATRIX[2, 2])
+
+
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
 def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_empty(beating, several):
     bar = np.zeros(SHAPE, bool)

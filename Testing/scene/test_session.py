@@ -413,6 +413,13 @@ def test_numbers_of_segments_are_refused_where_one_without_paint_may_have_been_c
     assert bench.run(slices={1: [*SUPPORT, 15]}).report["support_slices"] == [*SUPPORT, 15]
 
 
+@pytest.mark.parametrize("given", [{"segment_ids": ["liver"]}, {"slices": {"liver": SUPPORT}}], ids=str)
+def test_who_gives_a_name_for_an_identifier_is_told_it(bench: Bench, given: dict[str, Any]) -> None:
+    bench.segments.GetSegment(bench.ball).SetName("liver")
+    with pytest.raises(InputError, match='that of "liver" is "ball"'):
+        bench.run(**given)
+
+
 def test_slices_named_twice_for_a_segment_are_refused(bench: Bench) -> None:
     with pytest.raises(InputError, match="twice"):
         bench.run(slices={"ball": SUPPORT, 1: [5, 8]})

@@ -163,6 +163,7 @@ def _read(
         parts.append(part)
     if by_segment:
         _check_numbers(by_segment, passed)
+        _check_identifiers(by_segment, source)
         text = _('Slices are named for segment "{name}", which is not segmented; leave it out or choose it too.')
         raise InputError(text.format(name=next(iter(by_segment))))
     names = {label: source.GetSegment(i).GetName() or i for label, i in enumerate(found, start=1)}
@@ -244,6 +245,16 @@ def _check_numbers(keys: Iterable[str | int], passed: Sequence[str]) -> None:
             "slices by the identifiers of the segments."
         )
         raise InputError(text.format(name=passed[0]))
+
+
+def _check_identifiers(keys: Iterable[Any], segmentation: Any) -> None:
+    """Whether what is no identifier of a vtkSegmentation is no name either, which may be that of several segments."""
+    every = segmentation.GetSegmentIDs()
+    for key in keys:
+        for identifier in every:
+            if key not in every and key == segmentation.GetSegment(identifier).GetName():
+                text = _('Segments are told by their identifiers; that of "{name}" is "{identifier}".')
+                raise InputError(text.format(name=key, identifier=identifier))
 
 
 def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | None) -> Steps[list[int] | None]:
@@ -436,6 +447,7 @@ def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
         raise InputError(_("Name the segments as a list of identifiers of the segmentation.")) from error
     unknown = [i for i in chosen if i not in every]
     if unknown:
+        _check_identifiers(unknown, node.GetSegmentation())
         text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
         raise InputError(text.format(name=unknown[0]))
     if not chosen:

@@ -244,14 +244,18 @@ def _prepare_steps(
 
 
 def _show_steps(step: SequenceStep, changed: Mapping[str, Part], grid: Grid, editor: Editor) -> Steps[None]:
-    """Have Slicer show what was written, in 3D too; the undo step stays one as long as nobody changes anything."""
+    """Have Slicer show what was written, in 3D too."""
+    others = step.others
     for segment_id, mask in changed.items():
-        if not step.shown.is_there(step.done) or step.segmentation.GetSegmentation() is not step.shown.segments:
+        if not step.done or step.segmentation.GetSegmentation() is not step.shown.segments:
+            others = [step.shown, *others]  # taken back, or not the one that is shown any more
             break
+        unchanged = step.shown.is_there(done=True)
         editor.show(step.segmentation, segment_id, grid, mask)
-        step.shown = replace(step.shown, after=_look(step.shown.segments, step.shown.after))
+        if unchanged:  # a stroke since is not part of the step
+            step.shown = replace(step.shown, after=_look(step.shown.segments, step.shown.after))
         yield
-    for frame in step.others:
+    for frame in others:
         _make_surfaces(frame.segments)
         yield
 

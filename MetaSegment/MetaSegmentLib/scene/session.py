@@ -120,8 +120,9 @@ class Session:
             segment_ids: which segments; the default is all visible ones.
             method: a name of ``metasegment methods``; the default is the most accurate one.
             slices: indices of the painted slices of the volume; one without paint says that the structures are absent
-                there. A mapping from a segment's identifier, or its label, to indices names them for that one. The
-                default is every slice with paint that an earlier run did not fill.
+                there. A mapping from a segment's identifier, or its label, to indices names them for that one; labels
+                count segments with paint, and are refused where a visible one without any comes before. The default
+                is every slice with paint that an earlier run did not fill.
             output: another vtkMRMLSegmentationNode to write to; ``segmentation`` stays as it is.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             wait: False returns a :class:`Run` at once; the result is written when the session is polled. Where a timer
