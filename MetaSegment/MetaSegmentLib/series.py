@@ -91,9 +91,11 @@ def segment_series(
     outside = [frame for frame in (*painted, *named) if not 0 <= frame < len(volumes)]
     if outside:
         raise InputError(f"There is no frame {outside[0]}; frames go from 0 to {len(volumes) - 1}.")
-    bare = [frame for frame in named if named[frame] is not None and frame not in painted]
-    if bare:
-        raise InputError(f"Slices are named for frame {bare[0]}, which has no paint; paint it or leave them out.")
+    unpainted = [t for t, some in named.items() if some and not (t in painted and _any(painted[t]))]
+    if unpainted:
+        raise InputError(
+            f"Slices are named for frame {unpainted[0]}, on which nothing is painted; paint there, or leave them out."
+        )
     paints = {t: read_paint(painted[t], shape, named.get(t), axis, names) for t in sorted(painted) if _any(painted[t])}
     if not paints:
         raise InputError("Nothing is painted on any frame; paint the structure on a few slices of one frame.")
