@@ -41,6 +41,9 @@ def a_tensor_with_gradient() -> Any:
         (lambda: segment_series(FRAMES, [PAINT], settings=SHAPE), "by frame"),  # type: ignore[arg-type]
         (lambda: segment_series(FRAMES, {"0": PAINT}, settings=SHAPE), "by frame"),  # type: ignore[dict-item]
         (lambda: segment_series(FRAMES, {0: PAINT}, slices=[2, 4], settings=SHAPE), "by frame"),  # type: ignore[arg-type]
+        (lambda: segment_series(FRAMES, {0: PAINT}, slices={0: {1: None}}, settings=SHAPE), "^Name slices by"),  # type: ignore[dict-item]
+        (lambda: segment_series(FRAMES, {0: PAINT}, slices={9: [2]}, settings=SHAPE), "no frame 9"),
+        (lambda: segment_series(FRAMES, {0: PAINT}, slices={1: [2]}, settings=SHAPE), "named for frame 1"),
         (across_other_axes, "different axes"),
         (a_tensor_with_gradient, "array of numbers"),
         (lambda: Settings(seed=True), "whole number"),

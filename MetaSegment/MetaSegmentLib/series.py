@@ -17,6 +17,7 @@ from .progress import CancelCallback, Progress, ProgressCallback
 from .registration.carry import ENOUGH_PAINTED
 from .settings import Result, Settings, checked_settings
 from .task.paint import Paint, read_paint
+from .task.volume import check_volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +88,25 @@ def segment_series(
     for by_frame in (painted, named):
         if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float) for t in by_frame):
             raise InputError("Paint, and slices, of a series are given by frame: {0: labels}.")
-    outside = [frame for frame in painted if not 0 <= frame < len(volumes)]
+    outside = [frame for frame in (*painted, *named) if not 0 <= frame < len(volumes)]
     if outside:
         raise InputError(f"There is no frame {outside[0]}; frames go from 0 to {len(volumes) - 1}.")
+    unpainted = [t for t, some in named.items() if some and not (t in painted and _any(painted[t]))]
+    if unpainted:
+        raise InputError(
+            f"Slices are named for frame {unpainted[0]}, on which nothing is painted; paint there, or leave them out."
+        )
     paints = {t: read_paint(painted[t], shape, named.get(t), axis, names) for t in sorted(painted) if _any(painted[t])}
     if not paints:
         raise InputError("Nothing is painted on any frame; paint the structure on a few slices of one frame.")
     if len(axes := {paint.axis for paint in paints.values()}) > 1:
         raise InputError("The frames were painted across different axes; paint all of them across one.")
     (axis,) = axes
+    for t, volume in enumerate(volumes):  # before any work: the last frame may be the one that cannot be used
+        try:
+            check_volume(volume, spacing)
+        except InputError as error:
+            raise InputError(f"Frame {t}: {error}") from error
     holders = _holders(paints)
     known = {}
     for t in sorted({t for frames in holders.values() for t in frames}):

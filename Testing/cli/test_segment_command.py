@@ -188,6 +188,19 @@ def test_overlapping_segments_are_both_found_whole(workplace: Workplace) -> None
     assert sitk.ReadImage(str(workplace.path("p.nrrd"))).GetSize()[3] == 3
 
 
+def test_what_overlaps_beside_the_named_slices_is_left_out_with_a_note(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = [painted_on(workplace.truth, (7, 10)), painted_on(workplace.truth, (*SLICES, 10), value=2)]
+    segments = [plain_segment(1, "other"), replace(plain_segment(2, "liver"), layer=1)]
+    write_segmentation(workplace.path("painted.seg.nrrd"), layers, segments, GRID)
+    assert workplace.segment(slices="5,9,13,17", report="r.json") == 0
+    report = json.loads(workplace.path("r.json").read_text())
+    assert list(report["segments"]) == ["2"] and report["support_slices"] == list(SLICES)
+    assert any("'other' is left out" in note for note in report["warnings"])
+    assert "'other' is left out" in capsys.readouterr().err
+
+
 def test_overlapping_segments_lie_across_one_axis(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     layers = [painted_on(workplace.truth), painted_on(workplace.truth, (10, 17, 24), 2, 2)]
     segments = [plain_segment(1, "liver"), replace(plain_segment(2, "tumour"), layer=1)]

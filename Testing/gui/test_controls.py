@@ -272,3 +272,13 @@ def test_renaming_a_segment_reaches_the_table(desk: Any) -> None:
     desk.segmentation.GetSegmentation().GetSegment(desk.ball).SetName("liver")
     desk.settle()
     assert desk.rows()[0][0] == "liver"
+
+
+def test_all_segments_hidden_is_said(desk: Any) -> None:
+    desk.put_ball()
+    desk.segmentation.GetDisplayNode().SetSegmentVisibility(desk.ball, False)
+    desk.panel.refresh()
+    assert not desk.ui.applyButton.enabled and "hidden" in desk.ui.applyButton.toolTip
+    desk.segmentation.GetDisplayNode().SetSegmentVisibility(desk.ball, True)
+    desk.panel.refresh()
+    assert desk.ui.applyButton.enabled

@@ -71,3 +71,18 @@ def test_without_paint_it_cannot_be_used(beating: Any) -> None:
     segment.AddRepresentation("Binary labelmap", slicer.vtkOrientedImageData())
     beating.panel.refresh()
     assert not beating.ui.framesButton.enabled and "aint" in beating.ui.framesButton.toolTip
+
+
+def test_where_nothing_is_painted_other_time_points_may_be(beating: Any) -> None:
+    beating.ui.framesButton.click()
+    beating.settle()
+    beating.browser.SetSelectedItemNumber(2)
+    own = beating.browser.GetSequenceNode(beating.segmentation)
+    beating.segmentation.CopyContent(own.GetDataNodeAtValue("2", True), False)
+    beating.panel.refresh()
+    ui = beating.ui
+    assert not ui.applyButton.enabled and "Paint the structure" in ui.applyButton.toolTip
+    assert ui.framesButton.enabled and ui.emptyButton.enabled and ui.acceptButton.enabled
+    ui.framesButton.click()
+    beating.settle()
+    assert beating.errors == [] and beating.look()[6].any()

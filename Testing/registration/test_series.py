@@ -84,6 +84,19 @@ def test_named_slices_of_a_frame_mean_what_they_mean_on_one_volume(beating):
     assert any("no more than a stray mark" in sentence for sentence in result.report["warnings"])
 
 
+@pytest.mark.parametrize(("value", "sentence"), [(np.nan, "NaN"), (0.0, "same value everywhere")])
+def test_the_frame_that_cannot_be_used_is_named_before_any_work(beating, value, sentence):
+    images, truth = beating
+    images = images.astype(np.float32)
+    images[3] = value
+    stages: list[str] = []
+    with pytest.raises(InputError, match=f"^Frame 3: .*{sentence}"):
+        segment_series(
+            images, {0: painted(truth[0])}, SPACING, settings=QUICK, progress=lambda stage, *_: stages.append(stage)
+        )
+    assert stages == []
+
+
 def test_label_values_may_need_wider_numbers_on_another_frame(beating):
     images, truth = beating
     paint = {0: painted(truth[0] == 1).astype(np.uint8), 2: painted(truth[2] == 2).astype(np.uint16) * 300}

@@ -11,7 +11,8 @@ from MetaSegmentLib import Cancelled, MetaSegmentError
 from MetaSegmentLib.executors import InProcessExecutor
 from MetaSegmentLib.scene import Session
 from scene.bench import BALL, SUPPORT, Bench
-from scene.nodes import repaint
+from scene.lasting import lasting_executor
+from scene.nodes import add_segmentation, look, paint, repaint
 
 
 def supports(bench: Bench) -> list[int]:
@@ -24,6 +25,22 @@ def test_what_another_session_fills_is_not_taken_for_paint(bench: Bench) -> None
     quick.process(bench.volume, bench.segmentation, method="propagation")
     run.wait(100)
     assert supports(bench) == SUPPORT
+
+
+def test_each_of_two_sessions_takes_back_its_own_step(bench: Bench) -> None:
+    another = add_segmentation(bench.scene)
+    paint(another, bench.volume, "ball", bench.painted)
+    second = Session(executor=lasting_executor())
+    first_result = bench.run()
+    second.process(bench.volume, another, method="shape")
+    filled = look(another, bench.volume, "ball")
+    assert bench.session.undo() and not bench.session.undo()
+    np.testing.assert_array_equal(bench.look(), bench.painted)
+    np.testing.assert_array_equal(look(another, bench.volume, "ball"), filled)
+    assert bench.session.redo()
+    np.testing.assert_array_equal(bench.look(), first_result.labels == 1)
+    assert second.undo()
+    np.testing.assert_array_equal(look(another, bench.volume, "ball"), bench.painted)
 
 
 def test_a_preview_that_is_undone_during_the_run_does_not_hold_up_its_result(bench: Bench) -> None:

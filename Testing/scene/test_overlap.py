@@ -196,6 +196,27 @@ def test_what_a_layer_does_not_tell_of_the_axis_the_others_do(bench: Bench) -> N
     assert result.report["axis"] == 0 and result.report["segments"]["2"]["support_slices"] == [7, 8, 9]
 
 
+@pytest.mark.parametrize("first", ["ball", "core"])
+def test_what_overlaps_beside_the_named_slices_is_left_out_with_a_sentence(bench: Bench, first: str) -> None:
+    masks = {"ball": bench.painted | only(BALL, 0, [13]), "core": only(CORE, 0, [10]) | only(BALL, 0, [13])}
+    bench.segments.RemoveSegment(bench.ball)
+    for name in sorted(masks, key=lambda name: name != first):
+        bench.paint(name, masks[name])
+    result = bench.run(slices=SUPPORT)
+    assert [segment["name"] for segment in result.report["segments"].values()] == ["ball"]
+    assert any("'core' is left out" in sentence for sentence in result.report["warnings"])
+    np.testing.assert_array_equal(bench.look("core"), masks["core"])
+    assert (bench.look("ball")[SUPPORT] == masks["ball"][SUPPORT]).all() and bench.look("ball")[7].any()
+
+
+def test_slices_named_for_segments_across_different_axes_are_refused(bench: Bench) -> None:
+    bench.paint("core", only(CORE, 2, [9, 11, 13]))
+    before = bench.look("core")
+    with pytest.raises(InputError, match="different axes"):
+        bench.run(slices=[5, 8, 9, 11])
+    assert bench.is_untouched() and np.array_equal(bench.look("core"), before)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_merged_labels_are_of_the_paint_and_then_of_the_later_layer(axis: int) -> None:
     full = np.ones((3, 3, 3), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import slicer
 from MetaSegmentLib import Cancelled, InputError
 from MetaSegmentLib.app.flow import Flow, RunRequest
 from MetaSegmentLib.data.protocol import dice
-from MetaSegmentLib.scene import Session
+from MetaSegmentLib.scene import Session, sequence_writer
 from MetaSegmentLib.scene.geometry import Grid, grid_of, voxels
 from MetaSegmentLib.scene.reader import read_mask
 from MetaSegmentLib.scene.record import record_of, records_of
@@ -321,6 +321,140 @@ def test_a_first_run_is_taken_back_from_the_time_point_that_was_looked_at(beatin
     assert np.array_equal(beating.shown(), before)
 
 
+class ATimer:
+    """Runs what a session has scheduled, a piece each time, and notes what is done between two of them."""
+
+    def __init__(self, beating: Beating, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("MetaSegmentLib.scene.session._BUDGET_SECONDS", 0.0)
+        self.calls: list[Any] = []
+        self.session = beating.session = Session(lambda call, _milliseconds: self.calls.append(call))
+
+    def pieces(self, until: Callable[[], bool]) -> int:
+        """How many pieces are done until a condition holds."""
+        count = 0
+        while not until():
+            self.calls.pop(0)()
+            count += 1
+            time.sleep(0.001)
+        return count
+
+
+@pytest.fixture
+def timer(beating, monkeypatch):
+    return ATimer(beating, monkeypatch)
+
+
+def test_the_application_gets_its_turns_while_time_points_are_read_and_written(beating, timer):
+    before, seen = beating.nodes(), set()
+    run = beating.process(wait=False)
+    job = timer.session._job
+    assert timer.pieces(lambda: job.waiting) > 3 * TIMES
+    timer.pieces(lambda: not job.waiting)
+
+    def written() -> bool:
+        own = beating.browser.GetSequenceNode(beating.segmentation)
+        seen.add(0 if own is None else own.GetNumberOfDataNodes())
+        return own is not None
+
+    assert timer.pieces(written) > 3 * TIMES and seen == {0, TIMES}
+    assert len(beating.nodes()) == len(before) + 2  # the sequence, and the editor that writes
+    timer.pieces(lambda: run.done)
+    assert all(np.array_equal(beating.at(t), run.result.labels[t] == 1) for t in range(TIMES))
+
+
+@pytest.mark.parametrize("t", [0, 2])
+@pytest.mark.parametrize("when", ["read", "written"])
+def test_what_is_painted_between_two_pieces_is_kept(beating, timer, when, t):
+    beating.process()
+    run = beating.process(wait=False)
+    job = timer.session._job
+    if when == "written":
+        timer.pieces(lambda: job.waiting)
+        timer.pieces(lambda: not job.waiting)
+    for _ in range(2 * TIMES):
+        timer.calls.pop(0)()
+    beating.go(t)
+    painted = beating.shown()
+    painted[9], painted[9, 2:5, 2:5] = False, True
+    beating.edit(painted)
+    timer.pieces(lambda: run.done)
+    assert run.error is None and np.array_equal(beating.at(t)[9], painted[9])
+    assert beating.session.undo() and np.array_equal(beating.at(t), painted)
+
+
+def test_a_time_point_that_changes_once_it_was_worked_out_is_worked_out_anew(beating, timer, monkeypatch):
+    beating.process()
+    stored = beating.browser.GetSequenceNode(beating.segmentation).GetDataNodeAtValue("1", True)
+    mask = beating.at(1)
+    mask[9], mask[9, 2:5, 2:5] = False, True
+    prepare, worked_out = sequence_writer._prepare_steps, []
+
+    def prepare_steps(*given: Any) -> Any:
+        found = yield from prepare(*given)
+        if not worked_out:
+            image = oriented_image(mask, MATRIX)
+            stored.GetSegmentation().GetSegment("ball").AddRepresentation("Binary labelmap", image)
+        worked_out.append(found)
+        return found
+
+    monkeypatch.setattr(sequence_writer, "_prepare_steps", prepare_steps)
+    run = beating.process(wait=False)
+    timer.pieces(lambda: run.done)
+    assert len(worked_out) == 2 and np.array_equal(beating.at(1)[9], mask[9])
+
+
+def test_a_run_that_is_abandoned_once_it_is_in_place_is_one_undo_step(beating, timer):
+    beating.segmentation.CreateClosedSurfaceRepresentation()
+    before = beating.shown()
+    run = beating.process(wait=False)
+    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    assert not run.done and all(beating.at(t)[6].any() for t in range(TIMES))
+    timer.session.abandon()
+    timer.pieces(lambda: run.done)
+    assert beating.session.undo()
+    assert np.array_equal(beating.at(0), before) and not beating.at(1).any() and not beating.at(2).any()
+
+
+def test_surfaces_follow_where_another_time_point_is_shown_before_they_are_made(beating, timer):
+    bar = np.zeros(SHAPE, bool)
+    bar[3:14, 2:5, 2:16] = True
+    beating.paint(bar, "bar", PAINTED)
+    beating.segmentation.CreateClosedSurfaceRepresentation()
+    run = beating.process(wait=False)
+    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    beating.go(2)
+    timer.pieces(lambda: run.done)
+    own = beating.browser.GetSequenceNode(beating.segmentation)
+    for t in range(TIMES):
+        for segment_id in ("ball", "bar"):
+            segment = own.GetDataNodeAtValue(str(t), True).GetSegmentation().GetSegment(segment_id)
+            slices = np.flatnonzero(beating.at(t, segment_id).any(axis=(1, 2)))
+            bounds = segment.GetRepresentation("Closed surface").GetBounds()[4:]
+            ends = [MATRIX[2, 3] + MATRIX[2, 2] * k for k in (slices[0], slices[-1])]
+            assert bounds == pytest.approx(ends, abs=MATRIX[2, 2])
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
+def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_empty(beating, several):
+    bar = np.zeros(SHAPE, bool)
+    bar[3:14, 1:3, 2:16] = True
+    if several:
+        beating.paint(bar, "bar", PAINTED)
+    beating.process()
+    beating.go(2)
+    SliceEdits(beating.session.editor).mark_empty(beating.volume, beating.segmentation, "ball", 0, 9)
+    if several:
+        bar[8] = np.roll(bar[8], 1, axis=0)
+        beating.edit(np.where(np.arange(SHAPE[0])[:, None, None] == 8, bar, beating.shown("bar")), "bar")
+    for _ in range(2):
+        result = beating.process()
+        assert not beating.at(2)[9].any() and not (result.labels[2][9] == 1).any()
+        assert beating.at(2)[8].any() and beating.at(2)[10].any() and beating.at(1)[9].any()
+        record = record_of(beating.segmentation.GetSegmentation().GetSegment("ball"))
+        assert record.painted_now(Part.of(beating.shown())) == [9]
+    assert result.painted == ((0, 2) if several else (0,))
+
+
 @pytest.mark.parametrize("step", ["mark_empty", "accept", "another segmentation"])
 def test_a_correction_stays_when_another_step_is_taken_back(beating, step):
     beating.process()
@@ -405,6 +539,16 @@ def test_one_sequence_is_all_that_is_added(beating):
     own = beating.browser.GetSequenceNode(beating.segmentation).GetID()
     added = {node for node in {*beating.nodes()} - {*before} if "SegmentEditor" not in node}
     assert added == {own}
+
+
+def test_what_is_stored_is_called_as_what_is_shown(beating):
+    beating.segmentation.SetName("Heart")
+    beating.segmentation.SetAttribute("kept", "yes")
+    beating.process()
+    own = beating.browser.GetSequenceNode(beating.segmentation)
+    stored = [own.GetDataNodeAtValue(str(t), True) for t in range(TIMES)]
+    assert {(node.GetName(), node.GetAttribute("kept")) for node in stored} == {("Heart", "yes")}
+    assert own.GetName() == "Heart"
 
 
 def a_frame_less(beating: Beating) -> None:

@@ -17,7 +17,17 @@ from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
 from scene.lasting import lasting_executor
-from scene.nodes import add_segmentation, affine, an_image, look, only, put_under, repaint
+from scene.nodes import (
+    add_segmentation,
+    affine,
+    an_image,
+    grid_matrix,
+    look,
+    only,
+    oriented_image,
+    put_under,
+    repaint,
+)
 
 
 def dice(a: Any, b: Any) -> float:
@@ -387,6 +397,34 @@ def test_slices_may_be_named_for_each_segment(bench: Bench) -> None:
     assert result.report["segments"]["2"]["support_slices"] == [4, 8, 12, 14]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_numbers_of_segments_are_refused_where_one_without_paint_may_have_been_counted(
+    bench: Bench, number: int
+) -> None:
+    bench.segments.RemoveSegment(bench.ball)
+    bench.segments.AddEmptySegment("later", "later")
+    bench.paint("ball", bench.painted)
+    with pytest.raises(InputError, match='"later" has no paint'):
+        bench.run(slices={number: SUPPORT})
+    assert bench.is_untouched()
+    assert bench.run(slices={"ball": [*SUPPORT, 15]}).report["support_slices"] == [*SUPPORT, 15]
+    bench.session.undo()
+    bench.segmentation.GetDisplayNode().SetSegmentVisibility("later", False)
+    assert bench.run(slices={1: [*SUPPORT, 15]}).report["support_slices"] == [*SUPPORT, 15]
+
+
+@pytest.mark.parametrize("given", [{"segment_ids": ["liver"]}, {"slices": {"liver": SUPPORT}}], ids=str)
+def test_who_gives_a_name_for_an_identifier_is_told_it(bench: Bench, given: dict[str, Any]) -> None:
+    bench.segments.GetSegment(bench.ball).SetName("liver")
+    with pytest.raises(InputError, match='that of "liver" is "ball"'):
+        bench.run(**given)
+
+
+def test_slices_named_twice_for_a_segment_are_refused(bench: Bench) -> None:
+    with pytest.raises(InputError, match="twice"):
+        bench.run(slices={"ball": SUPPORT, 1: [5, 8]})
+
+
 @pytest.mark.parametrize(
     ("slices", "sentence"),
     [(5, "list of whole numbers"), ({1: 5}, "list of whole numbers"), ({"nobody": [5]}, 'segment "nobody"')],
@@ -408,13 +446,54 @@ def test_wrong_nodes_are_refused(bench: Bench) -> None:
             bench.session.process(volume, segmentation, method="shape", output=output)
 
 
-def test_colour_volume_is_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("finer", [False, True], ids=["on its own voxels", "on finer ones"])
+@pytest.mark.parametrize(("components", "sentence"), [(2, "2 volumes in one"), (3, "has colours"), (4, "has colours")])
+def test_colour_volume_is_refused(bench: Bench, components: int, sentence: str, finer: bool) -> None:
+    if finer:
+        matrix = grid_matrix(bench.volume, bench.segmentation) @ np.diag([0.5, 0.5, 1.0, 1.0])
+        layer = oriented_image(bench.painted.repeat(2, axis=1).repeat(2, axis=2), matrix)
+        bench.segments.GetSegment(bench.ball).AddRepresentation("Binary labelmap", layer)
     image = vtk.vtkImageData()
     image.SetDimensions(*bench.volume.GetImageData().GetDimensions())
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, components)
     bench.volume.SetAndObserveImageData(image)
-    with pytest.raises(InputError, match="dimensions"):
+    for wait in (True, False):
+        with pytest.raises(InputError, match=sentence):
+            bench.run(wait=wait)
+
+
+def test_all_hidden_or_none_named_is_said(bench: Bench) -> None:
+    with pytest.raises(InputError, match="No segment is named"):
+        bench.run(segment_ids=[])
+    bench.segmentation.GetDisplayNode().SetSegmentVisibility(bench.ball, False)
+    with pytest.raises(InputError, match="All segments are hidden"):
         bench.run()
+    assert bench.run(segment_ids=[bench.ball]).report["support_slices"] == SUPPORT
+
+
+@pytest.mark.parametrize("gone", ["volume", "segmentation", "scene"])
+def test_what_a_callback_removes_while_a_script_waits(bench: Bench, gone: str) -> None:
+    """As the user does where the callback lets events through."""
+
+    def progress(*_about: Any) -> None:
+        if gone == "scene":
+            bench.scene.Clear(True)
+        elif getattr(bench, gone).GetScene() is not None:
+            bench.scene.RemoveNode(getattr(bench, gone))
+
+    with pytest.raises(Cancelled, match="removed"):
+        bench.run(progress=progress)
+    assert bench.is_untouched()
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_segment_without_a_name_is_found_again_in_the_output(bench: Bench, name: str | None) -> None:
+    bench.segments.GetSegment(bench.ball).SetName(name)
+    output = add_segmentation(bench.scene)
+    for _ in range(2):
+        result = bench.run(output=output)
+        assert list(output.GetSegmentation().GetSegmentIDs()) == [bench.ball]
+    assert result.report["segments"]["1"]["name"] == bench.ball
 
 
 def test_nothing_painted(bench: Bench) -> None:

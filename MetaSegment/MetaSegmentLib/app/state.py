@@ -52,6 +52,19 @@ class Situation:
         """Why nothing can be segmented yet; empty when it can."""
         return wording.obstacle(self.volume, self.segmentation, self.overview)
 
+    @property
+    def frames_obstacle(self) -> str:
+        """Why not all time points can be segmented yet; those that are not shown may be painted."""
+        if browser_of(self.segmentation) is None:
+            return self.obstacle
+        return wording.obstacle_but_paint(self.volume, self.segmentation, self.overview)
+
+    @property
+    def can_mark(self) -> bool:
+        """Whether there is anything of a segment on the volume, painted or filled, beside which a slice is empty."""
+        there = bool(self.overview.slices) or any(self.overview.filled.values())
+        return there and not wording.obstacle_but_paint(self.volume, self.segmentation, self.overview)
+
 
 @dataclass(frozen=True)
 class Control:
@@ -69,12 +82,12 @@ def controls(now: Situation) -> dict[str, Control]:
     needs: dict[str, tuple[bool, str, str]] = {
         "removeButton": (now.row_selected, _("Take the paint off the selected slice."), _("Select a slice.")),
         "emptyButton": (
-            not obstacle,
+            now.can_mark,
             _("Say that the structure is absent on the slice that is shown (Ctrl+Shift+E)."),
             _("Paint the structure on a slice first."),
         ),
         "acceptButton": (
-            filled and not obstacle,
+            filled and now.can_mark,
             _("Count the slice that is shown as painted, as it is (Ctrl+Shift+A)."),
             _("Segment first; then slices that are right can be accepted."),
         ),
@@ -84,9 +97,9 @@ def controls(now: Situation) -> dict[str, Control]:
             _("All suggested slices are painted; segment again.") if now.has_result else segment_first,
         ),
         "framesButton": (
-            not obstacle,
+            not now.frames_obstacle,
             _("Segment every time point of the sequence, from those that are painted."),
-            obstacle,
+            now.frames_obstacle,
         ),
         "undoButton": (
             now.segmentation is not None,

@@ -25,6 +25,14 @@ _INSTANT_METHOD = "protonet"
 
 def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -> str:
     """Why Segment cannot be pressed, or what to do to press it; empty when nothing is in the way."""
+    found = obstacle_but_paint(volume, segmentation, overview)
+    if not found and not any(not row.empty for row in overview.slices):
+        return _("Paint the structure on at least one slice, better on three to five.")
+    return found
+
+
+def obstacle_but_paint(volume: Any | None, segmentation: Any | None, overview: Overview) -> str:
+    """As :func:`obstacle`, where the paint may be at another time point."""
     if volume is None:
         return _("Choose the volume to segment.")
     problem = why_not(volume)
@@ -34,11 +42,7 @@ def obstacle(volume: Any | None, segmentation: Any | None, overview: Overview) -
         return _("Choose a segmentation, or create one, and paint the structure on some slices.")
     if segmentation.GetSegmentation().GetNumberOfSegments() == 0:
         return _("Add a segment and paint the structure on some slices.")
-    if overview.problem:
-        return overview.problem
-    if not any(not row.empty for row in overview.slices):
-        return _("Paint the structure on at least one slice, better on three to five.")
-    return ""
+    return overview.problem
 
 
 def advice(overview: Overview) -> str:

@@ -9,13 +9,15 @@ import numpy as np
 
 from ..errors import InputError
 from ..settings import Result
+from ..task import doubt
 from ..task.history import note_of_run, with_note
+from ..task.paint import named_axis
 from ..task.parts import Mask, Part, on_slices
 from ..task.record import TAG, SliceRecord
 from .grids import Grid
 from .named_slices import NamedSlices
 from .orientation import Turn
-from .segments import Painted, Segment, compact
+from .segments import Painted, Segment, compact, keep
 
 
 def without_filled(
@@ -36,7 +38,7 @@ def without_filled(
         InputError: the records contradict each other or the axis, or nothing of the paint is left.
     """
     if slices is not None and not isinstance(slices, Mapping):
-        return painted, slices, axis
+        return _on_named(painted, slices, axis)
     named = dict(slices or {})
     layers = list(painted.layers)
     axes: dict[int, Segment] = {}
@@ -78,7 +80,28 @@ def without_filled(
             f"The segment '{segment.name}' was painted along axis {own_axis}, not {axis}; leave the axis out, or name "
             "the painted slices too."
         )
-    return compact(layers, painted.segments), named, own_axis
+    return replace(compact(layers, painted.segments), notes=painted.notes), named, own_axis
+
+
+def _on_named(
+    painted: Painted, slices: tuple[int, ...], axis: int | None
+) -> tuple[Painted, NamedSlices | None, int | None]:
+    """Paint of which slices are named for all segments: one without paint on any of them is left out with a note, be it
+    in a layer of its own since it overlaps another one elsewhere."""
+    if len(painted.layers) == 1:
+        return painted, slices, axis
+    parts = {one.value: Part.of(painted.layers[one.layer] == one.value) for one in painted.segments}
+    parts = {value: part for value, part in parts.items() if not part.empty}
+    across = named_axis(slices, [*parts.values()]) if axis is None else axis
+    there = {value for value, part in parts.items() if not {*part.slices(across)}.isdisjoint(slices)}
+    if not there or len(there) == len(parts):
+        return painted, slices, axis
+    left = [one for one in painted.segments if one.value in parts and one.value not in there]
+    notes = [
+        doubt.elsewhere(one.value, f"'{one.name}'", across, parts[one.value].slices(across)).sentence for one in left
+    ]
+    layers = [keep(layer, there) for layer in painted.layers]
+    return replace(compact(layers, painted.segments), notes=(*painted.notes, *notes)), slices, across
 
 
 def with_records(

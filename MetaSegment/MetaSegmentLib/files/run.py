@@ -116,12 +116,12 @@ class Support:
     def __init__(self, job: Job, on: tuple[NDArray[Any], Grid] | None = None, kept: bool = False) -> None:
         self._image, self.grid = on or read_image(job.support_image or job.image, "support image", job.channel)
         painted = read_painted(job.support, self.grid, job.support_image or job.image)
-        self.notes = painted.notes
         if job.segments:
             painted = painted.only(job.segments)
         if isinstance(job.slices, Mapping):
             check_named(job.slices, [painted])
         self.painted, self._slices, self._axis = without_filled(painted, self.grid, job.slices, job.axis)
+        self.notes = self.painted.notes
         self._settings = job.settings
         self._kept: dict[int, Adapted] | None = {} if kept else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import count
 from typing import Any, Protocol
 
 import slicer
@@ -12,8 +13,13 @@ from .geometry import LABELMAP, Grid, voxels
 from .layers import Layer, put
 from .presence import stamp
 
-PRIVATE_TAG = "MetaSegment"
-"""Marks the node through which results are written; its own settings are never the user's."""
+_PRIVATE_TAG = "MetaSegmentWriter"
+_numbers = count(1)
+
+
+def is_private(node: Any) -> bool:
+    """Whether results are written through a vtkMRMLSegmentEditorNode; its own settings are never the user's."""
+    return (node.GetSingletonTag() or "").startswith(_PRIVATE_TAG)
 
 
 class Panel(Protocol):
@@ -38,6 +44,7 @@ class Editor:
 
     def __init__(self) -> None:
         self.panel: Panel | None = None
+        self._tag = f"{_PRIVATE_TAG}{next(_numbers)}"  # who shares a node takes the other's undo history away
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node: Any = None
         self._written: tuple[Hashable, ...] = ()
@@ -47,7 +54,7 @@ class Editor:
         scene = segmentation.GetScene()
         if self._node is None or self._node.GetScene() is not scene:
             node = slicer.vtkMRMLSegmentEditorNode()
-            node.SetSingletonTag(PRIVATE_TAG)
+            node.SetSingletonTag(self._tag)
             node.SetHideFromEditors(True)
             node.SetSaveWithScene(False)
             self._node = scene.AddNode(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import Cancelled
@@ -20,13 +20,21 @@ class Removed(Cancelled):
         super().__init__(_("The volume or the segmentation was removed; nothing was written."))
 
 
+def watched(nodes: Iterable[Any]) -> Callable[[], bool]:
+    """Tells, whenever it is asked, whether all nodes are still in the scenes that they are in now."""
+    places = [(node, node.GetScene(), node.GetID()) for node in nodes]
+    return lambda: all(
+        scene is not None and scene.GetNodeByID(identifier) is node for node, scene, identifier in places
+    )
+
+
 def while_there(steps: Steps[T], nodes: Iterable[Any]) -> Steps[T]:
     """Do the pieces of ``steps`` as long as all nodes are in their scenes.
 
     Raises:
         Removed: one of them is gone.
     """
-    places = [(node, node.GetScene(), node.GetID()) for node in nodes]
+    are_there = watched(nodes)
     while True:
         try:
             next(steps)
@@ -34,7 +42,7 @@ def while_there(steps: Steps[T], nodes: Iterable[Any]) -> Steps[T]:
             result: T = end.value
             return result
         yield
-        if not all(scene is not None and scene.GetNodeByID(identifier) is node for node, scene, identifier in places):
+        if not are_there():
             steps.close()
             raise Removed
 

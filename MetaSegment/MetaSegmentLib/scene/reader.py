@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import slicer
 
 from ..errors import InputError
 from ..pieces import Steps, drain, slabs
+from ..task.paint import named_axis
 from ..task.parts import NOWHERE, Extent, Mask, Part, Snapshot, cut, intersection, on_slices, size_of, within
 from .geometry import LABELMAP, Grid, blank, extent_of, grid_of, voxels
 from .i18n import tr as _
@@ -27,7 +28,8 @@ Labels = NDArray[np.unsignedinteger[Any]]
 
 
 SegmentSlices = Sequence[int] | Mapping[str | int, Sequence[int]]
-"""Slices of the volume: for all segments, or by a segment's identifier or label, n of the n-th one."""
+"""Slices of the volume: for all segments, or by a segment's identifier or label, n of the n-th one; labels are refused
+where visible segments without paint, which have none, lie between."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,23 +136,25 @@ def _read(
     parts: list[Part] = []
     snapshots, painted_now, axes = {}, {}, {}
     unpainted: list[str] = []
+    passed: list[str] = []
     for segment_id in chosen:
         segment = source.GetSegment(segment_id)
         part = yield from read_part_steps(segment, grid)
         if part.empty:
             if segment_ids is None:
+                passed.append(segment.GetName())
                 continue
             text = _('Segment "{name}" has no paint; paint it on some slices or leave it out.')
             raise InputError(text.format(name=segment.GetName()))
         found.append(segment_id)
         snapshots[segment_id] = yield from Snapshot.steps(part)
         record = record_of(segment)
-        given = by_segment.pop(segment_id, by_segment.pop(len(found), for_all))
+        given = _taken(by_segment, segment_id, len(found), segment.GetName(), passed) if for_all is None else for_all
         own = (yield from _painted_now_steps(record, part, given)) if record else None
         if record and own is not None:
             axes[record.axis] = segment.GetName()
             own = own if given is None else _on_grid(given, paint_grid, record.axis, [part])
-            part = yield from _painted_part_steps(part, record.axis, own)
+            part = yield from painted_part_steps(part, record.axis, own)
             if part.empty and given is None:
                 unpainted.append(segment.GetName())
             painted_now[len(found)] = own
@@ -158,9 +162,11 @@ def _read(
             painted_now[len(found)] = _on_grid(given, paint_grid, None, [part])
         parts.append(part)
     if by_segment:
+        _check_numbers(by_segment, passed)
+        _check_identifiers(by_segment, source)
         text = _('Slices are named for segment "{name}", which is not segmented; leave it out or choose it too.')
         raise InputError(text.format(name=next(iter(by_segment))))
-    names = {label: source.GetSegment(i).GetName() for label, i in enumerate(found, start=1)}
+    names = {label: source.GetSegment(i).GetName() or i for label, i in enumerate(found, start=1)}
     if len(axes) > 1:
         first, second = list(axes.values())[:2]
         text = _('Segments "{first}" and "{second}" were painted along different axes; segment one at a time.')
@@ -175,7 +181,11 @@ def _read(
         return ... if axis is None or named is None else on_slices(box, axis, named)
 
     dtype = np.uint8 if len(chosen) < 256 else np.uint16
-    layers, layer_of = yield from _layers_steps(parts, grid.shape, dtype, counts)
+    layers, layer_of = yield from label_maps_steps(parts, grid.shape, dtype, counts)
+    if axis is None and named is not None and len(layers) > 1:
+        # Across a known axis only what lies on the named slices counts: no layer is left without any of them.
+        axis = named_axis(named, parts)
+        layers, layer_of = yield from label_maps_steps(parts, grid.shape, dtype, counts)
     image = yield from paint_grid.image_steps(volume)
     return Painting(
         image,
@@ -209,6 +219,42 @@ def _checked(slices: SegmentSlices | None) -> tuple[list[int] | None, dict[str |
         return None if slices is None else [operator.index(i) for i in slices], {}
     except TypeError as error:
         raise InputError(_("Give the slices as a list of whole numbers, or as one for each segment.")) from error
+
+
+def _taken(
+    by_segment: dict[str | int, list[int]], segment_id: str, number: int, name: str, passed: Sequence[str]
+) -> list[int] | None:
+    """Takes out what is named for a segment, by its identifier or by its number.
+
+    Args:
+        passed: names of visible segments before it that have no paint, and no number.
+    """
+    if number in by_segment:
+        _check_numbers([number], passed)
+        if segment_id in by_segment:
+            text = _('Slices are named twice for segment "{name}"; name them by its identifier or by its number.')
+            raise InputError(text.format(name=name))
+    return by_segment.pop(segment_id, by_segment.pop(number, None))
+
+
+def _check_numbers(keys: Iterable[str | int], passed: Sequence[str]) -> None:
+    """Whether it can be told which segments are meant by numbers: who counts may have counted those without paint."""
+    if passed and not all(isinstance(key, str) for key in keys):
+        text = _(
+            'Segment "{name}" has no paint, so it is not clear which segments the numbers mean; hide it, or name '
+            "slices by the identifiers of the segments."
+        )
+        raise InputError(text.format(name=passed[0]))
+
+
+def _check_identifiers(keys: Iterable[Any], segmentation: Any) -> None:
+    """Whether what is no identifier of a vtkSegmentation is no name either, which may be that of several segments."""
+    every = segmentation.GetSegmentIDs()
+    for key in keys:
+        for identifier in every:
+            if key not in every and key == segmentation.GetSegment(identifier).GetName():
+                text = _('Segments are told by their identifiers; that of "{name}" is "{identifier}".')
+                raise InputError(text.format(name=key, identifier=identifier))
 
 
 def _painted_now_steps(record: SliceRecord, part: Part, slices: Sequence[int] | None) -> Steps[list[int] | None]:
@@ -247,7 +293,7 @@ def _axis_of(parts: Sequence[Part]) -> int:
     return min(range(3), key=lambda axis: sum(len(drain(part.slices_steps(axis))) for part in parts))
 
 
-def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
+def painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[Part]:
     """What of a part lies on some slices."""
     others = sorted({*range(part.extent[axis].start, part.extent[axis].stop)}.difference(slices))
 
@@ -261,7 +307,7 @@ def _painted_part_steps(part: Part, axis: int, slices: Sequence[int]) -> Steps[P
     return (yield from Part.steps(painted, part.box.shape, part.corner, part.shape))
 
 
-def _layers_steps(
+def label_maps_steps(
     parts: Sequence[Part], shape: tuple[int, ...], dtype: Any, counts: Callable[[Extent], Any]
 ) -> Steps[tuple[tuple[Labels, ...], dict[int, int]]]:
     """Label maps of segments 1, 2, …, each in the first one in which it lies over no other; and in which one it is.
@@ -372,22 +418,38 @@ def make_labelmaps(segmentation: Any, grid: Grid) -> None:
         raise InputError(_("The segments cannot be converted to label maps; convert them in the Segmentations module."))
 
 
+def visible_segments(node: Any) -> list[str]:
+    """Identifiers of the segments of a vtkMRMLSegmentationNode that are not hidden."""
+    display, every = node.GetDisplayNode(), node.GetSegmentation().GetSegmentIDs()
+    return [i for i in every if display is None or display.GetSegmentVisibility(i)]
+
+
+def all_hidden() -> str:
+    """What to do where no segment is visible."""
+    return _("All segments are hidden; show those that are to be segmented.")
+
+
 def chosen_segments(node: Any, segment_ids: Sequence[str] | None) -> list[str]:
     """Identifiers of the segments of a vtkMRMLSegmentationNode that are asked for; by default of the visible ones.
 
     Raises:
-        InputError: there is no such segment.
+        InputError: there is no such segment, or all are hidden.
     """
     every = list(node.GetSegmentation().GetSegmentIDs())
     if segment_ids is None:
-        display = node.GetDisplayNode()
-        return [i for i in every if display is None or display.GetSegmentVisibility(i)]
+        visible = visible_segments(node)
+        if every and not visible:
+            raise InputError(all_hidden())
+        return visible
     try:
         chosen = list(dict.fromkeys([segment_ids] if isinstance(segment_ids, str) else segment_ids))
     except TypeError as error:
         raise InputError(_("Name the segments as a list of identifiers of the segmentation.")) from error
     unknown = [i for i in chosen if i not in every]
     if unknown:
+        _check_identifiers(unknown, node.GetSegmentation())
         text = _('There is no segment "{name}"; choose one of the identifiers in the segmentation.')
         raise InputError(text.format(name=unknown[0]))
+    if not chosen:
+        raise InputError(_("No segment is named; name at least one, or leave the names out for all visible segments."))
     return chosen

@@ -13,7 +13,7 @@ import slicer
 from ..errors import InputError
 from ..pieces import Steps
 from ..task.parts import Extent, Mask, Values, size_of
-from .editor import PRIVATE_TAG
+from .editor import is_private
 from .geometry import Grid, volume_image, voxels
 from .i18n import tr as _
 from .paint_grid import PaintGrid
@@ -145,6 +145,6 @@ def find_editor(*segmentations: Any) -> Any | None:
     """The segment editor node of the scene that refers to the first of the segmentations that has one."""
     for segmentation in segmentations:
         for editor in nodes_of_class(segmentation.GetScene(), "vtkMRMLSegmentEditorNode"):
-            if editor.GetSegmentationNode() is segmentation and editor.GetSingletonTag() != PRIVATE_TAG:
+            if editor.GetSegmentationNode() is segmentation and not is_private(editor):
                 return editor
     return None

@@ -13,7 +13,7 @@ from ..executors import Handle, Report, Request, StartAnew
 from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result
-from .presence import Removed
+from .presence import Removed, watched
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class Job:
         self._requests = requests
         self._submit = submit
         self._write = write
-        self._nodes = [(node, node.GetScene(), node.GetID()) for node in nodes]
+        self._are_there = watched(nodes)
         self._state = state
         self._progress = progress
         self._cancel = cancel
@@ -239,6 +239,6 @@ class Job:
                 return made
 
     def _reason_to_stop(self) -> Cancelled | None:
-        if not all(scene.GetNodeByID(identifier) is node for node, scene, identifier in self._nodes):
+        if not self._are_there():
             return Removed()
         return Cancelled() if self.run.cancelled else None

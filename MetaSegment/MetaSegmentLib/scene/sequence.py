@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 import slicer
 
 from ..errors import InputError
-from ..pieces import drain
-from ..task.parts import Part, Snapshot, on_slices
-from .geometry import Grid, grid_of
+from ..pieces import Steps, copy_steps, drain
+from ..task.parts import Part, Snapshot
+from .geometry import Grid, grid_of, voxels
 from .i18n import tr as _
 from .inputs import why_not
 from .paint_grid import PaintGrid, has_voxels, is_turned, paint_grid_of
-from .reader import as_labelmaps, chosen_segments, read_part, turned_warning
+from .presence import stamp
+from .reader import (
+    as_labelmaps,
+    chosen_segments,
+    label_maps_steps,
+    painted_part_steps,
+    read_part_steps,
+    turned_warning,
+)
 from .record import painted_now_steps, record_of, tag_of
 from .runtime import nodes_of_class
 from .time_point import shown_value
@@ -76,6 +84,15 @@ class SequenceNodes:
         own = self.sequence_of(node)
         return None if own is None else own.GetDataNodeAtValue(self.sequence.GetNthIndexValue(t), True)
 
+    def all_held(self, segmentation: Any) -> list[Any | None]:
+        """The node that holds the segments of each time point; None where there is none yet."""
+        home = self.home(segmentation)
+        return [segmentation if t == home else self.held(segmentation, t) for t in range(len(self.values))]
+
+    def stamp(self, segmentation: Any) -> Hashable:
+        """Changes with every stroke at any time point, and when another one is shown."""
+        return self.current, tuple(stamp(node) for node in self.all_held(segmentation))
+
     def state(self, segmentation: Any) -> Hashable:
         """Changes when a time point is added, removed or exchanged, and when the segmentation comes to another
         sequence."""
@@ -105,6 +122,7 @@ class Frames:
         paint_grid: the grid of the paint, and the volumes', as seen from the segmentation.
         painted: time point → (K, J, I) labels 1, 2, …, the order of ``segment_ids``.
         slices: time point → label → the slices that are complete; of a label that is missing all with paint.
+        absent: time point → label → the slices that are stated to be empty, where nothing else is painted of it.
         snapshots: for each time point, the segments that are there, as they were read.
         records: of these, as text.
         state: of the nodes when they were read.
@@ -119,6 +137,7 @@ class Frames:
     names: dict[int, str]
     painted: dict[int, NDArray[Any]]
     slices: dict[int, dict[int, list[int]]]
+    absent: dict[int, dict[int, list[int]]]
     axis: int | None
     snapshots: tuple[dict[str, Snapshot], ...]
     records: tuple[dict[str, str], ...]
@@ -170,14 +189,23 @@ def nodes_of(node: Any) -> SequenceNodes:
     return SequenceNodes(sequence, browser, volume, _current(sequence, browser))
 
 
-def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str] | None) -> Frames:
-    """The images of all time points and the paint on them; nothing in the scene is changed.
+def read_frames_steps(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str] | None) -> Steps[Frames]:
+    """The images of all time points and the paint on them, in pieces; begun again when the paint is changed or another
+    time point is shown between two of them. Nothing in the scene is changed.
 
     The paint is that of the segmentation at the time point that is shown, and of its own sequence at the others.
 
     Raises:
         InputError: the time points lie on different grids, or the paint on several.
     """
+    while True:
+        before = nodes.stamp(segmentation)
+        frames = yield from _read_steps(nodes, segmentation, segment_ids)
+        if nodes.stamp(segmentation) == before:
+            return frames
+
+
+def _read_steps(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[str] | None) -> Steps[Frames]:
     browser = browser_of(segmentation)
     if browser is not None and browser is not nodes.browser:
         raise InputError(_("The segmentation belongs to another sequence; choose or add one that does not."))
@@ -185,25 +213,38 @@ def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[s
     chosen = chosen_segments(segmentation, segment_ids)
     if not chosen:
         raise InputError(_("There is no segment; add one and paint it on a few slices of one time point."))
-    home, times = nodes.home(segmentation), range(len(nodes.values))
-    held = [segmentation if t == home else nodes.held(segmentation, t) for t in times]
-    own = grid_of(nodes.placed, segmentation)
-    segments = [{} if node is None else _segments(as_labelmaps(node, own), chosen) for node in held]
-    paint_grid = _paint_grid(nodes, segmentation, segments)
-    painted, slices, axes, snapshots = {}, {}, set(), []
-    for t in times:
-        parts = {i: read_part(segment, paint_grid.grid) for i, segment in segments[t].items()}
-        snapshots.append({i: drain(Snapshot.steps(part)) for i, part in parts.items()})
-        labels, named, axis = _painted(segments[t], parts, chosen, paint_grid.grid)
-        if labels.any():
-            painted[t], slices[t] = labels, named
-            axes |= axis
+    grid = grid_of(nodes.placed, segmentation)
+    segments: list[dict[str, Any]] = []
+    for node in nodes.all_held(segmentation):
+        segments.append({} if node is None else _segments(as_labelmaps(node, grid), chosen))
+        yield
+    paint_grid = yield from _paint_grid_steps(nodes, segmentation, segments)
+    names = {n: segmentation.GetSegmentation().GetSegment(i).GetName() or i for n, i in enumerate(chosen, start=1)}
+    painted, slices, absent, axes = {}, {}, {}, set()
+    snapshots: list[dict[str, Snapshot]] = []
+    for t, there in enumerate(segments):
+        snapshots.append({})
+        parts: list[Part] = []
+        for segment_id in chosen:
+            segment = there.get(segment_id)
+            if segment is None:
+                parts.append(Part.nothing(paint_grid.grid.shape))
+                continue
+            part = yield from read_part_steps(segment, paint_grid.grid)
+            snapshots[t][segment_id] = yield from Snapshot.steps(part)
+            parts.append(part)
+        own = yield from _painted_steps(there, parts, chosen, paint_grid.grid)
+        if own.painted:
+            painted[t], slices[t] = own.labels, own.slices
+        if own.absent:
+            absent[t] = own.absent
+        if own.painted or own.absent:
+            axes |= own.axes
     if len(axes) > 1:
         raise InputError(_("The time points were painted along different axes; paint along one."))
     if not painted:
         raise InputError(_("Nothing is painted at any time point; paint the structure on a few slices of one."))
-    images = np.stack([drain(paint_grid.image_steps(nodes.sequence.GetNthDataNode(t))) for t in times])
-    names = {n: segmentation.GetSegmentation().GetSegment(i).GetName() for n, i in enumerate(chosen, start=1)}
+    images = yield from _images_steps(nodes, paint_grid)
     turned = {one.GetName(): None for some in segments for one in some.values() if is_turned(one, paint_grid.grid)}
     return Frames(
         images,
@@ -214,12 +255,24 @@ def read_frames(nodes: SequenceNodes, segmentation: Any, segment_ids: Sequence[s
         names,
         painted,
         slices,
+        absent,
         next(iter(axes), None),
         tuple(snapshots),
         tuple({i: tag_of(segment) for i, segment in there.items()} for there in segments),
         nodes.state(segmentation),
         tuple(turned_warning(name) for name in turned),
     )
+
+
+def _images_steps(nodes: SequenceNodes, paint_grid: PaintGrid) -> Steps[NDArray[Any]]:
+    """(T, K, J, I) on the grid of the paint, in the type that holds the voxels of all time points."""
+    data = [nodes.sequence.GetNthDataNode(t) for t in range(len(nodes.values))]
+    kinds = [voxels(node.GetImageData()).dtype for node in data]
+    images = np.empty((len(data), *paint_grid.grid.shape), np.result_type(*kinds))
+    for node, target in zip(data, images, strict=True):
+        image = yield from paint_grid.image_steps(node)
+        yield from copy_steps(image, target)
+    return images
 
 
 def check_one_grid(nodes: SequenceNodes) -> None:
@@ -275,46 +328,65 @@ def _segments(segmentation: Any, chosen: Sequence[str]) -> dict[str, Any]:
     return {i: segment for i, segment in found.items() if segment is not None}
 
 
-def _paint_grid(nodes: SequenceNodes, segmentation: Any, segments: Sequence[Mapping[str, Any]]) -> PaintGrid:
+def _paint_grid_steps(
+    nodes: SequenceNodes, segmentation: Any, segments: Sequence[Mapping[str, Any]]
+) -> Steps[PaintGrid]:
     """The one grid of the paint of all time points."""
-    found = [paint_grid_of(nodes.placed, segmentation, [*some.values()]) for some in segments]
-    filled = [grid for grid, some in zip(found, segments, strict=True) if _any(some)]
-    if any(not grid.grid.same_as(filled[0].grid) for grid in filled):
-        raise InputError(
-            _("The time points are painted on different voxel grids; specify the same geometry at all of them.")
-        )
-    return filled[0] if filled else found[0]
+    first: PaintGrid | None = None
+    filled: PaintGrid | None = None
+    for some in segments:
+        found = paint_grid_of(nodes.placed, segmentation, [*some.values()])
+        first = first or found
+        if any(has_voxels(segment) for segment in some.values()):
+            filled = filled or found
+            if not found.grid.same_as(filled.grid):
+                text = _(
+                    "The time points are painted on different voxel grids; specify the same geometry at all of them."
+                )
+                raise InputError(text)
+        yield
+    grid = filled or first
+    assert grid is not None
+    return grid
 
 
-def _any(segments: Mapping[str, Any]) -> bool:
-    return any(has_voxels(segment) for segment in segments.values())
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """What of a time point was painted by hand.
+
+    Attributes:
+        labels: (K, J, I).
+        painted: whether anything is.
+        slices, absent: by label, see :class:`Frames`.
+        axes: across which earlier runs knew them to lie.
+    """
+
+    labels: NDArray[Any]
+    painted: bool
+    slices: dict[int, list[int]]
+    absent: dict[int, list[int]]
+    axes: set[int]
 
 
-def _painted(
-    segments: Mapping[str, Any], parts: Mapping[str, Part], chosen: Sequence[str], grid: Grid
-) -> tuple[NDArray[Any], dict[int, list[int]], set[int]]:
-    """What of a time point was painted by hand: labels, complete slices and the axis where an earlier run knew them."""
-    labels = np.zeros(grid.shape, np.uint8 if len(chosen) < 256 else np.uint16)
+def _painted_steps(
+    segments: Mapping[str, Any], parts: Sequence[Part], chosen: Sequence[str], grid: Grid
+) -> Steps[_Painted]:
+    """Args: parts: of the ``chosen`` segments, in their order; ``segments`` has those that are there."""
+    own: list[Part] = []
     slices: dict[int, list[int]] = {}
+    absent: dict[int, list[int]] = {}
     axes: set[int] = set()
-    for n, segment_id in enumerate(chosen, start=1):
-        part = parts.get(segment_id)
-        if part is None or part.empty:
-            continue
-        record = record_of(segments[segment_id])
-        own = None if record is None else drain(painted_now_steps(record, part))
-        if record is not None and own is not None:
+    for n, (segment_id, part) in enumerate(zip(chosen, parts, strict=True), start=1):
+        record = None if part.empty else record_of(segments[segment_id])
+        now = None if record is None else (yield from painted_now_steps(record, part))
+        if record is not None and now is not None:
             axes.add(record.axis)
-            if not own:
-                continue
-            slices[n] = own
-        mask = part.whole()
-        if n in slices and record is not None:
-            kept = np.zeros_like(mask)
-            where = on_slices(grid.extent, record.axis, slices[n])
-            kept[where] = mask[where]
-            mask = kept
-        if (labels[mask] > 0).any():
-            raise InputError(_("Painted segments overlap; fill one at a time over the sequence."))
-        labels[mask] = n
-    return labels, slices, axes
+            part = yield from painted_part_steps(part, record.axis, now)
+            if now:
+                (absent if part.empty else slices)[n] = now
+        own.append(part)
+    dtype = np.uint8 if len(chosen) < 256 else np.uint16
+    layers, _layer_of = yield from label_maps_steps(own, grid.shape, dtype, lambda _box: ...)
+    if len(layers) > 1:
+        raise InputError(_("Painted segments overlap; fill one at a time over the sequence."))
+    return _Painted(layers[0], not all(part.empty for part in own), slices, absent, axes)

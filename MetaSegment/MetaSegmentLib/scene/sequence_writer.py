@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import slicer
 
 from ..answer.report import with_voxel_volume
 from ..errors import InputError
-from ..pieces import drain
+from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
 from ..settings import Result, Settings
-from ..task.parts import NOWHERE
+from ..task.parts import NOWHERE, Part
 from .editor import Editor
 from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
@@ -122,6 +123,7 @@ def segment_frames(
 
     given = (frames.images, frames.painted, frames.spacing, frames.slices, frames.axis)
     series = segment_series(*given, settings, progress, cancel, frames.names)
+    series = replace(series, labels=_without_absent(frames, series.labels))
     measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
     first = series.painted[0]
     warnings = all_warnings(frames.paint_grid, frames.warnings, series.warnings)  # the first one has them all
@@ -129,66 +131,133 @@ def segment_frames(
     return replace(series, frames=measured)
 
 
-def on_volume(frames: Frames, series: SeriesResult) -> SeriesResult:
-    """A series on the grid of the paint as the volumes see it."""
+def _without_absent(frames: Frames, labels: NDArray[Any]) -> NDArray[Any]:
+    """(T, K, J, I) labels without what lies on slices that are stated to be empty: what is not painted at a time point
+    follows other ones, which know nothing of them."""
+    if not frames.absent or frames.axis is None:
+        return labels
+    labels = labels.copy()
+    for t, stated in frames.absent.items():
+        planes = np.moveaxis(labels[t], frames.axis, 0)
+        for label, slices in stated.items():
+            planes[slices] = np.where(planes[slices] == label, 0, planes[slices])
+    return labels
+
+
+def on_volume_steps(frames: Frames, series: SeriesResult) -> Steps[SeriesResult]:
+    """A series on the grid of the paint as the volumes see it, in pieces."""
     grid = frames.paint_grid
     if grid.is_volumes:
         return series
-    results = {t: drain(grid.result_steps(result)) for t, result in series.frames.items()}
-    return replace(series, labels=np.stack([grid.on_volume(labels) for labels in series.labels]), frames=results)
+    results, labels = {}, []
+    for t, result in series.frames.items():
+        results[t] = yield from grid.result_steps(result)
+    for one in series.labels:
+        labels.append(grid.on_volume(one))
+        yield
+    return replace(series, labels=np.stack(labels), frames=results)
 
 
-def write_frames(
+def write_frames_steps(
     nodes: SequenceNodes, frames: Frames, series: SeriesResult, segmentation: Any, settings: Any | None, editor: Editor
-) -> SequenceStep:
-    """Write all time points, at once and as one undo step.
+) -> Steps[tuple[SequenceStep, Steps[None]]]:
+    """Write all time points as one undo step, in pieces.
 
     Each is written as a single volume is, see :func:`~.writer.write_result_steps`: painted slices and those that were
-    edited meanwhile stay, the rest becomes what the result says where the user's settings allow it.
+    edited meanwhile stay, the rest becomes what the result says where the user's settings allow it. All is worked out
+    in pieces, begun again when something is changed or another time point is shown between two of them, and put in
+    place in a single one.
 
     Args:
         settings: the vtkMRMLSegmentEditorNode whose masking settings hold, if there is one.
+
+    Returns:
+        The step, which is complete, and further pieces in which Slicer shows what was written; they may be left out.
 
     Raises:
         InputError: the time points, their place or the segments are not what they were when they were read; nothing
             is written.
     """
-    held = _checked(nodes, frames, segmentation)
-    home, grid = nodes.home(segmentation), frames.paint_grid.grid
-    use_labelmaps(segmentation, grid, editor)
-    for t, node in enumerate(held):
-        if node is None:
-            held[t] = _without(segmentation, frames.segment_ids, grid)
-        elif not has_labelmap_source(node.GetSegmentation()):
-            make_labelmaps(node.GetSegmentation(), grid)
-            node.GetSegmentation().SetSourceRepresentationName(LABELMAP)
-    prepared: list[tuple[dict[str, Change], list[Layer]]] = []
-    for t, result in enumerate(_results(frames, series)):
-        rules = EditRules(settings, nodes.placed, _Holder(nodes, segmentation, t, held[t]))
-        changes, layers, *_left = drain(prepare_steps(frames.at(t), result, segmentation, segmentation, grid, rules))
-        prepared.append(({frames.segment_ids[label - 1]: change for label, change in changes.items()}, layers))
-    kinds = {i: next(s for s in (n.GetSegmentation().GetSegment(i) for n in held) if s) for i in frames.segment_ids}
-    nodes = _with_browser(nodes)
+    grid = frames.paint_grid.grid
+    while True:
+        held = _checked(nodes, frames, segmentation)
+        use_labelmaps(segmentation, grid, editor)
+        yield from _labelmaps_steps(held, grid)
+        before = nodes.stamp(segmentation)
+        there, prepared = yield from _prepare_steps(nodes, frames, series, segmentation, held, settings)
+        if _checked(nodes, frames, segmentation) == held and nodes.stamp(segmentation) == before:
+            break
+    kinds = {i: next(s for s in (n.GetSegmentation().GetSegment(i) for n in there) if s) for i in frames.segment_ids}
+    home, nodes = nodes.home(segmentation), _with_browser(nodes)
     written = []
     with one_update(nodes.browser):
-        stored = _stored(nodes, segmentation, held, home)
+        stored = _stored(nodes, segmentation, there, home)
         editor.open(segmentation)
         with one_event(segmentation):
             editor.begin_step()
-            for segments, (changes_by_id, new_layers) in zip(stored, prepared, strict=True):
+            for segments, (changes, layers) in zip(stored, prepared, strict=True):
                 for segment_id, kind in kinds.items():
                     if segments.GetSegment(segment_id) is None:
                         add_segment(segments, segment_id, kind)
-                written.append(_write(segments, changes_by_id, new_layers))
+                written.append(_write(segments, changes, layers))
         editor.end_step()
     current = nodes.current
-    for segment_id, change in prepared[current][0].items():
-        if change.different:
-            editor.show(segmentation, segment_id, grid, change.mask)
-    shown = written.pop(current)
-    for frame in written:
+    changed = {i: change.mask for i, change in prepared[current][0].items() if change.different}
+    step = SequenceStep(nodes.browser, segmentation, written.pop(current), written)
+    return step, _show_steps(step, changed, grid, editor)
+
+
+def _labelmaps_steps(held: Sequence[Any], grid: Grid) -> Steps[None]:
+    """As :func:`~.writer.use_labelmaps`, of what is stored."""
+    for node in held:
+        if node is not None and not has_labelmap_source(node.GetSegmentation()):
+            make_labelmaps(node.GetSegmentation(), grid)
+            node.GetSegmentation().SetSourceRepresentationName(LABELMAP)
+            yield
+
+
+def _prepare_steps(
+    nodes: SequenceNodes,
+    frames: Frames,
+    series: SeriesResult,
+    segmentation: Any,
+    held: Sequence[Any],
+    settings: Any | None,
+) -> Steps[tuple[list[Any], list[tuple[dict[str, Change], list[Layer]]]]]:
+    """For each time point the node that holds its segments, one beside the scene where there is none yet; and what is
+    to happen to them, by identifier, with the layers that make it happen."""
+    grid, bare = frames.paint_grid.grid, None
+    there, prepared = [], []
+    for t, result in enumerate(_results(frames, series)):
+        node = held[t]
+        if node is None:
+            bare = bare or _without(segmentation, frames.segment_ids, grid)
+            node = slicer.vtkMRMLSegmentationNode()
+            node.GetSegmentation().DeepCopy(bare)
+            yield
+        rules = EditRules(settings, nodes.placed, _Holder(nodes, segmentation, t, node))
+        preparing = prepare_steps(frames.at(t), result, segmentation, segmentation, grid, rules)
+        changes, layers, *_left = yield from preparing
+        there.append(node)
+        prepared.append(({frames.segment_ids[label - 1]: change for label, change in changes.items()}, layers))
+    return there, prepared
+
+
+def _show_steps(step: SequenceStep, changed: Mapping[str, Part], grid: Grid, editor: Editor) -> Steps[None]:
+    """Have Slicer show what was written, in 3D too."""
+    others = step.others
+    for segment_id, mask in changed.items():
+        if not step.done or step.segmentation.GetSegmentation() is not step.shown.segments:
+            others = [step.shown, *others]  # taken back, or not the one that is shown any more
+            break
+        unchanged = step.shown.is_there(done=True)
+        editor.show(step.segmentation, segment_id, grid, mask)
+        if unchanged:  # a stroke since is not part of the step
+            step.shown = replace(step.shown, after=_look(step.shown.segments, step.shown.after))
+        yield
+    for frame in others:
         _make_surfaces(frame.segments)
-    return SequenceStep(nodes.browser, segmentation, replace(shown, after=_look(shown.segments, shown.after)), written)
+        yield
 
 
 @contextmanager
@@ -208,25 +277,23 @@ def _checked(nodes: SequenceNodes, frames: Frames, segmentation: Any) -> list[An
     check_one_grid(nodes)
     if not frames.paint_grid.volume.same_as(grid_of(nodes.placed, segmentation)):
         raise InputError(_("The volume or the segmentation was moved or replaced during the run; run it again."))
-    home, held = nodes.home(segmentation), []
-    for t, there in enumerate(frames.snapshots):
-        node = segmentation if t == home else nodes.held(segmentation, t)
+    held = nodes.all_held(segmentation)
+    for node, there in zip(held, frames.snapshots, strict=True):
         if any(node is None or node.GetSegmentation().GetSegment(i) is None for i in there):
             raise InputError(_("A segment was removed during the run; run it again."))
-        held.append(node)
     return held
 
 
 def _without(segmentation: Any, segment_ids: Sequence[str], grid: Grid) -> Any:
-    """A copy of a segmentation node, beside the scene, in which some segments are empty."""
-    node = slicer.vtkMRMLSegmentationNode()
-    node.GetSegmentation().DeepCopy(segmentation.GetSegmentation())
+    """A copy of the vtkSegmentation of a node in which some segments are empty."""
+    segments = slicer.vtkSegmentation()
+    segments.DeepCopy(segmentation.GetSegmentation())
     for segment_id in segment_ids:
-        segment = node.GetSegmentation().GetSegment(segment_id)
+        segment = segments.GetSegment(segment_id)
         if segment is not None:
             segment.AddRepresentation(LABELMAP, grid.blank(NOWHERE))
             segment.SetTag(TAG, "")
-    return node
+    return segments
 
 
 def _results(frames: Frames, series: SeriesResult) -> Iterator[Result]:
@@ -238,6 +305,7 @@ def _results(frames: Frames, series: SeriesResult) -> Iterator[Result]:
         for label in learned:
             found = report["segments"].get(str(label), {})
             support = found.get("support_slices", []) if t in frames.painted else []
+            support = sorted({*support, *frames.absent.get(t, {}).get(label, [])})
             segments[str(label)] = {**found, "support_slices": support}
         yield replace(series.frames[t], labels=labels, layers=(), report={**report, "segments": segments})
 
@@ -289,9 +357,13 @@ def _stored(nodes: SequenceNodes, segmentation: Any, held: Sequence[Any], home: 
         own = segmentation.GetScene().AddNewNodeByClass("vtkMRMLSequenceNode", segmentation.GetName())
         for name in ("IndexName", "IndexUnit", "IndexType"):
             getattr(own, f"Set{name}")(getattr(nodes.sequence, f"Get{name}")())
+    bare = slicer.vtkMRMLSegmentationNode()
+    bare.SetName(segmentation.GetName())
+    bare.CopyContent(segmentation, False)
+    bare.SetAndObserveSegmentation(slicer.vtkSegmentation())  # the sequence takes a deep copy
     for t, value in enumerate(nodes.values):
         if own.GetDataNodeAtValue(value, True) is None:
-            data = own.SetDataNodeAtValue(segmentation, value)
+            data = own.SetDataNodeAtValue(bare, value)
             data.SetAndObserveSegmentation(held[t].GetSegmentation())
     own.UpdateDataNodeAtValue(segmentation, nodes.values[home], True)
     stored = [own.GetDataNodeAtValue(value, True) for value in nodes.values]

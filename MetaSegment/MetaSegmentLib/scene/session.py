@@ -30,11 +30,12 @@ from .editor import Editor
 from .geometry import grid_of
 from .i18n import tr as _
 from .inputs import playing, why_not
+from .presence import Removed, watched
 from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
-from .sequence import Frames, nodes_of, read_frames
-from .sequence_writer import SequenceStep, on_volume, segment_frames, write_frames
+from .sequence import Frames, nodes_of, read_frames_steps
+from .sequence_writer import SequenceStep, on_volume_steps, segment_frames, write_frames_steps
 from .time_point import check_time_points, time_points
 from .views import OVERLAY
 from .writer import write_result_steps
@@ -119,8 +120,9 @@ class Session:
             segment_ids: which segments; the default is all visible ones.
             method: a name of ``metasegment methods``; the default is the most accurate one.
             slices: indices of the painted slices of the volume; one without paint says that the structures are absent
-                there. A mapping from a segment's identifier, or its label, to indices names them for that one. The
-                default is every slice with paint that an earlier run did not fill.
+                there. A mapping from a segment's identifier, or its label, to indices names them for that one; labels
+                count segments with paint, and are refused where a visible one without any comes before. The default
+                is every slice with paint that an earlier run did not fill.
             output: another vtkMRMLSegmentationNode to write to; ``segmentation`` stays as it is.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
             wait: False returns a :class:`Run` at once; the result is written when the session is polled. Where a timer
@@ -150,7 +152,9 @@ class Session:
         _check_node(segmentation, "vtkMRMLSegmentationNode", _("Choose the segmentation with the painted slices."))
         target = segmentation if output is None else output
         _check_node(target, "vtkMRMLSegmentationNode", _("Choose a segmentation of the scene for the result."))
-        if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+        image = volume.GetImageData()
+        several = image is not None and image.GetNumberOfScalarComponents() > 1
+        if several or volume.IsA("vtkMRMLLabelMapVolumeNode"):
             raise InputError(why_not(volume))
         if playing(volume):
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
@@ -194,18 +198,21 @@ class Session:
         def write(painting: Painting, results: Sequence[Result]) -> Steps[Result]:
             return self._write(painting, results, volume, segmentation, target, same_step, start)
 
+        nodes = (volume, segmentation, target)
         if wait:
+            are_there = watched(nodes)
             painting = drain(read())
             results: list[Result] = []
             for request in requests(painting):
                 results.append(self._here.compute(same_axis(request, results), progress, cancel))
+            if not are_there():  # a caller's callback may let the user's events through
+                raise Removed
             return drain(write(painting, results))
         run = Run(self)
 
         def state() -> Hashable:
             return _state(volume), _paint_state(segmentation), target is segmentation or _paint_state(target)
 
-        nodes = (volume, segmentation, target)
         job = Job(run, read, requests, submit, write, nodes, state, progress, cancel, finished)
         if self._schedule is None:
             job.advance(math.inf)
@@ -253,31 +260,35 @@ class Session:
             raise InputError(_("The volume's sequence is playing; stop it at the time point to segment."))
         settings = Settings(method or DEFAULT_METHOD, device, weights=weights)
 
-        def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
-            yield
-            user = self._users_editor(segmentation)
-            step = write_frames(nodes, frames, results[0], segmentation, user, self.editor)
-            done = (one for one in self._sequence_steps if one.done)  # what was taken back is gone, as in the history
-            self._sequence_steps = deque([*done, step], maxlen=_STEPS)
-            return on_volume(frames, results[0])
-
-        if wait:
-            frames = read_frames(nodes, segmentation, segment_ids)
-            return drain(write(frames, [segment_frames(frames, settings, progress, cancel)]))
+        about = [node for node in (nodes.sequence, nodes.browser, nodes.volume, segmentation) if node is not None]
 
         def read() -> Steps[Frames]:
-            yield
-            return read_frames(nodes, segmentation, segment_ids)
+            return read_frames_steps(nodes, segmentation, segment_ids)
+
+        def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
+            user = self._users_editor(segmentation)
+            step, showing = yield from write_frames_steps(nodes, frames, results[0], segmentation, user, self.editor)
+            done = (one for one in self._sequence_steps if one.done)  # what was taken back is gone, as in the history
+            self._sequence_steps = deque([*done, step], maxlen=_STEPS)
+            yield from showing
+            return (yield from on_volume_steps(frames, results[0]))
+
+        if wait:
+            are_there = watched(about)
+            frames = drain(read())
+            series = segment_frames(frames, settings, progress, cancel)
+            if not are_there():
+                raise Removed
+            return drain(write(frames, [series]))
 
         def submit(frames: Frames) -> Steps[ThreadHandle[SeriesResult]]:
             yield
             return ThreadHandle(self._worker, lambda *callbacks: segment_frames(frames, settings, *callbacks))
 
         def state() -> Hashable:
-            return nodes.current, _paint_state(segmentation)
+            return nodes.current, nodes.state(segmentation), _paint_state(segmentation)
 
         run = Run(self)
-        about = [node for node in (nodes.sequence, nodes.browser, nodes.volume, segmentation) if node is not None]
         job = Job(run, read, lambda frames: [frames], submit, write, tuple(about), state, progress, cancel, finished)
         job.shares_lock = True
         self._job = job

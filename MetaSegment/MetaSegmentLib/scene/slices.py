@@ -22,7 +22,7 @@ from .geometry import LABELMAP, grid_of
 from .i18n import tr as _
 from .layers import layers_steps
 from .paint_grid import PaintGrid, paint_grid_of
-from .reader import has_labelmap_source, read_part, read_part_steps
+from .reader import all_hidden, has_labelmap_source, read_part, read_part_steps, visible_segments
 from .record import TAG, SliceRecord, painted_now_steps, record_of
 
 _MANY_SLICES = 12
@@ -119,17 +119,16 @@ class SliceList:
         segments = segmentation.GetSegmentation()
         if segments.GetNumberOfSegments() and not has_labelmap_source(segments):
             return Overview()  # made into label maps when they are first painted on or segmented
-        display = segmentation.GetDisplayNode()
-        every = segments.GetSegmentIDs()
+        every, visible = segments.GetSegmentIDs(), visible_segments(segmentation)
         self._known = {i: known for i, known in self._known.items() if i in every}
         rows: list[PaintedSlice] = []
         filled: dict[str, tuple[int, ...]] = {}
         done: list[str] = []
-        problem = ""
+        problem = all_hidden() if every and not visible else ""
         states: list[Hashable] = []
-        for segment_id in every:
+        for segment_id in visible:
             segment = segments.GetSegment(segment_id)
-            if segment is None or (display is not None and not display.GetSegmentVisibility(segment_id)):
+            if segment is None:  # removed between two pieces
                 continue
             try:
                 paint_grid = paint_grid_of(volume, segmentation, [segment])

@@ -262,7 +262,7 @@ def _destinations(source: Any, target: Any, segment_ids: Sequence[str]) -> dict[
     used = set(free)
     found: dict[str, str] = {}
     for segment_id in segment_ids:
-        name = learned_from.GetSegment(segment_id).GetName()
+        name = learned_from.GetSegment(segment_id).GetName() or segment_id  # as it is called when it is added
         namesakes = [i for i in free if segments.GetSegment(i).GetName() == name]
         same = next((i for i in namesakes if i == segment_id or not _is_named(learned_from.GetSegment(i), name)), None)
         if same is not None:

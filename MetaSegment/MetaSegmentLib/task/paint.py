@@ -20,6 +20,7 @@ from scipy import ndimage
 from ..errors import InputError
 from . import doubt
 from .doubt import Doubt
+from .parts import Part
 from .residue import brush_discs, stray_marks
 from .segment_paint import Mask, SegmentPaint, pick
 from .sheets import Sheets, SliceAxis
@@ -213,8 +214,7 @@ def read_segment(
     Raises:
         InputError: the paint cannot be used; the message says what to do.
     """
-    occupied = [np.arange(n) + first for n, first in zip(paint.shape, corner, strict=True)]
-    one = SegmentPaint.of(paint, shape, occupied)
+    one = _segment(paint, corner, shape)
     words = _Words({}, several=False)
     axis = _axes({1: Sheets(one)}, None, None, words)[1]
     slices, doubts = _doubted(1, Sheets(one), axis, words)
@@ -223,6 +223,22 @@ def read_segment(
         if one.areas[axis][index - one.corner[axis]] == plane:
             raise _fills(index)
     return axis, slices, tuple(doubts)
+
+
+def named_axis(slices: Sequence[int], parts: Sequence[Part]) -> int:
+    """The axis of slices that are named for all of some segments, which may overlap, as :func:`read_paint` finds it.
+
+    Raises:
+        InputError: the segments are painted across different ones.
+    """
+    sheets = {n: Sheets(_segment(part.box, part.corner, part.shape)) for n, part in enumerate(parts, start=1)}
+    return _axes(sheets, None, _ascending(slices), _Words({}, several=len(parts) > 1))[1]
+
+
+def _segment(paint: Mask, corner: Sequence[int], shape: Sequence[int]) -> SegmentPaint:
+    """The paint of a segment in a box that holds all of it, whose first voxel is voxel ``corner`` of a volume."""
+    occupied = [np.arange(n) + first for n, first in zip(paint.shape, corner, strict=True)]
+    return SegmentPaint.of(paint, shape, occupied)
 
 
 @dataclass(frozen=True)
@@ -245,13 +261,19 @@ def _checked(
     try:
         labels = np.asarray(painted)
         axis = None if axis is None else operator.index(axis)
-        named: tuple[int, ...] | dict[int, tuple[int, ...]] | None = None
+    except (TypeError, ValueError) as error:
+        raise InputError("Paint must be an array of labels, and the axis one of the whole numbers 0 to 2.") from error
+    named: tuple[int, ...] | dict[int, tuple[int, ...]] | None = None
+    try:
         if isinstance(slices, Mapping):
             named = {operator.index(value): _ascending(own) for value, own in slices.items()}
         elif slices is not None:
             named = _ascending(slices)
-    except (TypeError, ValueError) as error:
-        raise InputError("Paint must be an array of labels; slices and axis must be whole numbers.") from error
+    except TypeError as error:
+        raise InputError(
+            "Name slices by whole numbers, [3, 9] for all labels or {1: [3, 9]} for some; leave out a label of which "
+            "every slice with paint is complete."
+        ) from error
     if labels.shape != shape:
         raise InputError(
             f"The painted label map has the size {_size(labels.shape)} and the image {_size(shape)}; "
