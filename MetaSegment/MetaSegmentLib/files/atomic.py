@@ -22,9 +22,9 @@ NEARLY_FULL_BYTES = 1 << 20
 class Staging:
     """Write every file to ``path(final)``; ``commit()`` then renames them all to where they belong.
 
-    Each waits in a hidden folder beside its place, so that the rename stays on one disk. The place of a symbolic link is
-    that of the file it leads to, and the link stays. Leaving the ``with`` block without a commit, for whatever reason,
-    removes everything.
+    Each waits in a hidden folder beside its place, so that the rename stays on one disk; a symbolic link stays, and its
+    place is that of the file it leads to. Leaving the ``with`` block without a commit, for whatever reason, removes
+    everything.
 
         with Staging() as staging:
             write(staging.path(output))
