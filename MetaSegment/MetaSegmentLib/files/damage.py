@@ -20,7 +20,7 @@ from ..errors import InputError
 from .access import plain_name, require_readable, unreadable
 from .contents import GZIP, misnamed
 from .formats import DICOM_SEG, RTSTRUCT, files_written, format_of
-from .parts import HEADER_BYTES, data_files, pair_of
+from .parts import HEADER_BYTES, INDEX, data_files, pair_of
 from .quiet import quiet_stderr
 
 CHUNK, START_BYTES = 1 << 22, 4096
@@ -401,6 +401,8 @@ def _require_dicom_or_survival(path: Path) -> None:
         except Damage as damage:
             raise Damage(f"{damage}, or its format is not read here", "save it as .nrrd or .nii.gz") from damage
         return
+    if path.name.upper() == INDEX:
+        raise Damage("it is the index of DICOM files", "give the folder with the files of one series")
     try:
         with quiet_stderr, plain_name(path) as name:
             require_dicom(Path(name))
