@@ -85,11 +85,16 @@ def segment_series(
     shape = volumes.shape[1:]
     settings, named = checked_settings(settings), slices or {}
     for by_frame in (painted, named):
-        if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float) for t in by_frame):
+        if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float | bool) for t in by_frame):
             raise InputError("Paint, and slices, of a series are given by frame: {0: labels}.")
     outside = [frame for frame in painted if not 0 <= frame < len(volumes)]
     if outside:
         raise InputError(f"There is no frame {outside[0]}; frames go from 0 to {len(volumes) - 1}.")
+    unpainted = [t for t, some in named.items() if some and not (t in painted and _any(painted[t]))]
+    if unpainted:
+        raise InputError(
+            f"Slices are named for frame {unpainted[0]}, on which nothing is painted; paint there, or leave them out."
+        )
     paints = {t: read_paint(painted[t], shape, named.get(t), axis, names) for t in sorted(painted) if _any(painted[t])}
     if not paints:
         raise InputError("Nothing is painted on any frame; paint the structure on a few slices of one frame.")

@@ -58,6 +58,13 @@ def test_a_corrected_frame_is_one_more_support(place):
     assert np.array_equal(labels[2][list(SLICES)] > 0, truth[2][list(SLICES)])
 
 
+def test_a_frame_whose_support_is_empty_is_not_passed_over(place, capsys):
+    truth = a_series(place)
+    write_segmentation(place.path("none.seg.nrrd"), [0 * painted_on(truth[2])], [plain_segment(1, "liver")], GRID)
+    assert main([*place.words(frame=0), "--support", str(place.path("none.seg.nrrd")), "--frame", "2"]) == 1
+    assert "in the support of frame 2" in capsys.readouterr().err
+
+
 def test_a_sequence_as_slicer_stores_it_is_a_series(place):
     truth = a_series(place)
     frames, _ = read_frames(place.path("image.nrrd"))

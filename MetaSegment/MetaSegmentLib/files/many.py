@@ -69,6 +69,9 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
         raise InputError("A frame is named twice; give one support for each.")
     paints = _counting(job, [(read_painted(path, grid, job.image), grid) for _, path in job.frames])
     given = dict(zip(numbers, paints, strict=True))
+    for frame, (own, _, _) in given.items():
+        if not any(layer.any() for layer in own.layers):
+            raise InputError(f"Nothing is painted in the support of frame {frame}; paint there, or leave it out.")
     with Staging() as rehearsal:
         rehearse(job, Output.named(job.output, job.image), grid, rehearsal)
     axis = next(iter(given.values()))[2]
