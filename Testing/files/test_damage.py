@@ -169,3 +169,14 @@ def test_the_length_of_packed_data_in_a_metaimage_is_heeded(tmp_path: Path, shar
         return
     with pytest.raises(InputError, match=words):
         read_image(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("offset", [0.0, 348.0, -1.0])
+def test_a_nifti_that_does_not_say_where_its_voxels_begin_is_refused(tmp_path: Path, offset: float) -> None:
+    """Programs then begin at different bytes, some of them at those of the header."""
+    write_image(tmp_path / "a.nii", NOISE, GRID)
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    struct.pack_into("<f", content, 108, offset)
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(InputError, match="where its voxels begin"):
+        read_image(tmp_path / "a.nii")

@@ -26,6 +26,7 @@ from .quiet import quiet_stderr
 CHUNK, START_BYTES = 1 << 22, 4096
 SECONDS_TO_READ = 600
 NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 540, 256
+NIFTI_FIRST_VOXEL = 352
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
 DICOM_ENDINGS = (".dcm", ".ima", DICOM_SEG, RTSTRUCT)
 DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
@@ -214,6 +215,8 @@ def _nifti(path: Path) -> None:
     if len(header) < NIFTI_HEADER_BYTES:
         raise Damage("it is damaged or cut short")
     bits, sizes, offset = _nifti_header(header)
+    if header[344:347] == b"n+1" and offset < NIFTI_FIRST_VOXEL:  # some programs then begin with bytes of the header
+        raise Damage("its header does not say where its voxels begin", "save it again")
     if header_file != data_file:
         _require_data([header_file], 0, NIFTI_HEADER_BYTES, packing)
         packing = _start(data_file)[1]
