@@ -21,8 +21,8 @@ def require_millimetres(path: Path, role: str) -> None:
     """Check that the header gives lengths in mm, as numbers, and as a spacing.
 
     Raises:
-        InputError: it has another unit, an axis without a direction, NaN or infinity, or the ends of the axes in place of
-            a spacing.
+        InputError: it has another unit, no direction of an axis, NaN or infinity, or the ends of the axes in place of a
+            spacing.
     """
     name = path.name.lower()
     if not name.endswith(NRRD + META):
