@@ -136,6 +136,17 @@ def test_the_image_itself_as_support_image_is_no_other_patient(place):
     assert np.array_equal(found[list(SLICES)], paint[list(SLICES)])
 
 
+def test_two_supports_of_the_image_itself_are_refused(place, capsys):
+    """Laid onto itself as another patient's, the paint would not stay as it is."""
+    place.image(an_image_of(place.truth))
+    words = place.words(support_image="image.nrrd")
+    place.paint(painted_on(place.truth))
+    place.paint(painted_on(np.roll(place.truth, 9, axis=1), value=2), name="spleen.seg.nrrd")
+    words += ["--support", str(place.path("spleen.seg.nrrd")), "--support-image", str(place.path("image.nrrd"))]
+    assert main(words) == 1
+    assert "put their segments into one" in capsys.readouterr().err
+
+
 def test_what_only_ones_own_paint_has_keeps_its_name_and_namesakes_stay_two(place):
     place.image(an_image_of(place.truth))
     place.image(an_image_of(place.truth), name="other.nrrd")

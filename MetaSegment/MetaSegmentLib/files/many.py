@@ -176,14 +176,20 @@ def run_across(
 
 
 def _with_own(job: Job) -> Job:
-    """The job with a support that was painted on the image itself for what it is, whatever it was given as."""
+    """The job with a support that was painted on the image itself for what it is, whatever it was given as.
+
+    Raises:
+        InputError: there are several, of which the paint would not stay as it is.
+    """
     if job.support_image is None or job.own is not None or job.chosen is not None:
         return job
     pairs = [(job.support, job.support_image), *job.others]
     own = [paint for paint, on in pairs if same_file(on, job.image)]
     rest = [(paint, on) for paint, on in pairs if not same_file(on, job.image)]
-    if len(own) != 1:
+    if not own:
         return job
+    if len(own) > 1:
+        raise InputError("Several supports were painted on the image itself; put their segments into one, and give that.")
     if not rest:
         return replace(job, support=own[0], support_image=None)
     (support, on), *others = rest
