@@ -1,18 +1,27 @@
 """The program: ``python -m MetaSegmentLib`` is the same as ``metasegment``."""
 
+import atexit
+import os
 import sys
 from pathlib import Path
+
+INTERRUPTED = 130
 
 
 def start() -> int:
     """Run the command that the process was given; see :func:`~MetaSegmentLib.cli.main`."""
+    status = 0
+    # Python ends by SIGINT itself, whatever the status, where an interruption has passed through code that somebody
+    # made from text, as packages do while they are imported. What is registered first is called last.
+    atexit.register(lambda: os._exit(status) if status == INTERRUPTED else None)
     try:
         from .cli import main
 
-        return main()
+        status = main()
     except KeyboardInterrupt:  # while modules were read, before there was anything to tidy away
         print("metasegment: Interrupted before it began; nothing was written, run it again.", file=sys.stderr)
-        return 130
+        status = INTERRUPTED
+    return status
 
 
 if __name__ == "__main__":

@@ -54,13 +54,14 @@ def test_no_output_changes_when_a_run_is_stopped(
         assert not list(workplace.folder.glob(".metasegment-*"))
 
 
-# Stopped when Python looks for a module: of the program's own, of others, and of what the parser asks for its options.
+# Stopped when Python looks for a module: of the program's own, of others, and of what the parser asks for its options;
+# by code made from text, after which Python would end by the signal and not with a status.
 STOPPED_AT = """
 import runpy, sys
 class Stopping:
     def find_spec(self, name, path=None, target=None):
         if name == sys.argv[1]:
-            raise KeyboardInterrupt
+            exec("raise KeyboardInterrupt")
 sys.meta_path.insert(0, Stopping())
 runpy.run_module("MetaSegmentLib", run_name="__main__")
 """
