@@ -189,7 +189,9 @@ def _with_own(job: Job) -> Job:
     if not own:
         return job
     if len(own) > 1:
-        raise InputError("Several supports were painted on the image itself; put their segments into one, and give that.")
+        raise InputError(
+            "Several supports were painted on the image itself; put their segments into one, and give that."
+        )
     if not rest:
         return replace(job, support=own[0], support_image=None)
     (support, on), *others = rest
