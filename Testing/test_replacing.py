@@ -26,3 +26,11 @@ def test_an_error_changes_nothing_and_leaves_nothing_behind(tmp_path):
         raise ValueError("halfway")
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
     assert final.read_text(encoding="utf-8") == "old"
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / "link").symlink_to("file.txt")
+    with replacing(tmp_path / "link") as waiting:
+        waiting.write_text("new", encoding="utf-8")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file.txt").read_text(encoding="utf-8") == "new"

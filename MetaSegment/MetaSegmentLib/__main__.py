@@ -1,12 +1,31 @@
-"""``python -m MetaSegmentLib`` is the same as ``metasegment``."""
+"""The program: ``python -m MetaSegmentLib`` is the same as ``metasegment``."""
 
+import atexit
+import os
 import sys
 from pathlib import Path
 
-# Python looks into the current folder first for -m, where a file of the user's may have the name of a package.
-if not sys.flags.safe_path:
-    sys.path[:] = [*sys.path[1:], str(Path(__file__).parents[1])]
+INTERRUPTED = 130
 
-from .cli import main
 
-sys.exit(main())
+def start() -> int:
+    """Run the command that the process was given; see :func:`~MetaSegmentLib.cli.main`."""
+    status = 0
+    # Python ends by SIGINT itself, whatever the status, where an interruption has passed through code that somebody
+    # made from text, as packages do while they are imported. What is registered first is called last.
+    atexit.register(lambda: os._exit(status) if status == INTERRUPTED else None)
+    try:
+        from .cli import main
+
+        status = main()
+    except KeyboardInterrupt:  # while modules were read, before there was anything to tidy away
+        print("metasegment: Interrupted before it began; nothing was written, run it again.", file=sys.stderr)
+        status = INTERRUPTED
+    return status
+
+
+if __name__ == "__main__":
+    # Python looks into the current folder first for -m, where a file of the user's may have the name of a package.
+    if not sys.flags.safe_path:
+        sys.path[:] = [*sys.path[1:], str(Path(__file__).parents[1])]
+    sys.exit(start())

@@ -15,8 +15,10 @@ from pathlib import Path
 def replacing(final: Path) -> Iterator[Path]:
     """Where to write what takes the place of ``final`` when the block ends, and leaves it as it was on an error.
 
-    Several processes may write the same file at once: the last one wins.
+    Several processes may write the same file at once: the last one wins. A symbolic link stays, and what it leads to is
+    replaced.
     """
+    final = Path(os.path.realpath(final))
     waiting = final.with_name(f"{final.name}.{os.getpid()}.part")
     try:
         yield waiting

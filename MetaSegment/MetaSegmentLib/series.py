@@ -86,7 +86,7 @@ def segment_series(
     shape = volumes.shape[1:]
     settings, named = checked_settings(settings), slices or {}
     for by_frame in (painted, named):
-        if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float) for t in by_frame):
+        if not isinstance(by_frame, Mapping) or any(isinstance(t, str | float | bool) for t in by_frame):
             raise InputError("Paint, and slices, of a series are given by frame: {0: labels}.")
     outside = [frame for frame in (*painted, *named) if not 0 <= frame < len(volumes)]
     if outside:

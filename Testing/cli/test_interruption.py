@@ -54,6 +54,27 @@ def test_no_output_changes_when_a_run_is_stopped(
         assert not list(workplace.folder.glob(".metasegment-*"))
 
 
+# Stopped when Python looks for a module: of the program's own, of others, and of what the parser asks for its options;
+# by code made from text, after which Python would end by the signal and not with a status.
+STOPPED_AT = """
+import runpy, sys
+class Stopping:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            exec("raise KeyboardInterrupt")
+sys.meta_path.insert(0, Stopping())
+runpy.run_module("MetaSegmentLib", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["MetaSegmentLib.cli", "numpy", "MetaSegmentLib.training.command"])
+def test_a_run_that_is_stopped_while_modules_are_read_ends_without_a_traceback(repository: Path, module: str) -> None:
+    words = [sys.executable, "-c", STOPPED_AT, module]
+    done = subprocess.run(words, cwd=repository / "MetaSegment", capture_output=True, text=True, check=False)
+    said = "metasegment: Interrupted before it began; nothing was written, run it again.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
 def test_an_evaluation_says_that_its_cases_are_kept(monkeypatch, capsys) -> None:
     def interrupted(arguments: object) -> int:
         raise KeyboardInterrupt

@@ -10,12 +10,17 @@ import pytest
 import SimpleITK as sitk
 
 from cli.workplace import GRID, SLICES, Workplace, a_ball, an_image_of, painted_on
+from MetaSegmentLib import Settings
 from MetaSegmentLib.cli import main
 from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.files.images import read_frames, read_image, write_image
+from MetaSegmentLib.files.many import run_job
+from MetaSegmentLib.files.orientation import Turn
+from MetaSegmentLib.files.run import Job
 from MetaSegmentLib.files.segmentations import plain_segment, read_painted, write_segmentation
 
 FRAMES = 3
+OTHERWISE = "The axes of a painted volume run otherwise than the image's"
 
 
 @pytest.fixture
@@ -51,6 +56,13 @@ def test_a_corrected_frame_is_one_more_support(place):
     assert main(words) == 0
     labels, _ = read_frames(place.path("out.nrrd"))
     assert np.array_equal(labels[2][list(SLICES)] > 0, truth[2][list(SLICES)])
+
+
+def test_a_frame_whose_support_is_empty_is_not_passed_over(place, capsys):
+    truth = a_series(place)
+    write_segmentation(place.path("none.seg.nrrd"), [0 * painted_on(truth[2])], [plain_segment(1, "liver")], GRID)
+    assert main([*place.words(frame=0), "--support", str(place.path("none.seg.nrrd")), "--frame", "2"]) == 1
+    assert "in the support of frame 2" in capsys.readouterr().err
 
 
 def test_a_sequence_as_slicer_stores_it_is_a_series(place):
@@ -124,6 +136,17 @@ def test_the_image_itself_as_support_image_is_no_other_patient(place):
     assert np.array_equal(found[list(SLICES)], paint[list(SLICES)])
 
 
+def test_two_supports_of_the_image_itself_are_refused(place, capsys):
+    """Laid onto itself as another patient's, the paint would not stay as it is."""
+    place.image(an_image_of(place.truth))
+    words = place.words(support_image="image.nrrd")
+    place.paint(painted_on(place.truth))
+    place.paint(painted_on(np.roll(place.truth, 9, axis=1), value=2), name="spleen.seg.nrrd")
+    words += ["--support", str(place.path("spleen.seg.nrrd")), "--support-image", str(place.path("image.nrrd"))]
+    assert main(words) == 1
+    assert "put their segments into one" in capsys.readouterr().err
+
+
 def test_what_only_ones_own_paint_has_keeps_its_name_and_namesakes_stay_two(place):
     place.image(an_image_of(place.truth))
     place.image(an_image_of(place.truth), name="other.nrrd")
@@ -138,6 +161,68 @@ def test_what_only_ones_own_paint_has_keeps_its_name_and_namesakes_stay_two(plac
     assert [segment["name"] for segment in segments.values()] == ["liver", "lesion", "lesion"]
     found, _ = read_image(place.path("out.seg.nrrd"))
     assert all((found[list(SLICES)] == value).any() for value in (2, 3))
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("turn", "axis", "stray", "slices"),
+    [
+        (Turn((0, 1, 2), ()), 0, 1, [5, 9, 13, 17]),
+        (Turn((0, 1, 2), (0, 1)), 0, 22, [6, 10, 14, 18]),
+        (Turn((2, 0, 1), ()), 1, 1, [5, 9, 13, 17]),
+    ],
+    ids=["alike", "from the other end", "across another axis"],
+)
+def test_painted_slices_are_counted_as_in_their_own_file(place, turn, axis, stray, slices, several):
+    """In the report and in sentences, however the axes of a painted volume run against the image's; and all alike
+    where there are several."""
+    place.image(an_image_of(place.truth))
+    labels = painted_on(place.truth)
+    labels[1, 3, 3] = 1
+    place.image(turn.apply(an_image_of(place.truth)), turn.grid(GRID), "other.nrrd")
+    place.paint(turn.apply(labels), turn.grid(GRID), "other.seg.nrrd")
+    words = place.words(support="other.seg.nrrd", support_image="other.nrrd", report="r.json")
+    if several:
+        place.image(an_image_of(place.truth), name="second.nrrd")
+        place.paint(painted_on(place.truth), name="second.seg.nrrd")
+        words += ["--support", str(place.path("second.seg.nrrd"))]
+        words += ["--support-image", str(place.path("second.nrrd"))]
+    assert main(words) == 0
+    report = json.loads(place.path("r.json").read_text(encoding="utf-8"))
+    assert (report["axis"], report["support_slices"]) == (axis, slices)
+    assert report["segments"]["1"]["support_slices"] == slices
+    assert {one["axis"] for one in report["suggested_slices"]} == {0}
+    first, *more = report["warnings"]
+    assert first.startswith(f"{'Support 1: ' if several else ''}Slice {stray} holds no more than a stray mark")
+    assert [one.split(";")[0] for one in more] == ([] if turn == Turn((0, 1, 2), ()) else [OTHERWISE])
+    assert dice(read_image(place.path("out.nrrd"))[0], place.truth) > 0.9
+
+
+def test_what_draws_a_result_is_told_the_axis_in_the_image(place):
+    """Not the painted volume's."""
+    place.image(an_image_of(place.truth))
+    turn = Turn((2, 0, 1), ())
+    place.image(turn.apply(an_image_of(place.truth)), turn.grid(GRID), "other.nrrd")
+    place.paint(turn.apply(painted_on(place.truth)), turn.grid(GRID), "other.seg.nrrd")
+    files = (place.path(name) for name in ("image.nrrd", "other.seg.nrrd", "out.nrrd", "other.nrrd"))
+    axes = []
+    report = run_job(Job(*files, settings=Settings("shape")), beside=lambda done: axes.append(done.axis))
+    assert axes == [0] and report["axis"] == 1
+
+
+def test_named_slices_of_several_volumes_are_those_of_each_file(place):
+    """Of one whose axes run the other way they are counted from its own end."""
+    place.image(an_image_of(place.truth))
+    turn = Turn((0, 1, 2), (0,))
+    words = place.words(support="a.seg.nrrd", support_image="a.nrrd", report="r.json")
+    for name, grid in (("a", turn.grid(GRID)), ("b", GRID)):  # stored from end to end, each is painted on 9 and 14
+        mask = turn.apply(place.truth) if name == "a" else place.truth
+        place.image(an_image_of(mask), grid, f"{name}.nrrd")
+        place.paint(painted_on(mask, (9, 14)), grid, f"{name}.seg.nrrd")
+    words += ["--support", str(place.path("b.seg.nrrd")), "--support-image", str(place.path("b.nrrd"))]
+    assert main([*words, "--slices", "1,9,14"]) == 0
+    assert json.loads(place.path("r.json").read_text(encoding="utf-8"))["support_slices"] == [1, 9, 14]
+    assert dice(read_image(place.path("out.nrrd"))[0], place.truth) > 0.8
 
 
 def two_paints(place, own: str = "lesion") -> list[str]:

@@ -240,6 +240,13 @@ def processes_of(session: int) -> list[int]:
     return found
 
 
+def words_of(pid: int) -> list[str]:
+    """The command line of a process; none of one that has ended meanwhile."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).cmdline()
+    return []
+
+
 def test_a_batch_that_is_killed_goes_on_and_does_nothing_twice(
     dozen: SmallCohort, results: Path, expected: dict[str, bytes]
 ) -> None:
@@ -270,6 +277,17 @@ def test_ctrl_c_leaves_a_summary_and_no_process(dozen: SmallCohort, results: Pat
     assert "of 12 cases are done, add --resume" in line
     rows = json.loads((results / "summary.json").read_text(encoding="utf-8"))["cases"]
     assert {row["state"] for row in rows} == {"done", "open"}
+    wait_for(lambda: not processes_of(process.pid))
+
+
+def test_ctrl_c_in_a_terminal_reaches_workers_that_still_start_too(dozen: SmallCohort, results: Path) -> None:
+    """They have nothing to say to it; the batch ends them."""
+    process = batch(dozen, results)
+    wait_for(lambda: any("spawn_main" in word for pid in processes_of(process.pid) for word in words_of(pid)))
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=MOST_SECONDS)
+    assert (process.returncode, output, len(errors.splitlines())) == (130, "", 1)
+    assert "Interrupted" in errors
     wait_for(lambda: not processes_of(process.pid))
 
 

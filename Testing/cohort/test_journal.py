@@ -49,7 +49,7 @@ def test_the_summary_is_there_again_after_a_resume(four: SmallCohort, finished: 
     assert (finished / "summary.html").read_text(encoding="utf-8").count("<img") == 4
 
 
-@pytest.mark.parametrize("change", ["gone", "altered", "no record", "half a record"])
+@pytest.mark.parametrize("change", ["gone", "altered", "no record", "half a record", "no picture"])
 def test_a_result_that_is_not_as_it_was_written_is_made_again(four: SmallCohort, finished: Path, change: str) -> None:
     output, record = finished / "case2.seg.nrrd", finished / "cases" / "case2.json"
     if change == "gone":
@@ -58,6 +58,8 @@ def test_a_result_that_is_not_as_it_was_written_is_made_again(four: SmallCohort,
         output.write_bytes(output.read_bytes()[:-1])
     elif change == "no record":
         record.unlink()
+    elif change == "no picture":
+        record.with_suffix(".png").unlink()
     else:
         record.write_bytes(record.read_bytes()[:40])
     assert again(four, finished) == ["case2"]

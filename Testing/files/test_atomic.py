@@ -93,3 +93,38 @@ def test_a_limit_on_the_size_of_files_is_called_that(monkeypatch: pytest.MonkeyP
     assert "become that large" in str(output_error(OSError(errno.EFBIG, "too large"), tmp_path))
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (512, 512))
     assert "become that large" in str(output_error(RuntimeError("no reason"), tmp_path))
+
+
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    """Also where the file is not there yet, and where one of the same name waits for the link's own folder."""
+    store, here = tmp_path / "store", tmp_path / "here"
+    store.mkdir(), here.mkdir()
+    (store / "x1").write_text("old", encoding="utf-8")
+    (here / "last.nrrd").symlink_to("../store/x1")
+    (here / "next.nrrd").symlink_to(store / "x2")
+    with Staging() as staging:
+        for file in (here / "last.nrrd", here / "next.nrrd", store / "last.nrrd"):
+            waiting = staging.path(file)
+            assert waiting.name == file.name  # by which writers choose the format
+            waiting.write_text(str(file), encoding="utf-8")
+        assert (store / "x1").read_text(encoding="utf-8") == "old"
+        staging.commit()
+    assert all(file.is_symlink() for file in here.iterdir()) and not any(file.is_symlink() for file in store.iterdir())
+    assert (store / "x1").read_text(encoding="utf-8") == str(here / "last.nrrd")
+    assert (store / "x2").read_text(encoding="utf-8") == str(here / "next.nrrd")
+    assert sorted(file.name for file in store.iterdir()) == ["last.nrrd", "x1", "x2"]
+
+
+def test_links_that_cannot_be_followed_are_told(tmp_path: Path) -> None:
+    for name, target in (("loop.nrrd", "loop.nrrd"), ("gone.nrrd", "gone/x"), ("a.nrrd", "x"), ("b.nhdr", "x")):
+        (tmp_path / name).symlink_to(target)
+    with Staging() as staging:
+        with pytest.raises(OutputError, match="leads to itself"):
+            staging.path(tmp_path / "loop.nrrd")
+        with pytest.raises(OutputError, match="folder does not exist"):
+            staging.path(tmp_path / "gone.nrrd")
+        with pytest.raises(OutputError, match="of two files has the name of a link"):
+            staging.path(tmp_path / "b.nhdr")
+        staging.path(tmp_path / "x")
+        with pytest.raises(OutputError, match="same name"):
+            staging.path(tmp_path / "a.nrrd")

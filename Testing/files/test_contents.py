@@ -67,3 +67,17 @@ def test_a_packing_that_is_not_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 2 2 2\nencoding: bzip2\n\nBZh91AY")
     with pytest.raises(InputError, match="packed with bzip2"):
         read_image(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.5"])
+def test_a_damaged_dicom_file_is_not_told_to_change_its_name(tmp_path: Path, name: str) -> None:
+    """Whatever it is called, it is read by what it is."""
+    (tmp_path / name).write_bytes(a_file(tmp_path, ".dcm").read_bytes()[:-40])
+    with pytest.raises(InputError, match="damaged"):
+        read_image(tmp_path / name)
+
+
+def test_the_index_of_a_dicom_export_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "DICOMDIR").write_bytes(a_file(tmp_path, ".dcm").read_bytes())
+    with pytest.raises(InputError, match="index of DICOM files; give the folder"):
+        read_image(tmp_path / "DICOMDIR")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import resource
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,53 @@ def test_a_damaged_file_of_a_rare_format_does_not_end_the_process(tmp_path: Path
     (tmp_path / "a.h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path / "a.h5")
+
+
+NUMBERS = " ".join(map(str, NOISE.ravel())).encode()
+VTK = (
+    b"# vtk DataFile Version 3.0\na\nASCII\nDATASET STRUCTURED_POINTS\nDIMENSIONS 30 20 10\nSPACING 1 1 1\n"
+    b"ORIGIN 0 0 0\nPOINT_DATA 6000\nSCALARS a unsigned_char 1\nLOOKUP_TABLE default\n"
+)
+NRRD = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 30 20 10\nencoding: ascii\n\n"
+
+
+@pytest.mark.parametrize(("name", "header"), [("a.vtk", VTK), ("a.nrrd", NRRD)])
+def test_numbers_in_text_that_are_missing_or_none_are_noticed(tmp_path: Path, name: str, header: bytes) -> None:
+    """What is missing would be what was in memory; what is no text would end the process."""
+    path = tmp_path / name
+    path.write_bytes(header + NUMBERS)
+    assert np.array_equal(read_image(path)[0], NOISE)
+    path.write_bytes(header + NUMBERS[:-1000])
+    with pytest.raises(InputError, match="cut short"):
+        read_image(path)
+    path.write_bytes(header + NOISE.tobytes() * 4)
+    with pytest.raises(InputError, match="no text of numbers"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(None, "how long"), (0.0, "how long"), (0.5, "no end"), (0.99, "no end"), (1.0, "")]
+)
+def test_the_length_of_packed_data_in_a_metaimage_is_heeded(tmp_path: Path, share: float | None, words: str) -> None:
+    """The reader takes just as many bytes as the header says, and memory as it is for the voxels that they lack."""
+    packed = zlib.compress(NOISE.tobytes())
+    said = "" if share is None else f"CompressedDataSize = {int(share * len(packed))}\n"
+    header = f"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = True\n{said}DimSize = 30 20 10\n"
+    end = "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    (tmp_path / "a.mha").write_bytes((header + end).encode() + packed)
+    if not words:
+        assert np.array_equal(read_image(tmp_path / "a.mha")[0], NOISE)
+        return
+    with pytest.raises(InputError, match=words):
+        read_image(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("offset", [0.0, 348.0, -1.0])
+def test_a_nifti_that_does_not_say_where_its_voxels_begin_is_refused(tmp_path: Path, offset: float) -> None:
+    """Programs then begin at different bytes, some of them at those of the header."""
+    write_image(tmp_path / "a.nii", NOISE, GRID)
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    struct.pack_into("<f", content, 108, offset)
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(InputError, match="where its voxels begin"):
+        read_image(tmp_path / "a.nii")

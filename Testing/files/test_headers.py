@@ -45,6 +45,7 @@ def test_a_sheared_left_handed_nrrd_keeps_its_place(tmp_path: Path, newline: str
         (("spacings: 1 1 2", 'units: "m" "m" "m"'), "another unit"),
         (("axis mins: 0 0 0", "axis maxs: 12 10 8"), "no spacing"),
         (("spacings: 1 1 nan",), "where its voxels lie"),
+        ((PLACED[0], "space directions: (2,0,0) (0.5,1,0) none", PLACED[2]), "where its voxels lie"),
         ((*PLACED[:2], "space origin: (nan,2,3)"), "where its voxels lie"),
     ],
 )

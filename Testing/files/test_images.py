@@ -95,6 +95,24 @@ def test_what_is_no_scalar_volume_is_refused(tmp_path: Path, image: sitk.Image, 
         read_image(tmp_path / "a.nrrd")
 
 
+@pytest.mark.parametrize("size", [[8, 8, 8], [8, 8, 8, 3]], ids=["vectors", "4D"])
+def test_whoever_has_several_volumes_is_told_how_to_take_one(tmp_path: Path, size: list[int]) -> None:
+    image = sitk.Image(size, sitk.sitkInt16) if len(size) == 4 else sitk.Image(size, sitk.sitkVectorInt16, 3)
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    with pytest.raises(InputError, match=r"\(--channel 0\), .* \(--frame 0\)"):
+        read_image(tmp_path / "a.nrrd")
+    assert read_image(tmp_path / "a.nrrd", channel=0)[0].shape == (8, 8, 8)
+    with pytest.raises(InputError, match="as a 3D file"):
+        read_image(tmp_path / "a.nrrd", "support")
+
+
+@pytest.mark.parametrize("size", [[8, 8], [8, 8, 8, 2, 2]])
+def test_a_channel_of_what_is_no_volume_is_refused(tmp_path: Path, size: list[int]) -> None:
+    sitk.WriteImage(sitk.Image(size, sitk.sitkInt16), str(tmp_path / "a.nrrd"))
+    with pytest.raises(InputError, match="dimensions; give a single 3D volume"):
+        read_image(tmp_path / "a.nrrd", channel=0)
+
+
 def test_a_fourth_dimension_of_one_is_no_fourth_dimension(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.Image([8, 7, 6, 1], sitk.sitkInt16), str(tmp_path / "a.nrrd"))
     assert read_image(tmp_path / "a.nrrd")[0].shape == (6, 7, 8)

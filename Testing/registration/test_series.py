@@ -124,8 +124,16 @@ def test_smoothing_takes_out_a_jump_and_leaves_even_motion():
         (np.zeros((3, 8, 8)), {0: np.ones((3, 8, 8), int)}, "four dimensions"),
         (np.zeros((2, 8, 8, 8)), {5: np.ones((8, 8, 8), int)}, "no frame 5"),
         (np.zeros((2, 8, 8, 8)), {0: np.zeros((8, 8, 8), int)}, "Nothing is painted on any frame"),
+        (np.zeros((2, 8, 8, 8)), {True: np.ones((8, 8, 8), int)}, "are given by frame"),
     ],
 )
 def test_what_is_no_series_is_refused(images, paint, sentence):
     with pytest.raises(InputError, match=sentence):
         segment_series(images, paint)
+
+
+@pytest.mark.parametrize("paint", [{}, {1: np.zeros((8, 8, 8), int)}])
+def test_slices_of_a_frame_without_paint_are_not_passed_over(paint):
+    painted_on = {0: np.ones((8, 8, 8), int), **paint}
+    with pytest.raises(InputError, match="named for frame 1, on which nothing is painted"):
+        segment_series(np.zeros((2, 8, 8, 8)), painted_on, slices={1: [3, 5]})

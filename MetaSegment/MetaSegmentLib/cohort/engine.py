@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -189,16 +190,17 @@ class DaskEngine:
         self._stack.enter_context(_environment_restored())
         self._stack.enter_context(_python_of_workers())
         try:
-            cluster = LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=self._workers.dashboard or "127.0.0.1:0",
-                scheduler_kwargs={"dashboard": self._workers.dashboard is not None},
-                memory_limit="auto" if self._workers.memory is None else self._workers.memory // count,
-                silence_logs=logging.CRITICAL,
-                env=threads,
-            )
+            with _interruptions_for_this_process():
+                cluster = LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=self._workers.dashboard or "127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": self._workers.dashboard is not None},
+                    memory_limit="auto" if self._workers.memory is None else self._workers.memory // count,
+                    silence_logs=logging.CRITICAL,
+                    env=threads,
+                )
         except BaseException:
             atexit.unregister(close_clusters)  # which fails on one that was interrupted while it started
             raise
@@ -283,6 +285,22 @@ def _python_of_workers() -> Iterator[None]:
         yield
     finally:
         get_context("spawn").set_executable(before)
+
+
+@contextmanager
+def _interruptions_for_this_process() -> Iterator[None]:
+    """Ctrl-C, which a terminal sends to all processes, is left to this one, which ends the others.
+
+    A thread that is started in the block, and the processes that it starts, have SIGINT blocked.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

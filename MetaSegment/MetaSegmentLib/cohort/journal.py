@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ..errors import OutputError
 from ..files.atomic import output_error
+from ..files.parts import is_there
 from .order import Order, Outcome, checksum_of, read_record
 
 try:
@@ -55,13 +56,15 @@ class Journal:
             raise
 
     def finished(self, order: Order) -> Outcome | None:
-        """How the case ended well in an earlier run, its output being there as it was written; None where it has to
-        be done (again).
+        """How the case ended well in an earlier run, its output being there as it was written, and its picture; None
+        where it has to be done (again).
 
         A result that appeared when the batch was already gone, from a worker that outlived it, is entered now.
         """
         record = read_record(order.record)
         if not order.key or record is None or record["key"] != order.key or not _as_written(order, record["checksum"]):
+            return None
+        if not is_there(order.picture):
             return None
         seconds = float(record["report"]["seconds"]["total"])
         outcome = Outcome(order.case.id, "done", "", seconds, record["checksum"])

@@ -103,7 +103,7 @@ def _write_record(order: Order, done: Done, checksum: str) -> None:
     }
     text = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        drawn = picture(done.image, done.grid, done.results, int(done.report["axis"]))
+        drawn = picture(done.image, done.grid, done.results, done.axis)
         done.staging.path(order.picture).write_bytes(drawn)
         done.staging.path(order.record).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -22,8 +22,9 @@ NEARLY_FULL_BYTES = 1 << 20
 class Staging:
     """Write every file to ``path(final)``; ``commit()`` then renames them all to where they belong.
 
-    Each waits in a hidden folder beside its place, so that the rename stays on one disk. Leaving the ``with`` block
-    without a commit, for whatever reason, removes everything.
+    Each waits in a hidden folder beside its place, so that the rename stays on one disk; a symbolic link stays, and its
+    place is that of the file it leads to. Leaving the ``with`` block without a commit, for whatever reason, removes
+    everything.
 
         with Staging() as staging:
             write(staging.path(output))
@@ -31,7 +32,8 @@ class Staging:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Path, WaitingFolder] = {}
+        # Names are told apart within the folder that was asked for, wherever a link in it leads.
+        self._waiting: dict[tuple[Path, Path], WaitingFolder] = {}
         self._final: dict[Path, Path] = {}
 
     def __enter__(self) -> Staging:
@@ -52,21 +54,22 @@ class Staging:
                 the same file as an earlier one.
         """
         files = files_written(final)
-        folder = final.absolute().parent
         _require_place(files)
-        if folder not in self._waiting:
+        places = _places(files)
+        asked, folder = final.absolute().parent, places[0].parent
+        if (asked, folder) not in self._waiting:
             remove_leftovers(folder)
             try:
-                self._waiting[folder] = WaitingFolder(folder)
+                self._waiting[asked, folder] = WaitingFolder(folder)
             except OSError as error:
                 raise output_error(error, folder) from error
-        waiting = self._waiting[folder].path
+        waiting = self._waiting[asked, folder].path
         # The file system itself knows which names it takes for the same.
-        if any((waiting / file.name).exists() for file in files):
+        if any((waiting / file.name).exists() for file in files) or not {*places}.isdisjoint(self._final.values()):
             raise OutputError("Two outputs have the same name; give each its own.")
         names = _plain_names(files)
-        for file, name in zip(files, names, strict=True):
-            self._final[waiting / name] = folder / file.name
+        for name, place in zip(names, places, strict=True):
+            self._final[waiting / name] = place
         return waiting / names[0]
 
     def commit(self) -> None:
@@ -78,7 +81,7 @@ class Staging:
         # In the order of writing, so that whoever finds the last output finds the others too.
         moves = [
             (file, self._final.get(file, folder / file.name))
-            for folder, waiting in self._waiting.items()
+            for (_, folder), waiting in self._waiting.items()
             for file in sorted(filter(_is_output, waiting.path.iterdir()), key=lambda f: f.stat().st_mtime_ns)
         ]
         moved: list[tuple[Path, Path | None]] = []
@@ -114,6 +117,19 @@ def _require_place(files: tuple[Path, ...]) -> None:
             continue
         except (OSError, ValueError) as error:
             raise output_error(error, file.parent) from error
+
+
+def _places(files: tuple[Path, ...]) -> list[Path]:
+    """Where the files go: to those that symbolic links lead to.
+
+    Raises:
+        OutputError: one of several is a link, so that header and data would part.
+    """
+    if not any(file.is_symlink() for file in files):
+        return [file.absolute() for file in files]
+    if len(files) > 1:
+        raise OutputError("An output of two files has the name of a link; give it the name of the file it leads to.")
+    return [Path(os.path.realpath(file)) for file in files]
 
 
 def _is_stream(file: Path) -> bool:
@@ -162,6 +178,8 @@ def output_error(error: Exception, folder: Path) -> OutputError:
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError("The output folder cannot be written to; choose another one or change its permissions.")
+    if number == errno.ELOOP:
+        return OutputError("An output is a link that leads to itself; give it another name.")
     if number in (errno.EEXIST, errno.ENOTDIR):
         return OutputError("The output folder has the name of a file; give the name of a folder.")
     if number in (errno.ENOSPC, errno.EDQUOT) or (_is_folder(folder) and _nearly_full(folder)):

@@ -7,6 +7,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from .formats import format_of
+
+DICOM = "a DICOM file"
 GZIP = b"\x1f\x8b"
 START_BYTES = 512
 
@@ -32,7 +35,7 @@ class Kind:
 KINDS = (
     Kind("an NRRD file", b"NRRD0", 0, (".nrrd", ".nhdr")),
     Kind("a MetaImage", b"ObjectType", 0, (".mha", ".mhd")),
-    Kind("a DICOM file", b"DICM", 128, (".dcm", ".ima")),
+    Kind(DICOM, b"DICM", 128, (".dcm", ".ima")),
     Kind("a NIfTI file", b"n+1\0", 344, (".nii", ".nii.gz"), ".nii.gz"),
 )
 
@@ -54,6 +57,6 @@ def misnamed(path: Path) -> tuple[str, str] | None:
     if packed and not kind.packed:
         return f"it is {kind.name} that was packed with gzip", f"unpack it and let its name end in {kind.endings[0]}"
     endings = (kind.packed,) if packed else kind.endings
-    if path.name.lower().endswith(endings):
-        return None
+    if path.name.lower().endswith(endings) or (kind.name == DICOM and format_of(path) is None):
+        return None  # DICOM is known under names that say nothing
     return f"it is {kind.name}, which its name does not say", f"let its name end in {endings[0]}"

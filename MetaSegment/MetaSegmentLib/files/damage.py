@@ -20,12 +20,13 @@ from ..errors import InputError
 from .access import plain_name, require_readable, unreadable
 from .contents import GZIP, misnamed
 from .formats import DICOM_SEG, RTSTRUCT, files_written, format_of
-from .parts import HEADER_BYTES, data_files, pair_of
+from .parts import HEADER_BYTES, INDEX, data_files, pair_of
 from .quiet import quiet_stderr
 
 CHUNK, START_BYTES = 1 << 22, 4096
 SECONDS_TO_READ = 600
 NIFTI_HEADER_BYTES, NIFTI_2_HEADER_BYTES, GIPL_HEADER_BYTES = 348, 540, 256
+NIFTI_FIRST_VOXEL = 352
 GIPL_BITS = {1: 1, 7: 8, 8: 8, 15: 16, 16: 16, 31: 32, 32: 32, 64: 32, 65: 64}
 DICOM_ENDINGS = (".dcm", ".ima", DICOM_SEG, RTSTRUCT)
 DICOM_MARK, DICOM_MARK_AT = b"DICM", 128
@@ -47,6 +48,8 @@ NRRD_BYTES = {
     **dict.fromkeys(("uint64", "uint64_t", "double"), 8),
     "float": 4,
 }
+NUMBER = b"0123456789+-.eEaAfFiInNtTyY"
+"""What numbers in text are made of, "nan" and "infinity" among them."""
 META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -157,9 +160,10 @@ def _nrrd(path: Path) -> None:
     if len(sizes) != int(fields["dimension"]) or min(sizes) < 1:
         raise Damage("the sizes in its header are damaged")
     encoding = fields["encoding"].lower()
+    text = encoding in ("ascii", "text", "txt")
     if encoding in ("bz2", "bzip2"):
         raise Damage("its data is packed with bzip2, which is not read here", "save it with gzip")
-    if encoding in ("ascii", "text", "txt", "hex"):
+    if text or encoding == "hex":
         declared, encoding = prod(sizes), "raw"  # a character for a number at the very least
     else:
         kind = fields["type"].lower()
@@ -170,7 +174,11 @@ def _nrrd(path: Path) -> None:
     if lines < 0 or skip < -1:
         raise Damage("its header is damaged")
     packing = {"gz": "gzip"}.get(encoding, encoding)
-    _require_data(files or [path], 0 if files else start, declared, packing, max(skip, 0), lines)
+    start = 0 if files else start
+    _require_data(files or [path], start, declared, packing, max(skip, 0), lines)
+    if text:
+        for file in files or [path]:
+            _require_numbers(file, start, prod(sizes) // len(files or [path]), max(skip, 0), lines)
 
 
 def _meta(path: Path) -> None:
@@ -187,7 +195,12 @@ def _meta(path: Path) -> None:
     packed = fields.get("CompressedData", "False")[:1] in "Tt1"
     files = data_files(path)
     skip = int(fields.get("HeaderSize", "0"))
-    _require_data(files or [path], 0 if files else start, declared, "zlib" if packed else "raw", max(skip, 0), 0)
+    length = int(fields.get("CompressedDataSize", "0")) if packed else 0
+    if packed and not files and length < 1:  # the reader then takes whatever is in memory for voxels
+        raise Damage("its header does not say how long its packed data is", "save it again")
+    _require_data(
+        files or [path], 0 if files else start, declared, "zlib" if packed else "raw", max(skip, 0), length=length
+    )
 
 
 def _nifti(path: Path) -> None:
@@ -202,6 +215,8 @@ def _nifti(path: Path) -> None:
     if len(header) < NIFTI_HEADER_BYTES:
         raise Damage("it is damaged or cut short")
     bits, sizes, offset = _nifti_header(header)
+    if header[344:347] == b"n+1" and offset < NIFTI_FIRST_VOXEL:  # some programs then begin with bytes of the header
+        raise Damage("its header does not say where its voxels begin", "save it again")
     if header_file != data_file:
         _require_data([header_file], 0, NIFTI_HEADER_BYTES, packing)
         packing = _start(data_file)[1]
@@ -240,7 +255,7 @@ def _vtk(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(4096)
     words = start.decode("latin-1").split()
-    if "BINARY" not in words:
+    if not {"BINARY", "ASCII"}.intersection(words) or "SCALARS" not in words:
         return
     sizes = [int(word) for word in words[words.index("DIMENSIONS") + 1 :][:3]]
     kind = words[words.index("SCALARS") + 2]
@@ -249,7 +264,10 @@ def _vtk(path: Path) -> None:
     begin = start.index(b"\n", begin if table < 0 else table) + 1
     if min(sizes) < 1:
         raise Damage("the sizes in its header are damaged")
-    _require_data([path], begin, prod(sizes) * VTK_BYTES[kind.removeprefix("unsigned_")], "raw")
+    if "ASCII" in words:
+        _require_numbers(path, begin, prod(sizes))
+    else:
+        _require_data([path], begin, prod(sizes) * VTK_BYTES[kind.removeprefix("unsigned_")], "raw")
 
 
 _CHECKS: dict[str, Callable[[Path], None]] = {
@@ -288,8 +306,14 @@ def _header(path: Path, mark: bytes, last: str = "") -> tuple[dict[str, str], in
         return fields, file.tell()
 
 
-def _require_data(files: list[Path], start: int, declared: int, packing: str, skip: int = 0, lines: int = 0) -> None:
-    """Several files share the data evenly; each has at least its share."""
+def _require_data(
+    files: list[Path], start: int, declared: int, packing: str, skip: int = 0, lines: int = 0, length: int = 0
+) -> None:
+    """Several files share the data evenly; each has at least its share.
+
+    Args:
+        length: bytes of packed data that a reader takes, whatever comes after them; 0 for all.
+    """
     for file in files:
         if file.exists() and not file.is_file():
             raise Damage(f"its data file, {file.name}, is no file")
@@ -298,7 +322,7 @@ def _require_data(files: list[Path], start: int, declared: int, packing: str, sk
                 data.seek(start)
                 for _ in range(lines):
                     data.readline(CHUNK)
-                found = _length(data, packing) - skip
+                found = _length(data, packing, length) - skip
         except FileNotFoundError as error:
             raise Damage(f"its data file, {file.name}, is missing", "put it beside its header") from error
         if found < declared // len(files):
@@ -306,13 +330,33 @@ def _require_data(files: list[Path], start: int, declared: int, packing: str, sk
             raise Damage(f"{which} is damaged or cut short: there is less data than the header declares")
 
 
-def _length(data: BinaryIO, packing: str) -> int:
+def _require_numbers(path: Path, start: int, count: int, skip: int = 0, lines: int = 0) -> None:
+    """Data in text begin with ``count`` numbers: readers leave what is missing as it was in memory, or crash."""
+    with path.open("rb") as data:
+        data.seek(start)
+        for _ in range(lines):
+            data.readline(CHUNK)
+        data.seek(skip, os.SEEK_CUR)
+        rest = b""
+        while count > 0:
+            part = data.read(CHUNK)
+            text = (rest + part).replace(b",", b" ")
+            found = text.split()
+            rest = found.pop() if part and found and not text[-1:].isspace() else b""
+            if b"".join(found[:count]).translate(None, NUMBER):
+                raise Damage("it is damaged: its data is no text of numbers")
+            count -= len(found)
+            if not part and count > 0:
+                raise Damage("it is damaged or cut short: there is less data than the header declares")
+
+
+def _length(data: BinaryIO, packing: str, length: int = 0) -> int:
     """Bytes after unpacking, all of which were compared with their checksum."""
     try:
         if packing == "raw":
             return os.fstat(data.fileno()).st_size - data.tell()
         if packing in ("gzip", "zlib"):
-            return sum(map(len, _inflated(data)))
+            return sum(map(len, _inflated(data, length)))
     except EOFError as error:
         raise Damage("it is damaged or cut short: its packed data has no end") from error
     except (zlib.error, OSError) as error:
@@ -320,11 +364,12 @@ def _length(data: BinaryIO, packing: str) -> int:
     raise Damage("its data is packed in a way that is not known")
 
 
-def _inflated(data: BinaryIO) -> Iterator[bytes]:
-    """Unpacked parts of a zlib stream, or of the members of a gzip file."""
+def _inflated(data: BinaryIO, length: int = 0) -> Iterator[bytes]:
+    """Unpacked parts of a zlib stream, or of the members of a gzip file; of ``length`` bytes, 0 for all."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    end = data.tell() + length
     while True:
-        part = unpacker.unconsumed_tail or data.read(CHUNK)
+        part = unpacker.unconsumed_tail or data.read(max(0, min(CHUNK, end - data.tell())) if length else CHUNK)
         unpacked = unpacker.decompress(part, CHUNK)
         yield unpacked
         if unpacker.eof:
@@ -359,6 +404,8 @@ def _require_dicom_or_survival(path: Path) -> None:
         except Damage as damage:
             raise Damage(f"{damage}, or its format is not read here", "save it as .nrrd or .nii.gz") from damage
         return
+    if path.name.upper() == INDEX:
+        raise Damage("it is the index of DICOM files", "give the folder with the files of one series")
     try:
         with quiet_stderr, plain_name(path) as name:
             require_dicom(Path(name))

@@ -14,14 +14,15 @@ PLACES = (
     *("spacings", "space directions", "space origin", "offset", "position", "origin"),
     *("elementspacing", "elementsize", "transformmatrix", "rotation", "orientation"),
 )
-NO_NUMBER = re.compile(r"\b(nan|inf)", re.IGNORECASE)
+NO_NUMBER = re.compile(r"\b(nan|inf|none)", re.IGNORECASE)
 
 
 def require_millimetres(path: Path, role: str) -> None:
     """Check that the header gives lengths in mm, as numbers, and as a spacing.
 
     Raises:
-        InputError: it has another unit, NaN or infinity, or the ends of the axes in place of a spacing.
+        InputError: it has another unit, no direction of an axis, NaN or infinity, or the ends of the axes in place of a
+            spacing.
     """
     name = path.name.lower()
     if not name.endswith(NRRD + META):

@@ -50,15 +50,18 @@ def read_image(path: Path, role: str = "image", channel: int | None = None) -> t
     image = _without_single_ones(image)
     if channel is not None:
         image = _channel_of(image, channel, role)
+    one_of_several = (
+        "give the painted slices of one volume, or of each frame, as a 3D file"
+        if role == "support"
+        else "choose one of its volumes (--channel 0), or for a time series name the painted frame (--frame 0)"
+    )
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"The {role} holds several numbers a voxel (complex ones); choose a scalar volume.")
     if image.GetDimension() != 3:
-        what_to_do = (
-            "give the painted slices of one volume, or of each frame, as a 3D file"
-            if role == "support" and image.GetDimension() > 3
-            else "choose one of its volumes (--channel 0), or for a time series name the painted frame (--frame 0)"
-        )
+        what_to_do = one_of_several if image.GetDimension() == 4 else "give a single 3D volume"
         raise InputError(f"The {role} has {image.GetDimension()} dimensions; {what_to_do}.")
-    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
-        raise InputError(f"The {role} holds several numbers a voxel (colour, vectors); choose a scalar volume.")
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"The {role} holds several numbers a voxel (colour, vectors, a series); {one_of_several}.")
     grid = Grid.of(image)
     if not np.isfinite(grid.matrix).all():
         raise InputError(f"The {role} does not say where its voxels lie; save it again with origin and spacing.")
@@ -102,14 +105,14 @@ def read_frames(path: Path) -> tuple[NDArray[Any], Grid]:
 
 
 def _channel_of(image: Any, channel: int, role: str) -> Any:
-    """One volume of a 4D image, or of one with several numbers a voxel; a single volume as it is."""
-    numbers = image.GetNumberOfComponentsPerPixel()
-    count = image.GetSize()[-1] if image.GetDimension() == 4 else numbers
-    if image.GetDimension() == 3 and numbers == 1:
+    """One volume of a 4D image, or of one with several numbers a voxel; anything else as it is."""
+    dimension, numbers = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if dimension not in (3, 4) or (dimension == 3 and numbers == 1):
         return image
+    count = image.GetSize()[-1] if dimension == 4 else numbers
     if not 0 <= channel < count:
         raise InputError(f"The {role} has no channel {channel}; it has {count}, counted from 0.")
-    return image[..., channel] if image.GetDimension() == 4 else sitk.VectorIndexSelectionCast(image, channel)
+    return image[..., channel] if dimension == 4 else sitk.VectorIndexSelectionCast(image, channel)
 
 
 def write_image(path: Path, array: NDArray[Any], grid: Grid) -> None:

@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 from ..answer.report import with_voxel_volume
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
+from ..task.paint import Paint, read_paint
 from .atomic import Staging
 from .formats import segmentation_format
 from .grids import Grid
 from .images import read_frames, read_image, write_image
 from .kept import Kept
 from .named_slices import NamedSlices
-from .orientation import Turn
+from .orientation import COUNTED_OTHERWISE, Turn
 from .outputs import Output
 from .parts import same_file
 from .records import with_records, without_filled
 from .reports import Report, write_report
 from .run import Done, Job, check_named, check_outputs, rehearse, run
 from .segmentations import Painted, Segment, read_painted
-from .segments import chosen
+from .segments import chosen, keep
 
 
 def run_job(
@@ -68,6 +69,9 @@ def run_series(job: Job, progress: ProgressCallback | None = None, cancel: Cance
         raise InputError("A frame is named twice; give one support for each.")
     paints = _counting(job, [(read_painted(path, grid, job.image), grid) for _, path in job.frames])
     given = dict(zip(numbers, paints, strict=True))
+    for frame, (own, _, _) in given.items():
+        if not any(layer.any() for layer in own.layers):
+            raise InputError(f"Nothing is painted in the support of frame {frame}; paint there, or leave it out.")
     with Staging() as rehearsal:
         rehearse(job, Output.named(job.output, job.image), grid, rehearsal)
     axis = next(iter(given.values()))[2]
@@ -122,27 +126,35 @@ def run_across(
     paints = _counting(job, read)
     notes += [note for painted, _, _ in paints for note in painted.notes]
     segments: list[Segment] = []
-    adapted = []
+    adapted, otherwise = [], False
+    counted: list[Paint] = []
     for pair, (there, own_grid), (painted, slices, own_axis) in zip(pairs, known, paints, strict=False):
         labels, slices = _same_values(painted, slices, segments)
+        names = {segment.value: segment.name for segment in segments}
+        paint = read_paint(labels, labels.shape, slices, own_axis, names)  # what it says of slices counts as its file
+        which = f"Support {len(counted) + 1}: " if len(paints) > 1 else ""
+        notes += [which + doubt.sentence for doubt in paint.warnings]
+        counted.append(paint)
         upright = Turn.onto(own_grid, grid)  # all lie as the target does
         spacing = tuple(own_grid.array_spacing[a] for a in upright.order)
-        names = {segment.value: segment.name for segment in segments}
-        turned, own_axis = upright.apply(labels), None if own_axis is None else upright.order.index(own_axis)
-        slices = _turned(slices, own_axis, upright, turned.shape)
-        given = (upright.apply(there), turned, spacing, slices, own_axis)
-        depends = (upright, repr(slices), own_axis, job.segments, job.channel, job.settings, tuple(names.items()))
+        turned, axis = _turned(paint, upright, labels.shape)
+        otherwise |= upright.slices(paint.axis, (0,), labels.shape) != (paint.axis, (0,))
+        given = (upright.apply(there), upright.apply(keep(labels, {*turned})), spacing, turned, axis)
+        depends = (upright, repr(turned), axis, job.segments, job.channel, job.settings, tuple(names.items()))
         learn = partial(adapt, *given, job.settings, progress, cancel, names)
         adapted.append(kept.get(pair, depends, learn))
-    own, own_slices, axis = None, None, job.axis
+    own, own_slices, own_axis = None, None, job.axis
     if job.own is not None:
-        painted, own_slices, axis = paints[-1]
+        painted, own_slices, own_axis = paints[-1]
         own, own_slices = _same_values(painted, own_slices, segments)
     names = {segment.value: segment.name for segment in segments}
-    result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, axis, progress, cancel, names)
+    result = AdaptedMany(adapted).predict(image, grid.array_spacing, own, own_slices, own_axis, progress, cancel, names)
     result = with_voxel_volume(result, grid.voxel_ml)
     report = result.report
-    report["warnings"] = [*notes, *report["warnings"]]
+    axis = int(report["axis"])
+    report["warnings"] = [*notes, *report["warnings"], *([COUNTED_OTHERWISE] if otherwise else [])]
+    if job.own is None:
+        report |= _counted(report, counted)
     if job.chosen is not None:
         report["library"] = job.chosen.about
     with Staging() as staging:
@@ -151,27 +163,35 @@ def run_across(
         if job.uncertainty:
             write_image(staging.path(job.uncertainty), result.uncertainty, grid)
         there_is = [segment for segment in segments if str(segment.value) in report["segments"]]
-        recorded = with_records(there_is, [result], grid, None if job.own is not None else int(report["axis"]))
+        recorded = with_records(there_is, [result], grid, None if job.own is not None else axis)
         place = staging.path(job.output)
         output.write(place, [result.labels], recorded, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
         if beside:
-            beside(Done(staging, place, image, grid, [result], report))
+            beside(Done(staging, place, image, grid, [result], report, axis))
         staging.commit()
     return report
 
 
 def _with_own(job: Job) -> Job:
-    """The job with a support that was painted on the image itself for what it is, whatever it was given as."""
+    """The job with a support that was painted on the image itself for what it is, whatever it was given as.
+
+    Raises:
+        InputError: there are several, of which the paint would not stay as it is.
+    """
     if job.support_image is None or job.own is not None or job.chosen is not None:
         return job
     pairs = [(job.support, job.support_image), *job.others]
     own = [paint for paint, on in pairs if same_file(on, job.image)]
     rest = [(paint, on) for paint, on in pairs if not same_file(on, job.image)]
-    if len(own) != 1:
+    if not own:
         return job
+    if len(own) > 1:
+        raise InputError(
+            "Several supports were painted on the image itself; put their segments into one, and give that."
+        )
     if not rest:
         return replace(job, support=own[0], support_image=None)
     (support, on), *others = rest
@@ -227,14 +247,16 @@ def _same_values(
     return labels, slices
 
 
-def _turned(slices: NamedSlices | None, axis: int | None, turn: Turn, shape: tuple[int, ...]) -> NamedSlices | None:
-    """Slices of a volume as slices of the turned one."""
-    if slices is not None and axis is None and turn.reversed_axes:
-        raise InputError("The volumes' axes run differently; with named slices, name the slice axis too (--axis).")
-    if slices is None or axis is None or axis not in turn.reversed_axes:
-        return slices
+def _turned(paint: Paint, turn: Turn, shape: Sequence[int]) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The complete slices of each segment of a volume of this shape, and their axis, after it is turned."""
+    found = {value: turn.slices(paint.axis, some, shape) for value, some in paint.slices.items()}
+    return {value: some for value, (_, some) in found.items()}, turn.order.index(paint.axis)
 
-    def back(some: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(sorted(shape[axis] - 1 - i for i in some))
 
-    return {value: back(own) for value, own in slices.items()} if isinstance(slices, Mapping) else back(slices)
+def _counted(report: Report, paints: Sequence[Paint]) -> Report:
+    """What a report says of painted slices: those of the first volume that has any, as they are counted there."""
+    segments = {}
+    for value, segment in report["segments"].items():
+        slices = next((paint.slices[int(value)] for paint in paints if int(value) in paint.slices), ())
+        segments[value] = {**segment, "support_slices": list(slices)}
+    return {"axis": paints[0].axis, "support_slices": list(paints[0].index), "segments": segments}

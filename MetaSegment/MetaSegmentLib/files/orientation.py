@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,11 @@ class Turn:
         """(K, J, I) turned."""
         return np.flip(array.transpose(self.order), self.reversed_axes)
 
+    def slices(self, axis: int, slices: Iterable[int], shape: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+        """Where slices of a volume of this shape, before it was turned, lie after that: axis and ascending indices."""
+        after, last = self.order.index(axis), shape[axis] - 1
+        return after, tuple(sorted(last - i if after in self.reversed_axes else i for i in slices))
+
     def undo(self, array: NDArray[Any]) -> NDArray[Any]:
         """(…, K, J, I) turned back."""
         ahead = array.ndim - 3
@@ -85,3 +91,7 @@ class Turn:
 
 
 AS_IT_IS = Turn((0, 1, 2), ())
+COUNTED_OTHERWISE = (
+    "The axes of a painted volume run otherwise than the image's; painted slices are counted in the volume that they "
+    "were painted on, suggested ones in the image."
+)

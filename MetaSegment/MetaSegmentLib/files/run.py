@@ -24,7 +24,7 @@ from .images import read_image, write_image
 from .kept import Kept
 from .library import Chosen
 from .named_slices import NamedSlices
-from .orientation import Turn
+from .orientation import COUNTED_OTHERWISE, Turn
 from .outputs import Output
 from .parts import clash, is_there, same_file, taken_for
 from .records import with_records, without_filled
@@ -44,6 +44,7 @@ class Done:
         output: where the output waits.
         image: (K, J, I).
         results: one a layer, in the shape of the image.
+        axis: across which the slices lie in the image.
     """
 
     staging: Staging
@@ -52,6 +53,7 @@ class Done:
     grid: Grid
     results: Sequence[Result]
     report: Report
+    axis: int
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,10 @@ def run(
     report = merge_reports([result.report for result in results])
     report["warnings"] = [*support.notes, *report["warnings"]]
     report["seconds"] = seconds | report["seconds"]
+    painted_across = int(report["axis"])
+    axis = Turn.onto(grid, support.grid).order[painted_across]
+    if Turn.onto(support.grid, grid).slices(painted_across, (0,), support.grid.array_shape) != (painted_across, (0,)):
+        report["warnings"].append(COUNTED_OTHERWISE)
 
     with Staging() as staging:
         with timed(report["seconds"], "write"):
@@ -196,15 +202,14 @@ def run(
                 highest = np.max([result.uncertainty for result in results], axis=0)
                 write_image(staging.path(job.uncertainty), highest, grid)
             labels = [result.labels for result in results]
-            elsewhere = None if other is None else Turn.onto(grid, support.grid).order[report["axis"]]
-            segments = with_records(support.painted.segments, results, grid, elsewhere)
+            segments = with_records(support.painted.segments, results, grid, None if other is None else axis)
             place = staging.path(job.output)
             output.write(place, labels, segments, grid)
         report["seconds"]["total"] = round(time.monotonic() - start, 3)
         if job.report:
             write_report(staging.path(job.report), report)
         if beside:
-            beside(Done(staging, place, image, grid, results, report))
+            beside(Done(staging, place, image, grid, results, report, axis))
         staging.commit()
     return report
 
