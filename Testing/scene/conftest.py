@@ -24,3 +24,33 @@ def bench(scene: Any) -> Any:
     from scene.bench import Bench
 
     return Bench(scene)
+
+
+@pytest.fixture(params=["bare", "with Slicer's logic"])
+def sequences(scene: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The logic that the application has for sequences, which brings what is shown into step with them; or None."""
+    if request.param == "bare":
+        yield None
+        return
+    import slicer
+
+    logic = slicer.vtkSlicerSequencesLogic()
+    logic.SetMRMLScene(scene)
+    yield logic
+    logic.SetMRMLScene(None)
+
+
+@pytest.fixture
+def beating(scene: Any, sequences: Any) -> Any:
+    """A sequence of a ball that moves, with paint on the first time point."""
+    from scene.beating import Beating
+
+    return Beating(scene, sequences)
+
+
+@pytest.fixture
+def timer(beating: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs on the sequence go on, piece by piece, as it says."""
+    from scene.beating import ATimer
+
+    return ATimer(beating, monkeypatch)

@@ -2,160 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import slicer
 
-from ..answer.report import with_voxel_volume
 from ..errors import InputError
 from ..pieces import Steps
-from ..progress import CancelCallback, ProgressCallback
-from ..settings import Result, Settings
-from ..task.parts import NOWHERE, Part
+from ..settings import Result
+from ..task.parts import NOWHERE
 from .editor import Editor
 from .geometry import LABELMAP, Grid, grid_of
 from .i18n import tr as _
 from .layers import Layer, put
-from .reader import all_warnings, has_labelmap_source, make_labelmaps
-from .record import TAG, tag_of
+from .reader import has_labelmap_source, make_labelmaps
+from .record import TAG
 from .rules import EditRules
-from .sequence import Frames, SequenceNodes, check_one_grid
+from .sequence import SequenceNodes, check_one_grid, one_update
+from .sequence_reader import Frames
+from .sequence_step import SequenceStep, WrittenFrame, look
 from .writer import Change, add_segment, one_event, prepare_steps, use_labelmaps
 
 if TYPE_CHECKING:
     from ..series import SeriesResult
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """How a segment is: its layer, when that was last changed, its value there and its record."""
-
-    layer: Any
-    changed: int
-    value: int
-    record: str
-
-
-_Segments = dict[str, _Segment | None]
-"""By identifier; None where there is no such segment."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """What was written at one time point.
-
-    Attributes:
-        segments: vtkSegmentation.
-        before, after: its segments that were written to, or share a layer with these.
-    """
-
-    segments: Any
-    before: _Segments
-    after: _Segments
-
-    def is_there(self, done: bool) -> bool:
-        """Whether the segments are as they were left, or as they were before if it was taken back."""
-        left = self.after if done else self.before
-        return _look(self.segments, left) == left
-
-
-@dataclass(eq=False)
-class SequenceStep:
-    """What was written, to go back and forth: the time points that are not shown follow the one that was, which the
-    editor's undo history looks after.
-
-    Attributes:
-        browser: shows the sequence.
-        segmentation: the node in which it does.
-        shown: the time point that was shown.
-        others: those that were not.
-        done: whether it is there; it was taken back otherwise.
-    """
-
-    browser: Any
-    segmentation: Any
-    shown: _Frame
-    others: Sequence[_Frame]
-    done: bool = True
-
-    def follow(self) -> None:
-        """After an undo or a redo: the others go with the time point that was shown if this step was meant, but for
-        those that were changed since."""
-        before, after = (_records(segments) for segments in (self.shown.before, self.shown.after))
-        now = _records(_look(self.shown.segments, self.shown.before))
-        if before == after or now != (before if self.done else after):
-            return
-        self._go(self.others)
-
-    def go(self) -> bool:
-        """Go back, or forth again, where the editor's history cannot: Slicer forgets it when another time point is
-        shown. Only where nothing was changed since; False otherwise."""
-        frames = [self.shown, *self.others]
-        possible = all(frame.is_there(self.done) for frame in frames)
-        if possible:
-            self._go(frames)
-        return possible
-
-    def _go(self, frames: Sequence[_Frame]) -> None:
-        with one_update(self.browser):
-            for frame in frames:
-                if frame.is_there(self.done):
-                    _bring(frame.segments, frame.before if self.done else frame.after)
-                    _make_surfaces(frame.segments)
-        self.done = not self.done
-
-
-def segment_frames(
-    frames: Frames, settings: Settings, progress: ProgressCallback | None = None, cancel: CancelCallback | None = None
-) -> SeriesResult:
-    """Segment all time points, on the grid of the paint; in any thread.
-
-    Raises:
-        MetaSegmentError: see :func:`MetaSegmentLib.segment_series`.
-    """
-    from ..series import segment_series
-
-    given = (frames.images, frames.painted, frames.spacing, frames.slices, frames.axis)
-    series = segment_series(*given, settings, progress, cancel, frames.names)
-    series = replace(series, labels=_without_absent(frames, series.labels))
-    measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
-    first = series.painted[0]
-    warnings = all_warnings(frames.paint_grid, frames.warnings, series.warnings)  # the first one has them all
-    measured[first] = replace(measured[first], report={**measured[first].report, "warnings": warnings})
-    return replace(series, frames=measured)
-
-
-def _without_absent(frames: Frames, labels: NDArray[Any]) -> NDArray[Any]:
-    """(T, K, J, I) labels without what lies on slices that are stated to be empty: what is not painted at a time point
-    follows other ones, which know nothing of them."""
-    if not frames.absent or frames.axis is None:
-        return labels
-    labels = labels.copy()
-    for t, stated in frames.absent.items():
-        planes = np.moveaxis(labels[t], frames.axis, 0)
-        for label, slices in stated.items():
-            planes[slices] = np.where(planes[slices] == label, 0, planes[slices])
-    return labels
-
-
-def on_volume_steps(frames: Frames, series: SeriesResult) -> Steps[SeriesResult]:
-    """A series on the grid of the paint as the volumes see it, in pieces."""
-    grid = frames.paint_grid
-    if grid.is_volumes:
-        return series
-    results, labels = {}, []
-    for t, result in series.frames.items():
-        results[t] = yield from grid.result_steps(result)
-    for one in series.labels:
-        labels.append(grid.on_volume(one))
-        yield
-    return replace(series, labels=np.stack(labels), frames=results)
 
 
 def write_frames_steps(
@@ -204,7 +74,7 @@ def write_frames_steps(
     current = nodes.current
     changed = {i: change.mask for i, change in prepared[current][0].items() if change.different}
     step = SequenceStep(nodes.browser, segmentation, written.pop(current), written)
-    return step, _show_steps(step, changed, grid, editor)
+    return step, step.show_steps(changed, grid, editor)
 
 
 def _labelmaps_steps(held: Sequence[Any], grid: Grid) -> Steps[None]:
@@ -241,33 +111,6 @@ def _prepare_steps(
         there.append(node)
         prepared.append(({frames.segment_ids[label - 1]: change for label, change in changes.items()}, layers))
     return there, prepared
-
-
-def _show_steps(step: SequenceStep, changed: Mapping[str, Part], grid: Grid, editor: Editor) -> Steps[None]:
-    """Have Slicer show what was written, in 3D too."""
-    others = step.others
-    for segment_id, mask in changed.items():
-        if not step.done or step.segmentation.GetSegmentation() is not step.shown.segments:
-            others = [step.shown, *others]  # taken back, or not the one that is shown any more
-            break
-        unchanged = step.shown.is_there(done=True)
-        editor.show(step.segmentation, segment_id, grid, mask)
-        if unchanged:  # a stroke since is not part of the step
-            step.shown = replace(step.shown, after=_look(step.shown.segments, step.shown.after))
-        yield
-    for frame in others:
-        _make_surfaces(frame.segments)
-        yield
-
-
-@contextmanager
-def one_update(browser: Any) -> Iterator[None]:
-    """Slicer brings what is shown and what is stored into step at the end, not in the midst of it."""
-    was_modifying = browser.StartModify()
-    try:
-        yield
-    finally:
-        browser.EndModify(was_modifying)
 
 
 def _checked(nodes: SequenceNodes, frames: Frames, segmentation: Any) -> list[Any]:
@@ -376,45 +219,10 @@ def _stored(nodes: SequenceNodes, segmentation: Any, held: Sequence[Any], home: 
     return [data.GetSegmentation() for data in stored]
 
 
-def _write(segments: Any, changes: dict[str, Change], layers: Sequence[Layer]) -> _Frame:
+def _write(segments: Any, changes: dict[str, Change], layers: Sequence[Layer]) -> WrittenFrame:
     touched = {*changes, *(segment_id for layer in layers for segment_id in layer.labels)}
-    before = _look(segments, touched)
+    before = look(segments, touched)
     put(layers, segments)
     for segment_id, change in changes.items():
         segments.GetSegment(segment_id).SetTag(TAG, change.record.to_text())
-    return _Frame(segments, before, _look(segments, touched))
-
-
-def _look(segments: Any, segment_ids: Iterable[str]) -> _Segments:
-    found: _Segments = {}
-    for segment_id in segment_ids:
-        found[segment_id] = None
-        if (segment := segments.GetSegment(segment_id)) is not None:
-            layer = segment.GetRepresentation(LABELMAP)
-            changed = 0 if layer is None else layer.GetMTime()
-            found[segment_id] = _Segment(layer, changed, int(segment.GetLabelValue()), tag_of(segment))
-    return found
-
-
-def _records(segments: _Segments) -> dict[str, str | None]:
-    return {i: None if segment is None else segment.record for i, segment in segments.items()}
-
-
-def _bring(segments: Any, kept: _Segments) -> None:
-    for segment_id, one in kept.items():
-        segment = segments.GetSegment(segment_id)
-        if segment is None or one is None:
-            continue
-        if one.layer is None:
-            segment.RemoveRepresentation(LABELMAP)
-        else:
-            segment.AddRepresentation(LABELMAP, one.layer)
-        segment.SetLabelValue(one.value)
-        segment.SetTag(TAG, one.record)
-
-
-def _make_surfaces(segments: Any) -> None:
-    """Make the surfaces anew that are shown in 3D, as Slicer does where its own logic changes a segment."""
-    name = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
-    if segments.ContainsRepresentation(name):
-        segments.CreateRepresentation(name, True)
+    return WrittenFrame(segments, before, look(segments, touched))

@@ -34,8 +34,11 @@ from .presence import Removed, watched
 from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
-from .sequence import Frames, nodes_of, read_frames_steps
-from .sequence_writer import SequenceStep, on_volume_steps, segment_frames, write_frames_steps
+from .sequence import nodes_of
+from .sequence_reader import Frames, read_frames_steps
+from .sequence_result import on_volume_steps, segment_frames
+from .sequence_step import SequenceStep
+from .sequence_writer import write_frames_steps
 from .time_point import check_time_points, time_points
 from .views import OVERLAY
 from .writer import write_result_steps
