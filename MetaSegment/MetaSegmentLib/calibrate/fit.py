@@ -76,7 +76,7 @@ def fit(samples: Sequence[Sample], before: Calibration, keep_weights: bool = Fal
         if dense:
             after = replace(after, dense_fusion_weights=fit_weights(dense, before.weights_for(DENSE)))
     after = replace(after, temperature=fit_temperature(samples, after))
-    return fit_dice(_dice_of(samples, after), after)
+    return fit_dice(cases_of(samples, after), after)
 
 
 def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[str, float]:
@@ -220,7 +220,7 @@ def combined(sample: Sample, calibration: Calibration, few: slice | NDArray[np.i
     return np.asarray(np.array(list(refit(weights, evidence).values())) @ logits[used])
 
 
-def _dice_of(samples: Sequence[Sample], calibration: Calibration) -> DiceCases:
+def cases_of(samples: Sequence[Sample], calibration: Calibration) -> DiceCases:
     """The samples for which there is an estimate."""
     rows, agreed = [], []
     for sample in samples:
