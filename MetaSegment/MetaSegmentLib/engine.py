@@ -242,7 +242,7 @@ class Adapted:
             return self._tiled(value, paint, whole)
         painted = [index for index, mask in zip(paint.slices[value], paint.masks(value), strict=True) if mask.any()]
         parts = (self._tiled(value, one, self._fit((value,), one)) for one in pieces)
-        return FittedPieces(whole, tuple(parts), (painted[0], painted[-1]))
+        return FittedPieces(replace(whole, ensemble=None), tuple(parts), (painted[0], painted[-1]))
 
     def _tiled(self, value: int, paint: Paint, whole: FittedPart) -> FittedPart | FittedTiles:
         """What was fitted to all of the paint, with tiles where they are wanted and help."""

@@ -47,7 +47,7 @@ def some_ensemble(shape: np.ndarray, grow: np.ndarray, painted: tuple[tuple[int,
     structures = [SimpleNamespace(distances=dict.fromkeys(slices)) for slices in painted]
     return SimpleNamespace(
         names=("shape", "propagation", "grow"),
-        task=SimpleNamespace(structures=structures, frame=frame(20, 40, 0.5)),
+        task=SimpleNamespace(structures=structures, frame=frame(20, 40, 1.0)),
         logits=lambda name, slices: np.where(said[name][list(slices)], 3.0, -3.0),
     )
 
@@ -59,11 +59,10 @@ def test_painted_slices_do_not_count_and_areas_are_in_square_millimetres():
     for shared, place, slices in ((first, 0, [1, 2, 4, 5]), (second, 1, [1, 4, 5])):
         for row, one in zip(shared, (shape, grow), strict=True):
             a, b = found[slices, place], one[slices, place]
-            # 40 voxels of .5 mm on 20 pixels
-            assert tuple(row) == (2 * (a & b).sum(), a.sum() + b.sum())
+            assert tuple(row) == (4 * 2 * (a & b).sum(), 4 * (a.sum() + b.sum())), "40 voxels of 1 mm on 20 pixels"
 
 
-def test_where_one_of_them_is_missing_nobody_is_asked(monkeypatch):
+def test_where_one_of_them_is_missing_nobody_is_asked():
     shape = masks(1)[:, None]
     alone = some_ensemble(shape, shape, ((),))
     alone.names = ("shape", "propagation")

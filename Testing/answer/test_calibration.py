@@ -25,6 +25,8 @@ def test_the_estimate_grows_with_what_is_implied_and_with_the_paint():
 def test_without_anything_to_go_by_there_is_no_estimate():
     assert expected_dice(0.9, 1, SCARCE) is None, "one painted slice"
     assert expected_dice(None, 5, SCARCE) is None, "nothing found"
+    flat = Calibration(dice_slope=0.0, dice_bias=-1.0)
+    assert expected_dice(1.0, 5, flat) == expected_dice(0.0, 5, flat) == pytest.approx(0.7311)
 
 
 AGREEING = replace(SCARCE, dice_agreement=0.5, agreement_slope=0.9, agreement_scarcity=2.5, agreement_bias=0.3)

@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 from ..networks.plan import Calibration
 
 _BOUNDS = (0.02, 0.998)
+_FINITE = (1e-9, 1 - 1e-9)
 
 
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,7 +46,7 @@ def expected_dice(
     """
     if painted < 2 or implied is None:
         return None
-    score = calibration.dice_slope * logit(np.clip(implied, 0, 1))
+    score = calibration.dice_slope * logit(np.clip(implied, *_FINITE))
     score -= calibration.dice_scarcity / painted**2 + calibration.dice_bias
     if agreed is not None:
         score += calibration.dice_agreement * surplus(agreed, implied, painted, calibration)

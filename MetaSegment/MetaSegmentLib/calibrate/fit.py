@@ -27,6 +27,9 @@ _DICE_RIDGE = 1e-6
 _LEAST = 0.02
 """A part that would weigh less is left out, so that it need not be run."""
 _HOTTEST = 8.0
+_USUAL = 3
+"""Painted slices from which cases count for temperature and weights: with two, answers are far too sure, and all others
+would pay for it. The expected Dice is fitted on them, too."""
 _BINS = 10
 
 Values = NDArray[np.float64]
@@ -65,10 +68,10 @@ def fit(samples: Sequence[Sample], before: Calibration, keep_weights: bool = Fal
         raise InputError(f"There are fewer than {FEWEST_CASES} cases to calibrate on; name more data or raise --limit.")
     after = before
     if before.fusion_weights and not keep_weights:
-        counts = [sample.painted for sample in samples]
-        few = [samples[n] for n, painted in enumerate(counts) if painted < MANY]
-        many = [samples[n] for n, painted in enumerate(counts) if MANY <= painted < DENSE]
-        dense = [samples[n] for n, painted in enumerate(counts) if painted >= DENSE]
+        fewest = _fewest(samples)
+        few = [sample for sample in samples if fewest <= sample.painted < MANY]
+        many = [sample for sample in samples if MANY <= sample.painted < DENSE]
+        dense = [sample for sample in samples if sample.painted >= DENSE]
         if few:
             after = replace(after, few_fusion_weights=fit_weights(few, before.weights_for(MANY - 1)))
         if many:
@@ -113,8 +116,10 @@ def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[
 
 def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> float:
     """T that makes the truth most likely under σ(logit / T) (Guo et al., ICML 2017)."""
-    cases = []
+    cases, fewest = [], _fewest(samples)
     for sample in samples:
+        if sample.painted < fewest:
+            continue
         few = _some(len(sample.truth))
         cases.append((combined(sample, calibration, few), sample.truth[few]))
 
@@ -123,6 +128,11 @@ def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> floa
 
     limit = float(np.log(_HOTTEST))
     return round(float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)), 4)
+
+
+def _fewest(samples: Sequence[Sample]) -> int:
+    """Painted slices from which cases count for temperature and weights."""
+    return min(_USUAL, max(sample.painted for sample in samples))
 
 
 class DiceCases(NamedTuple):
@@ -136,19 +146,22 @@ class DiceCases(NamedTuple):
 
 
 def fit_dice(cases: DiceCases, before: Calibration) -> Calibration:
-    """``before`` with the numbers of ``expected_dice``: slope, scarcity and agreement, none below 0, and bias.
+    """``before`` with the numbers of ``expected_dice``: slope, scarcity and agreement, none below 0, and bias; with
+    fewer painted slices and all else the same, agreement too, no more is expected.
 
     Fractional logistic regression (Papke & Wooldridge 1996): cross-entropy of the Dice met and the Dice expected, so
     that cases of Dice 0 or 1 fit in; a slight ridge keeps near ``before`` what the cases do not settle. What agreement
     is to be expected is found by least squares.
     """
     implied, painted, met, agreed = cases
-    known = before.dice_agreement if agreed is not None else 0.0
+    known, more, expecting = 0.0, np.zeros(len(met)), before
     if agreed is not None:
-        before = _expecting(agreed, implied, painted, before)
-    more = np.zeros(len(met)) if agreed is None else surplus(agreed, implied, painted, before)
+        known, expecting = before.dice_agreement, _expecting(agreed, implied, painted, before)
+        # Without its share of 1/n², so that what 1/n² counts in all can be held at 0 or more.
+        more = surplus(agreed, implied, painted, replace(expecting, agreement_scarcity=0.0))
     x = np.stack([logit(np.clip(implied, 1e-4, 1 - 1e-4)), -1 / painted**2, -np.ones(len(met)), more], axis=1)
-    start = np.array([before.dice_slope, before.dice_scarcity, before.dice_bias, known])
+    in_all = before.dice_scarcity - known * before.agreement_scarcity
+    start = np.array([before.dice_slope, max(in_all, 0.0), before.dice_bias, known])
 
     def loss(theta: Values) -> tuple[float, Values]:
         score = x @ theta
@@ -156,13 +169,13 @@ def fit_dice(cases: DiceCases, before: Calibration) -> Calibration:
         return float(value), x.T @ (expit(score) - met) / len(met) + 2 * _DICE_RIDGE * (theta - start)
 
     bounds = [(0, None), (0, None), (None, None), (0, None)]
-    slope, scarcity, bias, agreement = (
+    slope, in_all, bias, agreement = (
         round(float(one), 4) for one in minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     )
     return replace(
-        before,
+        expecting,
         dice_slope=slope,
-        dice_scarcity=scarcity,
+        dice_scarcity=round(in_all + agreement * expecting.agreement_scarcity, 4),
         dice_bias=bias,
         dice_agreement=agreement,
     )
@@ -174,9 +187,7 @@ def _expecting(agreed: Values, implied: Values, painted: Values, before: Calibra
     if len(np.unique(painted)) == 1:
         x = x[:, :2]
     slope, bias, *scarcity = np.linalg.lstsq(x, bounded_logit(agreed))[0].round(4).tolist()
-    return replace(
-        before, agreement_slope=slope, agreement_bias=bias, agreement_scarcity=scarcity[0] if scarcity else 0.0
-    )
+    return replace(before, agreement_slope=slope, agreement_bias=bias, agreement_scarcity=sum(scarcity))
 
 
 def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
