@@ -11,15 +11,27 @@ INTERRUPTED = 130
 def start() -> int:
     """Run the command that the process was given; see :func:`~MetaSegmentLib.cli.main`."""
     status = 0
+
+    def leave() -> None:
+        if status == INTERRUPTED:
+            try:
+                sys.stderr.flush()
+                sys.stdout.flush()
+            finally:
+                os._exit(status)
+
     # Python ends by SIGINT itself, whatever the status, where an interruption has passed through code that somebody
     # made from text, as packages do while they are imported. What is registered first is called last.
-    atexit.register(lambda: os._exit(status) if status == INTERRUPTED else None)
+    atexit.register(leave)
     try:
         from .cli import main
-
-        status = main()
     except KeyboardInterrupt:  # while modules were read, before there was anything to tidy away
         print("metasegment: Interrupted before it began; nothing was written, run it again.", file=sys.stderr)
+        status = INTERRUPTED
+        return status
+    try:
+        status = main()
+    except KeyboardInterrupt:  # a second one, or after the work: what there is to say is said
         status = INTERRUPTED
     return status
 

@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # ITK's own pool of threads may crash the interpreter at exit; this has to stand before SimpleITK is imported.
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_THREADER", "Platform")
     with outlasting_streams() as output:
-        arguments = _parser().parse_args(argv)
+        try:
+            arguments = _parser().parse_args(argv)
+        except KeyboardInterrupt:
+            sentence = "Interrupted before it began; nothing was written, run it again."
+            return _report_error(sentence, INTERRUPTED, verbose=False)
         status = _run(arguments)
         output.flush()
         if status == DONE and output.lost is not None and not isinstance(output.lost, BrokenPipeError):

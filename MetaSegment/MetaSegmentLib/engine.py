@@ -17,7 +17,7 @@ from .answer.calibration import expected_dice
 from .answer.joined import Answer, answers_of, tiles_are_better
 from .answer.parts import AnyPart, FittedPart, FittedPieces, FittedTiles
 from .answer.refine import Refinement, is_worth_it
-from .answer.report import make_report
+from .answer.report import filled_elsewhere, make_report
 from .answer.sizes import Sizes
 from .answer.suggestions import suggest
 from .device import Device
@@ -440,15 +440,5 @@ def predict_from(
     doubts = [doubt.sentence for paint in paints for doubt in paint.warnings]
     report["warnings"] = [*dict.fromkeys([*doubts, *report["warnings"], *more])]
     if own is None:
-        report["support_slices"] = list(first._paint.index)
-        report["segments"] = _filled_elsewhere(report["segments"], [one._paint for one in supports])
+        report = filled_elsewhere(report, paints)
     return replace(result, report=report)
-
-
-def _filled_elsewhere(segments: Mapping[str, Mapping[str, Any]], paints: Sequence[Paint]) -> dict[str, dict[str, Any]]:
-    """Segments of a report in which nothing is painted, with the slices of the first volume that each is painted on."""
-    found = {}
-    for value, segment in segments.items():
-        slices = next((paint.slices[int(value)] for paint in paints if int(value) in paint.slices), ())
-        found[value] = {**segment, "filled_voxels": segment["voxels"], "support_slices": list(slices)}
-    return found

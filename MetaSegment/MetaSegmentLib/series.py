@@ -91,7 +91,7 @@ def segment_series(
     outside = [frame for frame in (*painted, *named) if not 0 <= frame < len(volumes)]
     if outside:
         raise InputError(f"There is no frame {outside[0]}; frames go from 0 to {len(volumes) - 1}.")
-    unpainted = [t for t, some in named.items() if some and not (t in painted and _any(painted[t]))]
+    unpainted = [t for t, some in named.items() if _names(some) and not (t in painted and _any(painted[t]))]
     if unpainted:
         raise InputError(
             f"Slices are named for frame {unpainted[0]}, on which nothing is painted; paint there, or leave them out."
@@ -161,6 +161,10 @@ def _between(t: int, near: Mapping[int, Adapted], image: NDArray[Any], spacing: 
     """A frame from others, of which the nearer ones count for more."""
     weights = [1 / abs(t - other) for other in near]
     return follow([*near.values()], image, spacing, weights, own)
+
+
+def _names(slices: Slices | None) -> bool:
+    return bool(slices.size if isinstance(slices, np.ndarray) else slices)  # an array is not true or false as a whole
 
 
 def _any(painted: ArrayLike) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -73,6 +74,27 @@ def test_a_run_that_is_stopped_while_modules_are_read_ends_without_a_traceback(r
     done = subprocess.run(words, cwd=repository / "MetaSegment", capture_output=True, text=True, check=False)
     said = "metasegment: Interrupted before it began; nothing was written, run it again.\n"
     assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
+# A second Ctrl-C, or one that comes after the work: out of main(), with something printed that still waits in a pipe.
+STOPPED_LATE = """
+import sys
+import MetaSegmentLib.cli as cli
+from MetaSegmentLib.__main__ import start
+def main():
+    print("summary")
+    raise KeyboardInterrupt
+cli.main = main
+sys.exit(start())
+"""
+
+
+def test_a_run_that_is_stopped_after_its_work_says_nothing_else_and_loses_nothing(repository: Path) -> None:
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = [sys.executable, "-c", STOPPED_LATE]
+    about = {"cwd": repository / "MetaSegment", "env": surroundings, "capture_output": True, "text": True}
+    done = subprocess.run(words, **about, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "summary\n", "")
 
 
 def test_an_evaluation_says_that_its_cases_are_kept(monkeypatch, capsys) -> None:

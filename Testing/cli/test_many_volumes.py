@@ -198,6 +198,31 @@ def test_painted_slices_are_counted_as_in_their_own_file(place, turn, axis, stra
     assert dice(read_image(place.path("out.nrrd"))[0], place.truth) > 0.9
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_segment_has_its_axis_in_the_report_where_that_is_another(place, own):
+    """That of the first support that has it; slices painted on the image itself are told alone."""
+    spleen = np.roll(place.truth, 9, axis=1) & ~place.truth
+    image = an_image_of(place.truth | spleen)
+    turn = Turn((2, 0, 1), ())
+    for name in ("image.nrrd", "a.nrrd"):
+        place.image(image, name=name)
+    place.paint(painted_on(place.truth), name="a.seg.nrrd")
+    place.image(turn.apply(image), turn.grid(GRID), "b.nrrd")
+    place.paint(turn.apply(painted_on(spleen, (9, 13), value=2)), turn.grid(GRID), "b.seg.nrrd")
+    words = place.words(support="a.seg.nrrd", support_image="a.nrrd", report="r.json")
+    words += ["--support", str(place.path("b.seg.nrrd")), "--support-image", str(place.path("b.nrrd"))]
+    if own:
+        place.paint(painted_on(place.truth, (11,)), name="own.seg.nrrd")
+        words += ["--own", str(place.path("own.seg.nrrd"))]
+    assert main(words) == 0
+    report = json.loads(place.path("r.json").read_text(encoding="utf-8"))
+    of_liver, of_spleen = report["segments"].values()
+    painted = [11] if own else [5, 9, 13, 17]
+    assert (report["axis"], report["support_slices"], of_liver["support_slices"]) == (0, painted, painted)
+    assert (of_spleen.get("axis"), of_spleen["support_slices"]) == ((None, []) if own else (1, [9, 13]))
+    assert "axis" not in of_liver
+
+
 def test_what_draws_a_result_is_told_the_axis_in_the_image(place):
     """Not the painted volume's."""
     place.image(an_image_of(place.truth))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path) -> 
     assert (store / "x1").read_text(encoding="utf-8") == str(here / "last.nrrd")
     assert (store / "x2").read_text(encoding="utf-8") == str(here / "next.nrrd")
     assert sorted(file.name for file in store.iterdir()) == ["last.nrrd", "x1", "x2"]
+
+
+def test_a_file_is_one_place_whatever_links_lead_to_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "alias").symlink_to("store")
+    (tmp_path / "link.nrrd").symlink_to("alias/x.nrrd")
+    names = ["link.nrrd", "alias/x.nrrd", "store/x.nrrd"]
+    for first, second in permutations(names, 2):
+        with Staging() as staging:
+            staging.path(tmp_path / first)
+            with pytest.raises(OutputError, match="same name"):
+                staging.path(tmp_path / second)
+    with Staging() as staging:
+        staging.path(tmp_path / "alias" / "y.nrrd").write_text("y", encoding="utf-8")
+        staging.path(tmp_path / "store" / "z.nrrd").write_text("z", encoding="utf-8")
+        staging.commit()
+    assert sorted(file.name for file in (tmp_path / "store").iterdir()) == ["y.nrrd", "z.nrrd"]
 
 
 def test_links_that_cannot_be_followed_are_told(tmp_path: Path) -> None:

@@ -154,6 +154,42 @@ def test_numbers_in_text_that_are_missing_or_none_are_noticed(tmp_path: Path, na
         read_image(path)
 
 
+@pytest.mark.parametrize("title", [b"converted from ASCII data", b"BINARY SCALARS, DIMENSIONS 1 1 1", b""])
+def test_words_of_a_vtk_file_are_no_encoding(tmp_path: Path, title: bytes) -> None:
+    """Nor are they anything else that the header declares; the third line alone says how the data is written."""
+    from MetaSegmentLib.files.damage import Damage, require_whole
+
+    version, _, encoding, rest = VTK.split(b"\n", 3)
+    rest = rest.replace(b"SCALARS a", b"SCALARS " + (b"BINARY" if b"BINARY" in title else b"ASCII"))
+    path = tmp_path / "a.vtk"
+    for form, data in ((b"BINARY", NOISE.tobytes()), (encoding, NUMBERS)):
+        path.write_bytes(b"\n".join([version, title, form, rest]) + data)
+        require_whole(path)
+        if title:  # without one the reader takes the third line for it
+            assert np.array_equal(read_image(path)[0], NOISE)
+        path.write_bytes(path.read_bytes()[:-1000])
+        with pytest.raises(Damage, match="cut short"):
+            require_whole(path)
+
+
+@pytest.mark.parametrize(("number", "value"), [(b"0x10", 16), (b"-1.#IND", -1)])
+def test_numbers_are_text_however_a_program_writes_them(tmp_path: Path, number: bytes, value: float) -> None:
+    """The reader of .nrrd knows them, but for whole numbers; that of .vtk would take all that follows for 0."""
+    head = NRRD.replace(b"uint8", b"float")
+    (tmp_path / "a.nrrd").write_bytes(head + number + b" " + NUMBERS.split(b" ", 1)[1])
+    found = read_image(tmp_path / "a.nrrd")[0].ravel()
+    assert found[0] == value and np.array_equal(found[1:], NOISE.ravel()[1:])
+    (tmp_path / "a.nrrd").write_bytes(head + b"hello " + NUMBERS.split(b" ", 1)[1])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(tmp_path / "a.nrrd")
+    (tmp_path / "a.nrrd").write_bytes(head + b"\xff\0 " + NUMBERS.split(b" ", 1)[1])
+    (tmp_path / "b.nrrd").write_bytes(NRRD + number + b" " + NUMBERS.split(b" ", 1)[1])
+    (tmp_path / "c.vtk").write_bytes(VTK + number + b" " + NUMBERS.split(b" ", 1)[1])
+    for path in tmp_path.iterdir():
+        with pytest.raises(InputError, match="no text of numbers"):
+            read_image(path)
+
+
 @pytest.mark.parametrize(
     ("share", "words"), [(None, "how long"), (0.0, "how long"), (0.5, "no end"), (0.99, "no end"), (1.0, "")]
 )
@@ -171,12 +207,15 @@ def test_the_length_of_packed_data_in_a_metaimage_is_heeded(tmp_path: Path, shar
         read_image(tmp_path / "a.mha")
 
 
-@pytest.mark.parametrize("offset", [0.0, 348.0, -1.0])
-def test_a_nifti_that_does_not_say_where_its_voxels_begin_is_refused(tmp_path: Path, offset: float) -> None:
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [(0.0, "does not say where"), (-1.0, "does not say where"), (348.0, "its voxels begin within its header")],
+)
+def test_a_nifti_whose_voxels_begin_at_no_place_is_refused(tmp_path: Path, offset: float, words: str) -> None:
     """Programs then begin at different bytes, some of them at those of the header."""
     write_image(tmp_path / "a.nii", NOISE, GRID)
     content = bytearray((tmp_path / "a.nii").read_bytes())
     struct.pack_into("<f", content, 108, offset)
     (tmp_path / "a.nii").write_bytes(content)
-    with pytest.raises(InputError, match="where its voxels begin"):
+    with pytest.raises(InputError, match=words):
         read_image(tmp_path / "a.nii")

@@ -47,6 +47,18 @@ def test_slices_painted_on_the_target_stay_and_weigh_more(two_patients, another)
     assert dice(result.labels == 2, truth == 2) > 0.75
 
 
+def test_the_report_names_the_axis_of_a_segment_that_was_painted_across_another(another):
+    (image, labels), (later, more) = a_patient(1, size=1.1), a_patient(2)
+    across = np.zeros_like(more)
+    index = [int(np.median(np.nonzero(more == 2)[1])) + step for step in (-2, 0, 2)]
+    across[:, index] = np.where(more[:, index] == 2, 2, 0)
+    supports = [(image, painted(np.where(labels == 1, 1, 0)), SPACING), (later, across, SPACING)]
+    report = adapt_many(supports, QUICK).predict(another[0], SPACING).report
+    one, other = report["segments"]["1"], report["segments"]["2"]
+    assert (report["axis"], report["support_slices"], one["support_slices"]) == (0, [7, 10, 13], [7, 10, 13])
+    assert (other["axis"], other["support_slices"]) == (1, index) and "axis" not in one
+
+
 def test_the_report_speaks_of_what_was_painted_by_hand(another):
     image, labels = a_patient(1, size=1.1)
     paint = painted(labels)

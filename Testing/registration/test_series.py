@@ -84,6 +84,14 @@ def test_named_slices_of_a_frame_mean_what_they_mean_on_one_volume(beating):
     assert any("no more than a stray mark" in sentence for sentence in result.report["warnings"])
 
 
+def test_slices_of_a_frame_may_be_an_array(beating):
+    images, truth = beating
+    images, paint = images[:2], painted(truth[0])
+    named = [segment_series(images, {0: paint}, SPACING, {0: some}, settings=QUICK) for some in ([7, 10], np.r_[7, 10])]
+    assert np.array_equal(named[0].labels, named[1].labels)
+    assert named[1].report["support_slices"] == [7, 10]
+
+
 @pytest.mark.parametrize(("value", "sentence"), [(np.nan, "NaN"), (0.0, "same value everywhere")])
 def test_the_frame_that_cannot_be_used_is_named_before_any_work(beating, value, sentence):
     images, truth = beating
@@ -132,8 +140,9 @@ def test_what_is_no_series_is_refused(images, paint, sentence):
         segment_series(images, paint)
 
 
+@pytest.mark.parametrize("slices", [[3, 5], np.array([3, 5])])
 @pytest.mark.parametrize("paint", [{}, {1: np.zeros((8, 8, 8), int)}])
-def test_slices_of_a_frame_without_paint_are_not_passed_over(paint):
+def test_slices_of_a_frame_without_paint_are_not_passed_over(paint, slices):
     painted_on = {0: np.ones((8, 8, 8), int), **paint}
     with pytest.raises(InputError, match="named for frame 1, on which nothing is painted"):
-        segment_series(np.zeros((2, 8, 8, 8)), painted_on, slices={1: [3, 5]})
+        segment_series(np.zeros((2, 8, 8, 8)), painted_on, slices={1: slices})

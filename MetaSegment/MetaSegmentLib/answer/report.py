@@ -65,6 +65,24 @@ def with_voxel_volume(result: Result, voxel_ml: float) -> Result:
     return replace(result, report={**result.report, "segments": segments})
 
 
+def filled_elsewhere(report: Mapping[str, Any], paints: Sequence[Paint]) -> dict[str, Any]:
+    """The report of a volume on which nothing is painted, with the slices that are painted on others.
+
+    They are those of the first one, and of a segment those of the first that has it, with an ``axis`` where that is
+    another one than the report's.
+    """
+    first = paints[0]
+    segments = {}
+    for value, segment in report["segments"].items():
+        paint = next((one for one in paints if int(value) in one.slices), first)
+        slices = list(paint.slices.get(int(value), ()))
+        about = {"axis": paint.axis, "filled_voxels": segment["voxels"], "support_slices": slices}
+        segments[value] = {**segment, **about}
+        if paint.axis == first.axis:
+            del segments[value]["axis"]
+    return {**report, "axis": first.axis, "support_slices": list(first.index), "segments": segments}
+
+
 def make_report(
     method: MethodInfo,
     device: str,

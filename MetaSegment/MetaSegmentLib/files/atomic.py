@@ -120,14 +120,12 @@ def _require_place(files: tuple[Path, ...]) -> None:
 
 
 def _places(files: tuple[Path, ...]) -> list[Path]:
-    """Where the files go: to those that symbolic links lead to.
+    """Where the files go: to those that symbolic links lead to, of the files themselves or of folders.
 
     Raises:
         OutputError: one of several is a link, so that header and data would part.
     """
-    if not any(file.is_symlink() for file in files):
-        return [file.absolute() for file in files]
-    if len(files) > 1:
+    if len(files) > 1 and any(file.is_symlink() for file in files):
         raise OutputError("An output of two files has the name of a link; give it the name of the file it leads to.")
     return [Path(os.path.realpath(file)) for file in files]
 

@@ -50,6 +50,8 @@ NRRD_BYTES = {
 }
 NUMBER = b"0123456789+-.eEaAfFiInNtTyY"
 """What numbers in text are made of, "nan" and "infinity" among them."""
+PRINTED = bytes(range(0x21, 0x7F))
+"""What text is made of, white space apart."""
 META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -177,8 +179,11 @@ def _nrrd(path: Path) -> None:
     start = 0 if files else start
     _require_data(files or [path], start, declared, packing, max(skip, 0), lines)
     if text:
+        # Of real numbers the reader knows more ways to write them, and refuses what is none; but of bytes that are no
+        # text it dies, and of whole numbers it takes 0x10 for 0.
+        letters = PRINTED if fields["type"].lower() in ("float", "double") else NUMBER
         for file in files or [path]:
-            _require_numbers(file, start, prod(sizes) // len(files or [path]), max(skip, 0), lines)
+            _require_numbers(file, start, prod(sizes) // len(files or [path]), max(skip, 0), lines, letters)
 
 
 def _meta(path: Path) -> None:
@@ -216,7 +221,8 @@ def _nifti(path: Path) -> None:
         raise Damage("it is damaged or cut short")
     bits, sizes, offset = _nifti_header(header)
     if header[344:347] == b"n+1" and offset < NIFTI_FIRST_VOXEL:  # some programs then begin with bytes of the header
-        raise Damage("its header does not say where its voxels begin", "save it again")
+        where = "its voxels begin within its header" if offset > 0 else "its header does not say where its voxels begin"
+        raise Damage(where, "save it again")
     if header_file != data_file:
         _require_data([header_file], 0, NIFTI_HEADER_BYTES, packing)
         packing = _start(data_file)[1]
@@ -253,18 +259,21 @@ def _gipl(path: Path) -> None:
 
 def _vtk(path: Path) -> None:
     with path.open("rb") as file:
-        start = file.read(4096)
+        # The second line is a title, which may have any words.
+        encoding = [file.readline(START_BYTES).split() for _ in range(3)][-1]
+        header = file.tell()
+        start = file.read(START_BYTES)
     words = start.decode("latin-1").split()
-    if not {"BINARY", "ASCII"}.intersection(words) or "SCALARS" not in words:
+    if not {b"BINARY", b"ASCII"}.intersection(encoding) or "SCALARS" not in words:
         return
     sizes = [int(word) for word in words[words.index("DIMENSIONS") + 1 :][:3]]
     kind = words[words.index("SCALARS") + 2]
     begin = start.index(b"SCALARS")
     table = start.find(b"LOOKUP_TABLE", begin)
-    begin = start.index(b"\n", begin if table < 0 else table) + 1
+    begin = header + start.index(b"\n", begin if table < 0 else table) + 1
     if min(sizes) < 1:
         raise Damage("the sizes in its header are damaged")
-    if "ASCII" in words:
+    if b"ASCII" in encoding:
         _require_numbers(path, begin, prod(sizes))
     else:
         _require_data([path], begin, prod(sizes) * VTK_BYTES[kind.removeprefix("unsigned_")], "raw")
@@ -330,8 +339,14 @@ def _require_data(
             raise Damage(f"{which} is damaged or cut short: there is less data than the header declares")
 
 
-def _require_numbers(path: Path, start: int, count: int, skip: int = 0, lines: int = 0) -> None:
-    """Data in text begin with ``count`` numbers: readers leave what is missing as it was in memory, or crash."""
+def _require_numbers(
+    path: Path, start: int, count: int, skip: int = 0, lines: int = 0, letters: bytes = NUMBER
+) -> None:
+    """Data in text begin with ``count`` numbers: readers leave what is missing as it was in memory, or crash.
+
+    Args:
+        letters: what they may be made of.
+    """
     with path.open("rb") as data:
         data.seek(start)
         for _ in range(lines):
@@ -343,7 +358,7 @@ def _require_numbers(path: Path, start: int, count: int, skip: int = 0, lines: i
             text = (rest + part).replace(b",", b" ")
             found = text.split()
             rest = found.pop() if part and found and not text[-1:].isspace() else b""
-            if b"".join(found[:count]).translate(None, NUMBER):
+            if b"".join(found[:count]).translate(None, letters):
                 raise Damage("it is damaged: its data is no text of numbers")
             count -= len(found)
             if not part and count > 0:

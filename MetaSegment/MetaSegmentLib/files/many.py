@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answer.report import with_voxel_volume
+from ..answer.report import filled_elsewhere, with_voxel_volume
 from ..errors import InputError, OutputError
 from ..progress import CancelCallback, ProgressCallback
 from ..task.paint import Paint, read_paint
@@ -154,7 +154,7 @@ def run_across(
     axis = int(report["axis"])
     report["warnings"] = [*notes, *report["warnings"], *([COUNTED_OTHERWISE] if otherwise else [])]
     if job.own is None:
-        report |= _counted(report, counted)
+        report |= filled_elsewhere(report, counted)  # as they are counted in their files
     if job.chosen is not None:
         report["library"] = job.chosen.about
     with Staging() as staging:
@@ -251,12 +251,3 @@ def _turned(paint: Paint, turn: Turn, shape: Sequence[int]) -> tuple[dict[int, t
     """The complete slices of each segment of a volume of this shape, and their axis, after it is turned."""
     found = {value: turn.slices(paint.axis, some, shape) for value, some in paint.slices.items()}
     return {value: some for value, (_, some) in found.items()}, turn.order.index(paint.axis)
-
-
-def _counted(report: Report, paints: Sequence[Paint]) -> Report:
-    """What a report says of painted slices: those of the first volume that has any, as they are counted there."""
-    segments = {}
-    for value, segment in report["segments"].items():
-        slices = next((paint.slices[int(value)] for paint in paints if int(value) in paint.slices), ())
-        segments[value] = {**segment, "support_slices": list(slices)}
-    return {"axis": paints[0].axis, "support_slices": list(paints[0].index), "segments": segments}
