@@ -131,6 +131,10 @@ def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_emp
         assert beating.at(2)[8].any() and beating.at(2)[10].any() and beating.at(1)[9].any()
         record = record_of(beating.segmentation.GetSegmentation().GetSegment("ball"))
         assert record.painted_now(Part.of(beating.shown())) == [9]
+        segment, there = result.frames[2].report["segments"]["1"], int(beating.at(2).sum())
+        assert (result.frames[2].labels == 1).sum() == segment["voxels"] == segment["filled_voxels"] == there
+        assert segment["volume_ml"] == pytest.approx(there * 2 / 1000)
+    assert result.painted == ((0, 2) if several else (0,))
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
