@@ -342,13 +342,14 @@ class Session:
             self._background.forget()
 
     def close(self) -> None:
-        """Cancel what is under way, end the process that computes, and let go of the last volume.
+        """Cancel what is under way, end the process that computes, and let go of the last volume and of its undo.
 
         Another run may follow; it starts afresh.
         """
         self.cancel()
         self._warm = False
         self._sequence_steps.clear()
+        self.editor.close()
         self._background.close()
         self._here.forget()
 
