@@ -222,7 +222,7 @@ class MetaSegmentLogic(ScriptedLoadableModuleLogic):
         self.session.cancel()
 
     def close(self) -> None:
-        """Stop the background run, end the process that computes it, and let go of the last volume."""
+        """Stop the background run, end the process that computes it, and let go of the last volume and of its undo."""
         self.session.close()
 
     def undo(self) -> bool:

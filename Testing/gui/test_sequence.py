@@ -86,3 +86,19 @@ def test_where_nothing_is_painted_other_time_points_may_be(beating: Any) -> None
     ui.framesButton.click()
     beating.settle()
     assert beating.errors == [] and beating.look()[6].any()
+
+
+@pytest.mark.parametrize("gone", ["segmentation", "volume", "scene"])
+def test_what_is_removed_once_it_is_written_is_no_failure(beating: Any, monkeypatch: Any, gone: str) -> None:
+    def show(*_about: Any) -> None:
+        if gone == "scene":
+            beating.scene.Clear(False)
+        else:
+            beating.scene.RemoveNode(getattr(beating, gone))
+
+    beating.segmentation.CreateClosedSurfaceRepresentation()
+    monkeypatch.setattr("MetaSegmentLib.scene.editor.Editor.show", show)
+    beating.ui.framesButton.click()
+    beating.settle()
+    assert beating.errors == [] and not beating.logic.session.running
+    assert beating.ui.statusLabel.text == "Done."

@@ -49,6 +49,13 @@ def test_named_empty_slices_are_remembered(bench: Bench) -> None:
     assert read_painting(bench.volume, bench.segmentation).slices == {1: [1, *SUPPORT]}
 
 
+def test_what_was_named_as_empty_is_known_where_nothing_is_left_of_a_segment(bench: Bench) -> None:
+    bench.write(read_painting(bench.volume, bench.segmentation, slices=[1, *SUPPORT]))
+    record = record_of(bench.segments.GetSegment(bench.ball))
+    assert record.named_empty(Part.nothing(SHAPE)) == [1]
+    assert record.named_empty(Part.nothing((SHAPE[0] + 1, *SHAPE[1:]))) == []
+
+
 def test_a_segment_painted_anew_forgets(bench: Bench) -> None:
     bench.fill([bench.ball])
     fresh = only(a_ball(radius=4), 0, [7, 9])

@@ -131,4 +131,38 @@ def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_emp
         assert beating.at(2)[8].any() and beating.at(2)[10].any() and beating.at(1)[9].any()
         record = record_of(beating.segmentation.GetSegmentation().GetSegment("ball"))
         assert record.painted_now(Part.of(beating.shown())) == [9]
+        segment, there = result.frames[2].report["segments"]["1"], int(beating.at(2).sum())
+        assert (result.frames[2].labels == 1).sum() == segment["voxels"] == segment["filled_voxels"] == there
+        assert segment["volume_ml"] == pytest.approx(there * 2 / 1000)
     assert result.painted == ((0, 2) if several else (0,))
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
+def test_a_time_point_stays_empty_of_which_every_slice_is_marked_as_empty(beating, several):
+    bar = np.zeros(SHAPE, bool)
+    bar[3:14, 1:3, 2:16] = True
+    if several:
+        beating.paint(bar, "bar", PAINTED)
+    beating.process()
+    beating.go(2)
+    edits, filled = SliceEdits(beating.session.editor), np.flatnonzero(beating.shown().any(axis=(1, 2)))
+    for index in filled:
+        edits.mark_empty(beating.volume, beating.segmentation, "ball", 0, int(index))
+    if several:
+        edits.accept(beating.volume, beating.segmentation, "bar", 0, 8)
+    assert not beating.shown().any()
+    for _ in range(2):
+        result = beating.process()
+        assert not beating.at(2)[filled].any() and not (result.labels[2][filled] == 1).any()
+        assert beating.at(0)[filled].any() and beating.at(1)[9].any()
+        record = record_of(beating.segmentation.GetSegmentation().GetSegment("ball"))
+        assert set(filled) <= {*record.support}
+    assert result.painted == ((0, 2) if several else (0,))
+
+
+def test_a_time_point_that_was_erased_by_hand_is_filled_again(beating):
+    beating.process()
+    beating.go(2)
+    beating.edit(np.zeros(SHAPE, bool))
+    beating.process()
+    assert dice(beating.at(2), beating.truth[2]) > 0.85

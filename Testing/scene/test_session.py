@@ -13,6 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 import slicer
 from MetaSegmentLib import Cancelled, InputError, MetaSegmentError, SettingsError
+from MetaSegmentLib.app.flow import Flow, RunRequest
 from MetaSegmentLib.scene import Run, Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
@@ -366,6 +367,48 @@ def test_a_closed_session_lets_go_and_may_be_used_again(bench: Bench) -> None:
         run.wait(60)
     assert bench.is_untouched() and bench.session._here.engine.empty
     assert bench.start().wait(60).labels.any()
+
+
+def test_a_closed_session_leaves_no_node_in_the_scene(bench: Bench) -> None:
+    count = bench.scene.GetNumberOfNodes()
+    for _ in range(2):
+        bench.editor.open(bench.segmentation)
+        assert bench.scene.GetNumberOfNodes() == count + 1
+        bench.session.close()
+        assert bench.scene.GetNumberOfNodes() == count
+
+
+def test_a_session_may_be_closed_after_its_scene_is_gone() -> None:
+    scene, session = slicer.vtkMRMLScene(), Session()
+    session.editor.open(add_segmentation(scene))
+    scene.Clear(True)
+    del scene
+    session.close()
+
+
+def test_what_was_done_before_a_session_was_closed_is_not_taken_back(bench: Bench) -> None:
+    bench.run()
+    bench.session.close()
+    assert not bench.session.undo()
+    done = bench.look()
+    bench.run(method="propagation")
+    assert bench.session.undo() and not bench.session.undo()
+    np.testing.assert_array_equal(bench.look(), done)
+
+
+def test_a_preview_that_is_removed_is_not_followed_by_a_run(bench: Bench) -> None:
+    ended: list[Any] = []
+
+    def ready() -> bool:
+        bench.scene.RemoveNode(bench.segmentation)
+        return True
+
+    request = RunRequest(bench.volume, bench.segmentation, "propagation", "cpu", preview=True)
+    Flow(bench.session).start(request, lambda *_: None, lambda *_: None, ended.append, ready)
+    while not ended:
+        bench.session.poll()
+        time.sleep(0.01)
+    assert ended == [None] and not bench.session.running
 
 
 def test_errors_of_the_engine_come_through(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import MetaSegmentError
 from ..progress import ProgressCallback
+from ..scene.presence import watched
 from ..scene.run import Run
 from ..scene.session import Session
 from ..scene.time_point import check_time_points, time_points
@@ -84,14 +85,14 @@ class Flow:
             progress: called as ``progress(stage, done, total, eta_s)``.
             shown: called with each result that was written, and whether it is the last one.
             ended: called at the end, with the error if there was one.
-            ready: called after a preview; False leaves it at that.
+            ready: called after a preview; False leaves it at that, and so does a node that was removed.
 
         Raises:
             MetaSegmentError: what was given cannot be used; nothing is changed.
         """
         start = time.monotonic()
         nodes = (request.volume, request.segmentation)
-        shown_first = time_points(*nodes)
+        shown_first, are_there = time_points(*nodes), watched(nodes)
         methods = [request.method]
         if request.preview and request.method != PREVIEW_METHOD and self._learned != request.about:
             methods.insert(0, PREVIEW_METHOD)
@@ -123,7 +124,7 @@ class Flow:
                 ended(None)
                 return
             try:
-                if ready():
+                if ready() and are_there():
                     check_time_points(shown_first, *nodes)
                     begin(after_preview=True)
                 else:

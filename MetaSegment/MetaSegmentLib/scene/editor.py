@@ -66,6 +66,14 @@ class Editor:
         self._node.SetSourceVolumeIntensityMask(False)
         self._node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
 
+    def close(self) -> None:
+        """Forget what can be undone, and take the editor node out of its scene if that is still there; :meth:`open`
+        adds another one."""
+        node, self._node = self._node, None
+        self._logic, self._written = slicer.vtkSlicerSegmentEditorLogic(), ()
+        if node is not None and node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
+
     @property
     def segmentation(self) -> Any | None:
         """The segmentation node whose steps :meth:`undo` takes back."""

@@ -93,7 +93,7 @@ class Job:
         requests: what is to be computed, one after the other.
         submit: hands one of them to the executor.
         write: puts the results into the scene and returns what the caller is to get.
-        nodes: when one of them leaves its scene, the run ends.
+        nodes: when one of them leaves its scene before ``write`` has begun to change anything, the run ends.
         state: what is read, and written to; changes whenever that does.
         progress, cancel, finished: the caller's callbacks.
     """
@@ -211,14 +211,15 @@ class Job:
     def _anew_when_changed(self, begin: Callable[[], Steps[T]]) -> Steps[T]:
         """Do all pieces; begin anew when somebody else changes what is worked on between two of them.
 
-        Pieces that themselves change it have begun to write: what was begun is done.
+        Pieces that themselves change it have begun to write: what was begun is done. Up to where it is in place they
+        see for themselves whether the nodes are still there; afterwards it no longer matters.
         """
         for _time in range(_TIMES_ANEW):
             steps, before = begin(), self._state()
             writes = False
             while writes or self._state() == before:
-                why = self._reason_to_stop()
-                if why is not None and not (writes and type(why) is Cancelled):
+                why = None if writes else self._reason_to_stop()
+                if why is not None:
                     steps.close()
                     raise why
                 try:
@@ -226,8 +227,7 @@ class Job:
                 except StopIteration as end:
                     made: T = end.value
                     return made
-                now = self._state()
-                writes, before = writes or now != before, now
+                writes = writes or self._state() != before
                 yield
             steps.close()
         steps = begin()

@@ -48,7 +48,8 @@ class Frames:
         paint_grid: the grid of the paint, and the volumes', as seen from the segmentation.
         painted: time point → (K, J, I) labels 1, 2, …, the order of ``segment_ids``.
         slices: time point → label → the slices that are complete; of a label that is missing all with paint.
-        absent: time point → label → the slices that are stated to be empty, where nothing else is painted of it.
+        absent: time point → label → the slices that are stated to be empty, where nothing else is painted of it; it may
+            be that nothing is there at all.
         snapshots: for each time point, the segments that are there, as they were read.
         records: of these, as text.
         state: of the nodes when they were read.
@@ -219,8 +220,12 @@ def _painted_steps(
     absent: dict[int, list[int]] = {}
     axes: set[int] = set()
     for n, (segment_id, part) in enumerate(zip(chosen, parts, strict=True), start=1):
-        record = None if part.empty else record_of(segments[segment_id])
-        now = None if record is None else (yield from painted_now_steps(record, part))
+        record = record_of(segments[segment_id]) if segment_id in segments else None
+        now: list[int] | None = None
+        if record is not None and part.empty:
+            now = record.named_empty(part) or None
+        elif record is not None:
+            now = yield from painted_now_steps(record, part)
         if record is not None and now is not None:
             axes.add(record.axis)
             part = yield from painted_part_steps(part, record.axis, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from ..answer.report import with_voxel_volume
 from ..pieces import Steps
 from ..progress import CancelCallback, ProgressCallback
-from ..settings import Settings
+from ..settings import Result, Settings
 from .reader import all_warnings
 from .sequence_reader import Frames
 
 if TYPE_CHECKING:
     from ..series import SeriesResult
+
+Labels = NDArray[np.unsignedinteger[Any]]
 
 
 def segment_frames(
@@ -31,7 +34,7 @@ def segment_frames(
 
     given = (frames.images, frames.painted, frames.spacing, frames.slices, frames.axis)
     series = segment_series(*given, settings, progress, cancel, frames.names)
-    series = replace(series, labels=_without_absent(frames, series.labels))
+    series = _without_absent(frames, series)
     measured = {t: with_voxel_volume(one, frames.voxel_ml) for t, one in series.frames.items()}
     first = series.painted[0]
     warnings = all_warnings(frames.paint_grid, frames.warnings, series.warnings)  # the first one has them all
@@ -39,17 +42,35 @@ def segment_frames(
     return replace(series, frames=measured)
 
 
-def _without_absent(frames: Frames, labels: NDArray[Any]) -> NDArray[Any]:
-    """(T, K, J, I) labels without what lies on slices that are stated to be empty: what is not painted at a time point
-    follows other ones, which know nothing of them."""
+def _without_absent(frames: Frames, series: SeriesResult) -> SeriesResult:
+    """A series without what lies on slices that are stated to be empty: what is not painted at a time point follows
+    other ones, which know nothing of them."""
     if not frames.absent or frames.axis is None:
-        return labels
-    labels = labels.copy()
+        return series
+    labels, results = series.labels.copy(), dict(series.frames)
     for t, stated in frames.absent.items():
-        planes = np.moveaxis(labels[t], frames.axis, 0)
-        for label, slices in stated.items():
-            planes[slices] = np.where(planes[slices] == label, 0, planes[slices])
+        labels[t] = _emptied(labels[t], frames.axis, stated)
+        results[t] = _with_labels(results[t], _emptied(results[t].labels, frames.axis, stated))
+    return replace(series, labels=labels, frames=results)
+
+
+def _emptied(labels: Labels, axis: int, stated: Mapping[int, Sequence[int]]) -> Labels:
+    """(K, J, I) labels without each label on its slices."""
+    labels = labels.copy()
+    planes = np.moveaxis(labels, axis, 0)
+    for label, slices in stated.items():
+        planes[slices] = np.where(planes[slices] == label, 0, planes[slices])
     return labels
+
+
+def _with_labels(result: Result, labels: Labels) -> Result:
+    """A result with less on slices that are not painted, counted anew but for its millilitres."""
+    segments = {}
+    for value, segment in result.report["segments"].items():
+        less = np.count_nonzero(result.labels == int(value)) - np.count_nonzero(labels == int(value))
+        counts = {name: segment[name] - int(less) for name in ("voxels", "filled_voxels")}
+        segments[value] = {**segment, **counts}
+    return replace(result, labels=labels, report={**result.report, "segments": segments})
 
 
 def on_volume_steps(frames: Frames, series: SeriesResult) -> Steps[SeriesResult]:

@@ -30,7 +30,7 @@ from .editor import Editor
 from .geometry import grid_of
 from .i18n import tr as _
 from .inputs import playing, why_not
-from .presence import Removed, watched
+from .presence import Removed, watched, while_there
 from .reader import Painting, SegmentSlices, read_painting_steps
 from .rules import EditRules, find_editor
 from .run import Job, Run, same_axis
@@ -270,7 +270,8 @@ class Session:
 
         def write(frames: Frames, results: Sequence[SeriesResult]) -> Steps[SeriesResult]:
             user = self._users_editor(segmentation)
-            step, showing = yield from write_frames_steps(nodes, frames, results[0], segmentation, user, self.editor)
+            writing = write_frames_steps(nodes, frames, results[0], segmentation, user, self.editor)
+            step, showing = yield from while_there(writing, about)
             done = (one for one in self._sequence_steps if one.done)  # what was taken back is gone, as in the history
             self._sequence_steps = deque([*done, step], maxlen=_STEPS)
             yield from showing
@@ -342,13 +343,14 @@ class Session:
             self._background.forget()
 
     def close(self) -> None:
-        """Cancel what is under way, end the process that computes, and let go of the last volume.
+        """Cancel what is under way, end the process that computes, and let go of the last volume and of its undo.
 
         Another run may follow; it starts afresh.
         """
         self.cancel()
         self._warm = False
         self._sequence_steps.clear()
+        self.editor.close()
         self._background.close()
         self._here.forget()
 

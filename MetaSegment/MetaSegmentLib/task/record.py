@@ -71,6 +71,11 @@ class SliceRecord:
         corrected = {i for i, p in self.filled.items() if prints.get(i) != p}
         return sorted(corrected | (prints.keys() - known.keys()) | self.support.keys())
 
+    def named_empty(self, part: Part) -> list[int]:
+        """Slices that were named as empty, which they stay where nothing is left of the segment; none in a volume of
+        another size, where they may be others."""
+        return sorted(i for i, p in self.support.items() if p == _EMPTY) if part.shape == self.shape else []
+
     def _painted_elsewhere_steps(self, part: Part) -> Steps[list[int] | None]:
         """As :meth:`painted_now`, where the volume was cut or extended after the run, which moves all indices."""
         known = self.support | self.filled
