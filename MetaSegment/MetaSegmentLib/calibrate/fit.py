@@ -41,7 +41,8 @@ class Figures:
 
     Attributes:
         cases: how many.
-        likelihood: negative log-likelihood of the truth, nats a pixel, mean over the cases.
+        likelihood: negative log-likelihood of the truth, nats a pixel, mean over the cases that count for the
+            temperature.
         dice: mean Dice that was met.
         dice_error: mean absolute difference of expected and met Dice.
         calibration_error: expected calibration error of the expected Dice: mean difference of its mean and that of the
@@ -193,9 +194,11 @@ def _expecting(agreed: Values, implied: Values, painted: Values, before: Calibra
 def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
     """How right ``calibration`` is on samples."""
     likelihoods, expected, met = [], [], []
+    fewest = _fewest(samples)
     for sample in samples:
         z = combined(sample, calibration)
-        likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
+        if sample.painted >= fewest:
+            likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
         implied, dice = _implied_and_met(z, sample, calibration.temperature)
         guess = expected_dice(implied, sample.painted, calibration, _agreed(z, sample))
         if guess is not None:
