@@ -39,6 +39,8 @@ def test_the_estimate_grows_with_agreement_and_is_the_plain_one_where_it_is_as_e
     assert expected_dice(0.9, 5, AGREEING) == plain
     row = [expected_dice(0.9, 5, AGREEING, agreed) for agreed in (0.0, 0.3, 0.6, 0.9, 1.0)]
     assert (np.diff(row) > 0).all() and 0 < row[0] < row[-1] < 1
+    assert expected_dice(0.9, 2, AGREEING, 0.99) == expected_dice(0.9, 2, SCARCE), "two slices confirm nothing"
+    assert expected_dice(0.9, 3, AGREEING, 0.99) > expected_dice(0.9, 3, SCARCE)
     assert expected_dice(1 + 1e-12, 5, AGREEING, 0.5) == 1 and expected_dice(0.0, 5, AGREEING, 0.5) == 0
 
 

@@ -12,6 +12,8 @@ from ..networks.plan import Calibration
 
 _BOUNDS = (0.02, 0.998)
 _FINITE = (1e-9, 1 - 1e-9)
+_CONFIRMED = 3
+"""Painted slices from which agreement counts; from two all predictors make much the same, right or wrong."""
 
 
 def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,7 +35,8 @@ def expected_dice(
 
     Probabilities that are right on average still imply too much where things go wrong, and the more so the fewer
     slices are painted: logit(Dice) = slope · logit(implied) − scarcity / n² − bias, n slices painted, all three fitted
-    on held-out episodes. To this comes, weighted, the :func:`surplus` of agreement with simple predictors.
+    on held-out episodes. From three painted slices on, the :func:`surplus` of agreement with simple predictors comes to
+    it, weighted.
 
     Args:
         implied: the Dice that the probabilities imply by themselves, see :func:`implied_dice`; None where nothing was
@@ -48,7 +51,7 @@ def expected_dice(
         return None
     score = calibration.dice_slope * logit(np.clip(implied, *_FINITE))
     score -= calibration.dice_scarcity / painted**2 + calibration.dice_bias
-    if agreed is not None:
+    if agreed is not None and painted >= _CONFIRMED:
         score += calibration.dice_agreement * surplus(agreed, implied, painted, calibration)
     return round(float(expit(score)), 4)
 

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     Fits = dict[str, tuple[Calibration, Figures, Figures]]
     """What was fitted for each method, and the figures before and after."""
 
-COUNTS = (2, *PAINTED_COUNTS)
-"""Painted slices of the cases, from the fewest on that there is an expected Dice for."""
 DESCRIPTION = """\
-Fit temperature, expected Dice and fusion weights of methods: each is adapted to 2, 3, 5 and 8 painted slices of volumes
+Fit temperature, expected Dice and fusion weights of methods: each is adapted to 3, 5 and 8 painted slices of volumes
 that training kept out, and what it predicts on the other slices is compared with the truth. The weights with their new
 plan go to the output folder; their tensors stay as they are. Prints how right the numbers were before and are after.
 An interrupted run goes on where it stopped.
@@ -187,14 +185,14 @@ def _cases(args: argparse.Namespace, progress: Progress) -> list[Task]:
     from ..data.datasets import Case, choose, describe, find_cases
     from ..evaluation.records import make_tasks
 
-    chosen: dict[int, list[Case]] = {k: [] for k in COUNTS}
+    chosen: dict[int, list[Case]] = {k: [] for k in PAINTED_COUNTS}
     if len({folder.resolve().name for folder in args.data}) < len(args.data):
         raise InputError("Two of the data folders have the same name; rename one of them.")
     for folder in args.data:
         if describe(folder).get("use", "train") != "train":
             raise InputError(f"'{folder.name}' is for scoring only, nothing may be fitted on it; leave it out.")
         cases = find_cases(folder, None, progress, only_held_out=not args.all_volumes)
-        for k, some in choose(cases, COUNTS, args.limit, args.seed).items():
+        for k, some in choose(cases, PAINTED_COUNTS, args.limit, args.seed).items():
             chosen[k] += some
     tasks = make_tasks(chosen, PLACEMENTS, args.output / "predictions")
     for parent in {task.file.parent for task in tasks}:

@@ -27,9 +27,6 @@ _DICE_RIDGE = 1e-6
 _LEAST = 0.02
 """A part that would weigh less is left out, so that it need not be run."""
 _HOTTEST = 8.0
-_USUAL = 3
-"""Painted slices from which cases count for temperature and weights: with two, answers are far too sure, and all others
-would pay for it. The expected Dice is fitted on them, too."""
 _BINS = 10
 
 Values = NDArray[np.float64]
@@ -41,8 +38,7 @@ class Figures:
 
     Attributes:
         cases: how many.
-        likelihood: negative log-likelihood of the truth, nats a pixel, mean over the cases that count for the
-            temperature.
+        likelihood: negative log-likelihood of the truth, nats a pixel, mean over the cases.
         dice: mean Dice that was met.
         dice_error: mean absolute difference of expected and met Dice.
         calibration_error: expected calibration error of the expected Dice: mean difference of its mean and that of the
@@ -69,8 +65,7 @@ def fit(samples: Sequence[Sample], before: Calibration, keep_weights: bool = Fal
         raise InputError(f"There are fewer than {FEWEST_CASES} cases to calibrate on; name more data or raise --limit.")
     after = before
     if before.fusion_weights and not keep_weights:
-        fewest = _fewest(samples)
-        few = [sample for sample in samples if fewest <= sample.painted < MANY]
+        few = [sample for sample in samples if sample.painted < MANY]
         many = [sample for sample in samples if MANY <= sample.painted < DENSE]
         dense = [sample for sample in samples if sample.painted >= DENSE]
         if few:
@@ -117,10 +112,8 @@ def fit_weights(samples: Sequence[Sample], before: Mapping[str, float]) -> dict[
 
 def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> float:
     """T that makes the truth most likely under σ(logit / T) (Guo et al., ICML 2017)."""
-    cases, fewest = [], _fewest(samples)
+    cases = []
     for sample in samples:
-        if sample.painted < fewest:
-            continue
         few = _some(len(sample.truth))
         cases.append((combined(sample, calibration, few), sample.truth[few]))
 
@@ -129,11 +122,6 @@ def fit_temperature(samples: Sequence[Sample], calibration: Calibration) -> floa
 
     limit = float(np.log(_HOTTEST))
     return round(float(np.exp(minimize_scalar(loss, bounds=(-limit, limit), method="bounded").x)), 4)
-
-
-def _fewest(samples: Sequence[Sample]) -> int:
-    """Painted slices from which cases count for temperature and weights."""
-    return min(_USUAL, max(sample.painted for sample in samples))
 
 
 class DiceCases(NamedTuple):
@@ -194,11 +182,9 @@ def _expecting(agreed: Values, implied: Values, painted: Values, before: Calibra
 def figures(samples: Sequence[Sample], calibration: Calibration) -> Figures:
     """How right ``calibration`` is on samples."""
     likelihoods, expected, met = [], [], []
-    fewest = _fewest(samples)
     for sample in samples:
         z = combined(sample, calibration)
-        if sample.painted >= fewest:
-            likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
+        likelihoods.append(_likelihood(z / calibration.temperature, sample.truth))
         implied, dice = _implied_and_met(z, sample, calibration.temperature)
         guess = expected_dice(implied, sample.painted, calibration, _agreed(z, sample))
         if guess is not None:
