@@ -24,8 +24,8 @@ from MetaSegmentLib.networks import weights
 from MetaSegmentLib.networks.plan import Calibration
 
 METHOD = "fusion"
-SHAPE = (0.0, 0.2, 0.4, 0.6, 0.9, 1.2)
-PROPAGATION = (0.0, 0.2, 0.4, 0.6)
+SHAPE = (0.0, 0.2, 0.4, 0.6, 0.9, 1.4, 2.0)
+PROPAGATION = (0.0, 0.2, 0.4, 0.6, 0.8)
 
 
 def main() -> int:
