@@ -280,6 +280,17 @@ def test_ctrl_c_leaves_a_summary_and_no_process(dozen: SmallCohort, results: Pat
     wait_for(lambda: not processes_of(process.pid))
 
 
+def test_ctrl_c_in_a_terminal_reaches_workers_that_still_start_too(dozen: SmallCohort, results: Path) -> None:
+    """They have nothing to say to it; the batch ends them."""
+    process = batch(dozen, results)
+    wait_for(lambda: any("spawn_main" in word for pid in processes_of(process.pid) for word in words_of(pid)))
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=MOST_SECONDS)
+    assert (process.returncode, output, len(errors.splitlines())) == (130, "", 1)
+    assert "Interrupted" in errors
+    wait_for(lambda: not processes_of(process.pid))
+
+
 def test_the_public_names_are_there() -> None:
     import MetaSegmentLib
 
