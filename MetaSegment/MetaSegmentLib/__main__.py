@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 INTERRUPTED = 130
+"""As ``terminal.INTERRUPTED``, which an interruption may keep from being imported."""
 
 
 def start() -> int:

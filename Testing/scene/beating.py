@@ -1,13 +1,10 @@
-"""A sequence of a ball that beats, on real sequence and browser nodes, and a timer whose pieces are counted."""
+"""A sequence of a ball that beats, on real sequence and browser nodes."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 import slicer
 from MetaSegmentLib.scene import Session
@@ -98,21 +95,3 @@ class Beating:
 
     def process(self, node: Any = None, **more: Any) -> Any:
         return self.session.process_sequence(node or self.browser, self.segmentation, method="shape", **more)
-
-
-class ATimer:
-    """Runs what a session has scheduled, a piece each time, and notes what is done between two of them."""
-
-    def __init__(self, beating: Beating, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("MetaSegmentLib.scene.session._BUDGET_SECONDS", 0.0)
-        self.calls: list[Any] = []
-        self.session = beating.session = Session(lambda call, _milliseconds: self.calls.append(call))
-
-    def pieces(self, until: Callable[[], bool]) -> int:
-        """How many pieces are done until a condition holds."""
-        count = 0
-        while not until():
-            self.calls.pop(0)()
-            count += 1
-            time.sleep(0.001)
-        return count

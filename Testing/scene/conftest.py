@@ -49,8 +49,18 @@ def beating(scene: Any, sequences: Any) -> Any:
 
 
 @pytest.fixture
-def timer(beating: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs on the sequence go on, piece by piece, as it says."""
-    from scene.beating import ATimer
+def timer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A timer for sessions, which then go on piece by piece."""
+    from scene.timer import ATimer
 
-    return ATimer(beating, monkeypatch)
+    monkeypatch.setattr("MetaSegmentLib.scene.session._BUDGET_SECONDS", 0.0)
+    return ATimer()
+
+
+@pytest.fixture
+def beats(beating: Any, timer: Any) -> Any:
+    """The timer by which runs on the sequence go on."""
+    from MetaSegmentLib.scene import Session
+
+    beating.session = Session(timer)
+    return timer

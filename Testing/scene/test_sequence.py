@@ -113,10 +113,16 @@ def test_millimetres_and_millilitres_are_those_of_the_world(beating):
     assert segment["volume_ml"] == pytest.approx(segment["voxels"] * 2 * (2 * 2 * 3) / 1000)
 
 
-@pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
-def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_empty(beating, several):
+def a_bar() -> np.ndarray:
+    """Beside the ball on most of its slices."""
     bar = np.zeros(SHAPE, bool)
     bar[3:14, 1:3, 2:16] = True
+    return bar
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
+def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_empty(beating, several):
+    bar = a_bar()
     if several:
         beating.paint(bar, "bar", PAINTED)
     beating.process()
@@ -139,10 +145,8 @@ def test_a_slice_that_is_marked_as_empty_at_a_time_point_without_paint_stays_emp
 
 @pytest.mark.parametrize("several", [False, True], ids=["alone", "beside another one that is painted there"])
 def test_a_time_point_stays_empty_of_which_every_slice_is_marked_as_empty(beating, several):
-    bar = np.zeros(SHAPE, bool)
-    bar[3:14, 1:3, 2:16] = True
     if several:
-        beating.paint(bar, "bar", PAINTED)
+        beating.paint(a_bar(), "bar", PAINTED)
     beating.process()
     beating.go(2)
     edits, filled = SliceEdits(beating.session.editor), np.flatnonzero(beating.shown().any(axis=(1, 2)))

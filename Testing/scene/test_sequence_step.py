@@ -38,54 +38,54 @@ def test_a_first_run_is_taken_back_from_the_time_point_that_was_looked_at(beatin
     assert np.array_equal(beating.shown(), before)
 
 
-def test_a_run_that_is_abandoned_once_it_is_in_place_is_one_undo_step(beating, timer):
+def test_a_run_that_is_abandoned_once_it_is_in_place_is_one_undo_step(beating, beats):
     beating.segmentation.CreateClosedSurfaceRepresentation()
     before = beating.shown()
     run = beating.process(wait=False)
-    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    beats.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
     assert not run.done and all(beating.at(t)[6].any() for t in range(TIMES))
-    timer.session.abandon()
-    timer.pieces(lambda: run.done)
+    beating.session.abandon()
+    beats.pieces(lambda: run.done)
     assert beating.session.undo()
     assert np.array_equal(beating.at(0), before) and not beating.at(1).any() and not beating.at(2).any()
 
 
 @pytest.mark.parametrize("gone", ["segmentation", "scene"])
-def test_what_is_removed_once_all_is_in_place_does_not_take_the_result_away(beating, timer, gone):
+def test_what_is_removed_once_all_is_in_place_does_not_take_the_result_away(beating, beats, gone):
     beating.segmentation.CreateClosedSurfaceRepresentation()
     run = beating.process(wait=False)
-    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    beats.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
     assert not run.done
     if gone == "scene":
         beating.scene.Clear(True)
     else:
         beating.scene.RemoveNode(beating.segmentation)
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     assert run.error is None and run.result.labels.shape == (TIMES, *SHAPE)
 
 
-def test_nothing_is_written_to_what_is_removed_as_soon_as_it_has_label_maps(beating, timer):
+def test_nothing_is_written_to_what_is_removed_as_soon_as_it_has_label_maps(beating, beats):
     segments = beating.segmentation.GetSegmentation()
     beating.segmentation.CreateClosedSurfaceRepresentation()
     segments.SetSourceRepresentationName("Closed surface")
     run = beating.process(wait=False)
-    timer.pieces(lambda: segments.GetSourceRepresentationName() != "Closed surface")
+    beats.pieces(lambda: segments.GetSourceRepresentationName() != "Closed surface")
     beating.scene.RemoveNode(beating.segmentation)
     before = [node for node in beating.nodes() if "SegmentEditor" not in node]
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     assert isinstance(run.error, Removed) and not records_of(beating.segmentation)
     assert [node for node in beating.nodes() if "SegmentEditor" not in node] == before
 
 
-def test_surfaces_follow_where_another_time_point_is_shown_before_they_are_made(beating, timer):
+def test_surfaces_follow_where_another_time_point_is_shown_before_they_are_made(beating, beats):
     bar = np.zeros(SHAPE, bool)
     bar[3:14, 2:5, 2:16] = True
     beating.paint(bar, "bar", PAINTED)
     beating.segmentation.CreateClosedSurfaceRepresentation()
     run = beating.process(wait=False)
-    timer.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
+    beats.pieces(lambda: beating.browser.GetSequenceNode(beating.segmentation) is not None)
     beating.go(2)
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     own = beating.browser.GetSequenceNode(beating.segmentation)
     for t in range(TIMES):
         for segment_id in ("ball", "bar"):

@@ -142,45 +142,45 @@ def test_who_looks_at_another_time_point_during_the_first_run_sees_its_result(be
     assert np.array_equal(beating.shown(), beating.at(2))
 
 
-def test_the_application_gets_its_turns_while_time_points_are_read_and_written(beating, timer):
+def test_the_application_gets_its_turns_while_time_points_are_read_and_written(beating, beats):
     before, seen = beating.nodes(), set()
     run = beating.process(wait=False)
-    job = timer.session._job
-    assert timer.pieces(lambda: job.waiting) > 3 * TIMES
-    timer.pieces(lambda: not job.waiting)
+    job = beating.session._job
+    assert beats.pieces(lambda: job.waiting) > 3 * TIMES
+    beats.pieces(lambda: not job.waiting)
 
     def written() -> bool:
         own = beating.browser.GetSequenceNode(beating.segmentation)
         seen.add(0 if own is None else own.GetNumberOfDataNodes())
         return own is not None
 
-    assert timer.pieces(written) > 3 * TIMES and seen == {0, TIMES}
+    assert beats.pieces(written) > 3 * TIMES and seen == {0, TIMES}
     assert len(beating.nodes()) == len(before) + 2  # the sequence, and the editor that writes
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     assert all(np.array_equal(beating.at(t), run.result.labels[t] == 1) for t in range(TIMES))
 
 
 @pytest.mark.parametrize("t", [0, 2])
 @pytest.mark.parametrize("when", ["read", "written"])
-def test_what_is_painted_between_two_pieces_is_kept(beating, timer, when, t):
+def test_what_is_painted_between_two_pieces_is_kept(beating, beats, when, t):
     beating.process()
     run = beating.process(wait=False)
-    job = timer.session._job
+    job = beating.session._job
     if when == "written":
-        timer.pieces(lambda: job.waiting)
-        timer.pieces(lambda: not job.waiting)
+        beats.pieces(lambda: job.waiting)
+        beats.pieces(lambda: not job.waiting)
     for _ in range(2 * TIMES):
-        timer.calls.pop(0)()
+        beats.calls.pop(0)()
     beating.go(t)
     painted = beating.shown()
     painted[9], painted[9, 2:5, 2:5] = False, True
     beating.edit(painted)
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     assert run.error is None and np.array_equal(beating.at(t)[9], painted[9])
     assert beating.session.undo() and np.array_equal(beating.at(t), painted)
 
 
-def test_a_time_point_that_changes_once_it_was_worked_out_is_worked_out_anew(beating, timer, monkeypatch):
+def test_a_time_point_that_changes_once_it_was_worked_out_is_worked_out_anew(beating, beats, monkeypatch):
     beating.process()
     stored = beating.browser.GetSequenceNode(beating.segmentation).GetDataNodeAtValue("1", True)
     mask = beating.at(1)
@@ -197,7 +197,7 @@ def test_a_time_point_that_changes_once_it_was_worked_out_is_worked_out_anew(bea
 
     monkeypatch.setattr(sequence_writer, "_prepare_steps", prepare_steps)
     run = beating.process(wait=False)
-    timer.pieces(lambda: run.done)
+    beats.pieces(lambda: run.done)
     assert len(worked_out) == 2 and np.array_equal(beating.at(1)[9], mask[9])
 
 

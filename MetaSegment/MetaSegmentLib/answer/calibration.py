@@ -11,7 +11,9 @@ from scipy.special import expit, logit
 from ..networks.plan import Calibration
 
 _BOUNDS = (0.02, 0.998)
+"""Of a Dice whose log-odds are weighed: a little more or less beyond them means nothing."""
 _FINITE = (1e-9, 1 - 1e-9)
+"""Of a Dice whose log-odds are finite."""
 _CONFIRMED = 3
 """Painted slices from which agreement counts; from two all predictors make much the same, right or wrong."""
 
@@ -60,12 +62,8 @@ def surplus(agreed: ArrayLike, implied: ArrayLike, painted: ArrayLike, calibrati
     """How much better an answer agrees with simple predictors than other answers of which as much is implied, from as
     many painted slices: logit(agreed) − (slope · logit(implied) − scarcity / n² − bias), by linear regression on
     held-out episodes."""
-    rise, scarcity, bias = (
-        calibration.agreement_slope,
-        calibration.agreement_scarcity,
-        calibration.agreement_bias,
-    )
-    expected = rise * bounded_logit(implied) - scarcity / np.square(painted, dtype=float) - bias
+    expected = calibration.agreement_slope * bounded_logit(implied) - calibration.agreement_bias
+    expected -= calibration.agreement_scarcity / np.square(painted, dtype=float)
     return np.asarray(bounded_logit(agreed) - expected)
 
 

@@ -76,10 +76,8 @@ def filled_elsewhere(report: Mapping[str, Any], paints: Sequence[Paint]) -> dict
     for value, segment in report["segments"].items():
         paint = next((one for one in paints if int(value) in one.slices), first)
         slices = list(paint.slices.get(int(value), ()))
-        about = {"axis": paint.axis, "filled_voxels": segment["voxels"], "support_slices": slices}
-        segments[value] = {**segment, **about}
-        if paint.axis == first.axis:
-            del segments[value]["axis"]
+        across = {} if paint.axis == first.axis else {"axis": paint.axis}
+        segments[value] = {**segment, **across, "filled_voxels": segment["voxels"], "support_slices": slices}
     return {**report, "axis": first.axis, "support_slices": list(first.index), "segments": segments}
 
 

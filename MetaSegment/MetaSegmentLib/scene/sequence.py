@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,16 +137,6 @@ def check_one_grid(nodes: SequenceNodes) -> None:
             raise InputError(text.format(value=value))
         if image.GetDimensions() != size or not np.allclose(_matrix(node), matrix):
             raise InputError(_("The time points lie on different voxel grids; resample them to the first one's."))
-
-
-@contextmanager
-def one_update(browser: Any) -> Iterator[None]:
-    """Slicer brings what is shown and what is stored into step at the end, not in the midst of it."""
-    was_modifying = browser.StartModify()
-    try:
-        yield
-    finally:
-        browser.EndModify(was_modifying)
 
 
 def _current(sequence: Any, browser: Any | None) -> int:

@@ -13,7 +13,7 @@ from ..task.parts import Part
 from .editor import Editor
 from .geometry import LABELMAP, Grid
 from .record import TAG, tag_of
-from .sequence import one_update
+from .writer import one_event
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class SequenceStep:
             yield
 
     def _go(self, frames: Sequence[WrittenFrame]) -> None:
-        with one_update(self.browser):
+        with one_event(self.browser):  # or else Slicer brings shown and stored into step in the midst of it
             for frame in frames:
                 if frame.is_there(self.done):
                     _bring(frame.segments, frame.before if self.done else frame.after)

@@ -19,7 +19,7 @@ from .layers import Layer, put
 from .reader import has_labelmap_source, make_labelmaps
 from .record import TAG
 from .rules import EditRules
-from .sequence import SequenceNodes, check_one_grid, one_update
+from .sequence import SequenceNodes, check_one_grid
 from .sequence_reader import Frames
 from .sequence_step import SequenceStep, WrittenFrame, look
 from .writer import Change, add_segment, one_event, prepare_steps, use_labelmaps
@@ -60,7 +60,7 @@ def write_frames_steps(
     kinds = {i: next(s for s in (n.GetSegmentation().GetSegment(i) for n in there) if s) for i in frames.segment_ids}
     home, nodes = nodes.home(segmentation), _with_browser(nodes)
     written = []
-    with one_update(nodes.browser):
+    with one_event(nodes.browser):  # or else Slicer brings shown and stored into step in the midst of it
         stored = _stored(nodes, segmentation, there, home)
         editor.open(segmentation)
         with one_event(segmentation):
