@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 import slicer
 from MetaSegmentLib import Cancelled, InputError
-from MetaSegmentLib.app.flow import Flow, RunRequest
 from MetaSegmentLib.data.protocol import dice
 from MetaSegmentLib.scene import sequence_writer
 from MetaSegmentLib.scene.geometry import Grid
@@ -19,6 +17,7 @@ from MetaSegmentLib.scene.record import record_of, records_of
 from MetaSegmentLib.task.parts import Part
 from scene.beating import MATRIX, PAINTED, TIMES, Beating
 from scene.nodes import SHAPE, a_ball, affine, only, oriented_image, put_under
+from scene.timer import after_a_preview
 
 
 def test_every_time_point_is_segmented_beside_the_images(beating):
@@ -95,18 +94,7 @@ def test_who_comes_back_to_the_time_point_in_time_gets_the_result_there(beating)
 
 def test_what_follows_a_preview_is_not_done_at_another_time_point(beating):
     beating.keep(*(only(mask, 0, PAINTED) for mask in beating.truth))
-    errors: list[Any] = []
-
-    def ready() -> bool:
-        beating.go(2)
-        return True
-
-    request = RunRequest(beating.volume, beating.segmentation, "propagation", "cpu", preview=True)
-    Flow(beating.session).start(request, lambda *_: None, lambda *_: None, errors.append, ready)
-    while not errors:
-        beating.session.poll()
-        time.sleep(0.01)
-    assert "Another time point is shown" in str(errors[0])
+    assert "Another time point is shown" in str(after_a_preview(beating, lambda: beating.go(2)))
     assert np.array_equal(beating.shown(), only(beating.truth[2], 0, PAINTED)) and beating.at(0)[6].any()
 
 

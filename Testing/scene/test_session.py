@@ -12,7 +12,6 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 import slicer
 from MetaSegmentLib import Cancelled, InputError, MetaSegmentError
-from MetaSegmentLib.app.flow import Flow, RunRequest
 from MetaSegmentLib.scene import Session
 from MetaSegmentLib.scene.views import show_uncertainty
 from scene.bench import BALL, SUPPORT, Bench
@@ -25,7 +24,7 @@ from scene.nodes import (
     only,
     repaint,
 )
-from scene.timer import ATimer
+from scene.timer import ATimer, after_a_preview
 
 
 def dice(a: Any, b: Any) -> float:
@@ -377,18 +376,8 @@ def test_what_was_done_before_a_session_was_closed_is_not_taken_back(bench: Benc
 
 
 def test_a_preview_that_is_removed_is_not_followed_by_a_run(bench: Bench) -> None:
-    ended: list[Any] = []
-
-    def ready() -> bool:
-        bench.scene.RemoveNode(bench.segmentation)
-        return True
-
-    request = RunRequest(bench.volume, bench.segmentation, "propagation", "cpu", preview=True)
-    Flow(bench.session).start(request, lambda *_: None, lambda *_: None, ended.append, ready)
-    while not ended:
-        bench.session.poll()
-        time.sleep(0.01)
-    assert ended == [None] and not bench.session.running
+    assert after_a_preview(bench, lambda: bench.scene.RemoveNode(bench.segmentation)) is None
+    assert not bench.session.running
 
 
 def test_slices_may_be_named_for_each_segment(bench: Bench) -> None:
